@@ -1,0 +1,3 @@
+//! The binary `twocan`.
+
+fn main() {}

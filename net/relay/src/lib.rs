@@ -1,0 +1,1 @@
+//! STUN and TURN on real sockets: threads of its own, one per core.

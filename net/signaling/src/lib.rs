@@ -1,0 +1,1 @@
+//! The signaling server: HTTP and WebSocket around the lobby machine.

@@ -1,0 +1,1 @@
+//! Lobbies and signaling: our own words, as a state machine.

@@ -1,0 +1,1 @@
+//! TURN (RFC 8656): the server as a state machine.

@@ -1,0 +1,3 @@
+//! Chores and checks of the repository.
+
+fn main() {}
