@@ -1,0 +1,29 @@
+// Builds dist/: one minified module, and the types. The output depends on the sources and the lock file alone.
+import { build } from 'esbuild'
+import { execFileSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+process.chdir(root)
+rmSync('dist', { recursive: true, force: true })
+
+await build({
+  entryPoints: ['src/index.ts'],
+  outfile: 'dist/twocan.js',
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  sourcemap: 'linked',
+  legalComments: 'none',
+  // Members that begin with an underscore are our own.
+  mangleProps: /^_/,
+  logLevel: 'warning',
+})
+
+const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
+execFileSync(process.execPath, [tsc, '-p', 'tsconfig.types.json'], { stdio: 'inherit' })

@@ -1,0 +1,18 @@
+// The package's front door: `connect`, and the types of what it gives.
+
+import type { ConnectOptions, Net } from './types.js'
+import { TwocanError } from './errors.js'
+
+export * from './types.js'
+export { TwocanError }
+export type { ErrorCode, LocalCode, ServerCode } from './errors.js'
+
+/**
+ * Opens a session at the server.
+ *
+ * `url` is `wss://host` or `https://host` (the socket is at `/v1` there), or empty for the server that this page came from.
+ * Rejects with `no-webrtc` where the browser cannot, `bad-url`, `unreachable`, `server-full` or `timeout`.
+ */
+export function connect(url: string | URL | Location, options: ConnectOptions): Promise<Net> {
+  return Promise.reject(new TwocanError('unreachable', `${String(url)} ${options.app}`))
+}

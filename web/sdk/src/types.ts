@@ -1,0 +1,332 @@
+// The public shapes of the package: what a page sees, and nothing of how it works.
+
+/** A JSON object that the server passes on without looking inside. */
+export type JsonObject = { [key: string]: unknown }
+
+/** What `send` takes: bytes, text, or any other value that `JSON.stringify` can write. */
+export type Sendable = string | number | boolean | null | object
+
+/** What arrives: `Uint8Array` where bytes were sent, `string` where text was sent, else the JSON value. */
+export type Received = unknown
+
+/** How an application's own data channel behaves. Both sides must declare the same names in the same way. */
+export interface ChannelOptions {
+  /** Messages arrive in the order in which they were sent. Default: true. */
+  ordered?: boolean
+  /** Give up on a packet after this many retransmissions. Default: never. */
+  maxRetransmits?: number
+  /** Give up on a packet after this many milliseconds. Not together with `maxRetransmits`. */
+  maxPacketLifeTime?: number
+}
+
+/** What `connect` takes beside the address. */
+export interface ConnectOptions {
+  /** Separates applications: lobbies of one are never seen by another. 1 to 64 of `A-Z a-z 0-9 . _ -`. */
+  app: string
+  /** What the other members of a lobby see of you, at most 512 bytes of JSON. */
+  me?: JsonObject
+  /** Channels beside `reliable` and `unreliable`, by name. */
+  channels?: Record<string, ChannelOptions>
+  /** `relay` allows relayed connections only. Default: `all`. */
+  iceTransportPolicy?: 'all' | 'relay'
+  /** STUN and TURN servers beside those that the server names. */
+  iceServers?: RTCIceServer[]
+  /** Used in place of the global of this name, outside of a browser. */
+  WebSocket?: typeof WebSocket
+  /** Used in place of the global of this name, outside of a browser. */
+  RTCPeerConnection?: typeof RTCPeerConnection
+}
+
+/** What `create` takes. */
+export interface CreateOptions {
+  /** Shown in the list, and found by `quick`. Default: false. */
+  public?: boolean
+  /** Seats, 2 to 64. Default: 8. */
+  size?: number
+  /** Asked of whoever joins, at most 128 bytes. */
+  password?: string
+  /** The lobby's own data, at most 2,048 bytes of JSON; a filter matches it by equal values under equal keys. */
+  data?: JsonObject
+  /** Replaces the `me` of `connect` in this lobby. */
+  me?: JsonObject
+}
+
+/** What `join` takes beside the code. */
+export interface JoinOptions {
+  /** The lobby's password, where it has one. */
+  password?: string
+  /** Replaces the `me` of `connect` in this lobby. */
+  me?: JsonObject
+}
+
+/** What `quick` takes beside the filter: how the lobby is made where none matches. */
+export interface QuickOptions {
+  /** Seats, 2 to 64. Default: 8. */
+  size?: number
+  /** The data of the new lobby. Default: the filter. */
+  data?: JsonObject
+  /** Replaces the `me` of `connect` in this lobby. */
+  me?: JsonObject
+}
+
+/** One row of the list of public lobbies. */
+export interface ListedLobby {
+  code: string
+  /** A password is asked. */
+  password: boolean
+  locked: boolean
+  /** Seats. */
+  size: number
+  /** Seats taken. */
+  members: number
+  data: JsonObject
+}
+
+/** Stops a listener. */
+export type Unsubscribe = () => void
+
+/** The events of a `LobbyList`, with the arguments of their listeners. */
+export interface ListEvents {
+  /** The list is different now. */
+  change: [lobbies: ListedLobby[]]
+  /** No more changes come: `close` was called, a lobby was entered, or another list took its place. */
+  close: []
+}
+
+/** Public lobbies, kept up to date by the server until `close`, or until a lobby is entered. */
+export interface LobbyList extends AsyncIterable<ListedLobby[]> {
+  /** The lobbies as they stand, newest first, at most 100 at the start. */
+  all(): ListedLobby[]
+  /** How many there were in all when the list was made. */
+  readonly total: number
+  on<K extends keyof ListEvents>(event: K, listener: (...args: ListEvents[K]) => void): Unsubscribe
+  /** Ends the updates. */
+  close(): void
+}
+
+/** The events of a `Net`, with the arguments of their listeners. */
+export interface NetEvents {
+  /** The socket to the server was cut; the next attempt, counted from 1, starts in `inMs`. */
+  reconnecting: [attempt: number, inMs: number]
+  /** The server is back. `kept` says whether it still knew us; if not, `net.peer` is new and our lobby there is gone. */
+  resumed: [kept: boolean]
+  /** No socket to the server, and none is sought: after `complete` (1000), after `close`, or for good reason. The next `create`, `join`, `quick` or `lobbies` opens one. */
+  closed: [code: number, reason: string]
+}
+
+/** A session at the server. It holds at most one lobby at a time; when that completes, a further call starts the next session. */
+export interface Net {
+  /** Our public name at the server: eight characters. Lobbies keep the name they were entered with. */
+  readonly peer: string
+  /** Opens a lobby; we own it. */
+  create(options?: CreateOptions): Promise<Lobby>
+  /** Enters a lobby by its code, read without regard to case. Rejects with `not-found` also where the password is wrong. */
+  join(code: string, options?: JoinOptions): Promise<Lobby>
+  /** Enters the fullest open public lobby whose data matches, or opens one. */
+  quick(filter?: JsonObject, options?: QuickOptions): Promise<Lobby>
+  /** The public lobbies whose data matches, live. */
+  lobbies(filter?: JsonObject): Promise<LobbyList>
+  on<K extends keyof NetEvents>(event: K, listener: (...args: NetEvents[K]) => void): Unsubscribe
+  /** Leaves the lobby if it is not complete, and the server. Links of a completed lobby stay. */
+  close(): void
+}
+
+/** A member of a lobby. */
+export interface Member {
+  /** Public name. */
+  readonly peer: string
+  /** What the member says of itself. */
+  readonly me: JsonObject
+}
+
+/** Where a lobby stands: `gone` after `leave`, or after we were removed. */
+export type LobbyState = 'open' | 'sealed' | 'complete' | 'gone'
+
+/** Why a link failed, or could not be mended. */
+export type FailReason =
+  | 'no-candidates'
+  | 'no-remote-candidates'
+  | 'turn-rejected'
+  | 'turn-unreachable'
+  | 'checks-failed'
+  | 'timeout'
+  | 'dtls-failed'
+  | 'peer-left'
+  | 'signaling-lost'
+  | 'incompatible'
+
+/** A link that did not come up, or could not be mended. */
+export interface Failure {
+  /** The other side's name. */
+  peer: string
+  /** For a program. */
+  reason: FailReason
+  /** For a person: one sentence. */
+  message: string
+}
+
+/** Why a member is gone: `lost` means that the server has not heard of it for half a minute, which says nothing about the link. */
+export type LeftWhy = 'left' | 'kicked' | 'lost'
+
+/** Why we are out: with `session-lost`, the server has forgotten us; links that are up stay up. */
+export type RemovedWhy = 'kicked' | 'lobby-closed' | 'session-lost'
+
+/** One message. */
+export interface Message {
+  /** The channel's name. */
+  channel: string
+  data: Received
+}
+
+/** The events of a `Lobby`, with the arguments of their listeners. */
+export interface LobbyEvents {
+  /** The link to this peer is up. */
+  peer: [peer: Peer]
+  message: [message: Message, peer: Peer]
+  /** A link did not come up, or could not be mended. `peer.retry()` tries again. */
+  fail: [failure: Failure]
+  /** Someone came in. The link follows. */
+  arrive: [member: Member]
+  leave: [member: Member, why: LeftWhy]
+  /** The lobby belongs to someone else now. */
+  owner: [peer: string]
+  /** The lobby's data, visibility or lock changed. */
+  update: []
+  /** We are out. */
+  removed: [why: RemovedWhy]
+  /** Nobody comes in any more; all pairs have this many seconds to link. */
+  sealed: [withinSeconds: number]
+  /** Open again: these pairs did not link. */
+  unsealed: [missing: [string, string][]]
+  /** Everyone is linked; the server lets go, and forgets the lobby. */
+  complete: []
+  /** What happens as it happens, for a panel. Statistics are polled only while someone listens. */
+  trace: [event: Trace]
+}
+
+/** A lobby: first at the server, and after `complete` between its members alone. */
+export interface Lobby {
+  /** Four or six characters that lead here. */
+  readonly code: string
+  /** Our own name in here. */
+  readonly me: string
+  /** The owner's name. */
+  readonly owner: string
+  readonly isOwner: boolean
+  /** Everyone, ourselves included, in the order of arrival. */
+  readonly members: readonly Member[]
+  readonly data: JsonObject
+  readonly size: number
+  readonly locked: boolean
+  readonly public: boolean
+  /** A password is asked. */
+  readonly password: boolean
+  readonly state: LobbyState
+  /** The others, by name, whatever the state of their link. */
+  readonly peers: ReadonlyMap<string, Peer>
+  /** All links that are up. */
+  readonly all: {
+    /** Sends to each; resolves when every link has room for more. */
+    send(channel: string, data: Sendable): Promise<void>
+  }
+  on<K extends keyof LobbyEvents>(event: K, listener: (...args: LobbyEvents[K]) => void): Unsubscribe
+  /** Resolves when everyone is linked and the server has let go. Called by the owner, it seals the lobby, and rejects with `unsealed` where some pair does not link in time. */
+  start(): Promise<void>
+  /** Says goodbye to everyone and closes the links. */
+  leave(): Promise<void>
+  /** Owner only: shows a member out. */
+  kick(peer: string | Peer): Promise<void>
+  /** Owner only: keeps newcomers out, or lets them in again. */
+  lock(locked?: boolean): Promise<void>
+  /** Owner only: replaces the data, or changes who can see the lobby. */
+  update(change: { data?: JsonObject; public?: boolean }): Promise<void>
+}
+
+/** `mending`: it was up, and is being restarted. `failed`: given up, until `retry`. */
+export type PeerState = 'connecting' | 'open' | 'mending' | 'failed' | 'closed'
+
+/** The events of a `Peer`, with the arguments of their listeners. */
+export interface PeerEvents {
+  message: [message: Message]
+  state: [state: PeerState]
+  /** The link is closed for good. */
+  close: []
+}
+
+/** The way packets take. */
+export type Path = 'direct' | 'relayed'
+
+/** The kind of an address (RFC 8445, 4). */
+export type CandidateType = 'host' | 'srflx' | 'prflx' | 'relay'
+
+/** A link's figures. */
+export interface PeerStats {
+  /** `relayed` if either end is a relay. Undefined until a pair is selected. */
+  path?: Path
+  /** Kind of our own address. */
+  local?: CandidateType
+  /** Kind of the other's address. */
+  remote?: CandidateType
+  /** `udp` or `tcp` between the two candidates. */
+  protocol?: string
+  /** `udp`, `tcp` or `tls` between us and our relay, where our end is relayed. */
+  relayProtocol?: string
+  /** Round trip, milliseconds, as last measured by ICE. */
+  rttMs?: number
+  bytesSent: number
+  bytesReceived: number
+  /** Pieces that could not be read, since the start. */
+  discarded: number
+}
+
+/** The other end of a link. */
+export interface Peer {
+  /** Its name. */
+  readonly id: string
+  /** What it says of itself. */
+  readonly me: JsonObject
+  readonly state: PeerState
+  /** Milliseconds from the beginning to the first open channel; undefined before. */
+  readonly connectMs: number | undefined
+  /** Queues a message; resolves when there is room for the next one (at most 256 KiB wait in a channel). Rejects with `no-channel`, `too-large`, `backlog` or `link-closed`. On a channel that is not reliable, the oldest waiting messages give way. */
+  send(channel: string, data: Sendable): Promise<void>
+  on<K extends keyof PeerEvents>(event: K, listener: (...args: PeerEvents[K]) => void): Unsubscribe
+  stats(): Promise<PeerStats>
+  /** Tries a failed link again. */
+  retry(): void
+  /** Says goodbye and closes the link. */
+  close(): void
+}
+
+/** A candidate, as a panel shows it. */
+export interface CandidateInfo {
+  type: CandidateType
+  /** `udp` or `tcp`. */
+  protocol: string
+  /** IP address, or an mDNS name, or empty where the browser hides it. */
+  address: string
+  port: number
+}
+
+/** A pair of candidates, as a panel shows it. */
+export interface PairInfo {
+  local: CandidateInfo
+  remote: CandidateInfo
+}
+
+/** What happened, with its time in milliseconds since the lobby was entered. */
+export type Trace = { at: number } & (
+  | { type: 'link'; peer: string; role: 'offer' | 'answer'; polite: boolean }
+  | { type: 'description'; peer: string; side: 'local' | 'remote'; kind: string }
+  | { type: 'candidate'; peer: string; side: 'local' | 'remote'; candidate: CandidateInfo }
+  | { type: 'candidate-error'; peer: string; url: string; code: number; message: string }
+  | { type: 'gathered'; peer: string; side: 'local' | 'remote' }
+  | { type: 'pair'; peer: string; id: string; state: 'waiting' | 'tried' | 'succeeded' | 'failed'; pair: PairInfo }
+  | { type: 'selected'; peer: string; path: Path; pair: PairInfo }
+  | { type: 'open'; peer: string; ms: number }
+  | { type: 'rtt'; peer: string; ms: number }
+  | { type: 'state'; peer: string; state: PeerState }
+  | { type: 'restart'; peer: string; via: 'server' | 'link' }
+  | { type: 'fail'; peer: string; reason: FailReason; message: string }
+  | { type: 'server'; state: 'sealed' | 'unsealed' | 'complete' | 'reconnecting' | 'resumed' | 'returning' | 'closed'; code?: number }
+)
