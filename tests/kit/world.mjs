@@ -1,0 +1,139 @@
+// A small internet of network namespaces: one public segment, and behind it hosts with or without a kernel's NAT.
+//
+//     server 80.80.0.10 ──┐
+//     player 80.80.0.x  ──┤ wan (bridge)        kind 'public': the player's own public address
+//     router 80.80.0.x  ──┘                     kind 'home', 'symmetric': a router with nftables in front
+//        └── player 192.168.n.10
+//
+// IPv6 is routed without translation: 2a05:80::/64 on the public segment, 2a05:80:n::/64 behind a router.
+import { execFileSync, spawn } from 'node:child_process'
+
+const run = (command) => {
+  const [file, ...args] = command.split(' ')
+  return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+/** What a router does with packets: RFC 4787's words in nftables. */
+const nat = {
+  // Endpoint-independent mapping, port kept, address-and-port-dependent filtering: most homes.
+  home: 'masquerade',
+  // A new random port for every destination: address-and-port-dependent mapping.
+  symmetric: 'masquerade fully-random',
+}
+
+export class World {
+  #prefix = `tc${process.pid % 100000}`
+  #spaces = []
+  #count = 0
+  #children = new Set()
+
+  static available() {
+    if (process.getuid?.() !== 0) return 'root'
+    for (const [tool, args] of [['ip', ['-V']], ['nft', ['-v']]]) {
+      try { execFileSync(tool, args, { stdio: 'ignore' }) } catch { return tool }
+    }
+    return null
+  }
+
+  constructor() {
+    this.#space('wan')
+    this.#ip('wan', 'link add br0 type bridge')
+    this.#ip('wan', 'link set br0 up')
+    this.server = this.#attach('srv', 10)
+  }
+
+  #name(space) { return `${this.#prefix}${space}` }
+  #ip(space, args) { return run(`ip -n ${this.#name(space)} ${args}`) }
+
+  #space(space) {
+    run(`ip netns add ${this.#name(space)}`)
+    this.#spaces.push(space)
+    this.#ip(space, 'link set lo up')
+  }
+
+  /** A namespace with an interface on the public segment. */
+  #attach(space, host) {
+    this.#space(space)
+    this.#ip('wan', `link add ${space} type veth peer name eth0 netns ${this.#name(space)}`)
+    this.#ip('wan', `link set ${space} master br0 up`)
+    this.#ip(space, `addr add 80.80.0.${host}/24 dev eth0`)
+    this.#ip(space, `addr add 2a05:80::${host}/64 dev eth0 nodad`)
+    this.#ip(space, 'link set eth0 up')
+    return { space, name: this.#name(space), address: `80.80.0.${host}`, address6: `2a05:80::${host}` }
+  }
+
+  /** A place to play from, behind a NAT of the kind named. */
+  player(kind, { ipv6 = false } = {}) {
+    const n = ++this.#count
+    const host = 20 + n
+    if (kind === 'public') {
+      const place = this.#attach(`p${n}`, host)
+      // A default route, though it leads nowhere: browsers gather nothing without one.
+      this.#ip(place.space, 'route add default via 80.80.0.1')
+      return place
+    }
+    const router = this.#attach(`r${n}`, host)
+    const space = `p${n}`
+    this.#space(space)
+    this.#ip(router.space, `link add lan0 type veth peer name eth0 netns ${this.#name(space)}`)
+    this.#ip(router.space, `addr add 192.168.${n}.1/24 dev lan0`)
+    this.#ip(router.space, 'link set lan0 up')
+    this.#ip(space, `addr add 192.168.${n}.10/24 dev eth0`)
+    this.#ip(space, 'link set eth0 up')
+    this.#ip(space, `route add default via 192.168.${n}.1`)
+    if (ipv6) this.#route6(router.space, space, n)
+    this.#sysctl(router.space, 'net.ipv4.ip_forward=1')
+    // A home router drops what comes to it uninvited: without that rule Linux gives the port away (FIELD: the race).
+    this.#nft(router.space, `table ip twocan {
+      chain input { type filter hook input priority 0; policy accept;
+        iifname "eth0" ct state new,invalid drop
+      }
+      chain post { type nat hook postrouting priority 100;
+        oifname "eth0" ip protocol udp ${nat[kind]}
+        oifname "eth0" masquerade
+      }
+    }`)
+    return { space, name: this.#name(space), router: router.space, address: router.address }
+  }
+
+  #route6(router, space, n) {
+    this.#sysctl(router, 'net.ipv6.conf.all.forwarding=1')
+    this.#ip(router, `addr add 2a05:80:${n}::1/64 dev lan0 nodad`)
+    this.#ip(space, `addr add 2a05:80:${n}::10/64 dev eth0 nodad`)
+    this.#ip(space, `-6 route add default via 2a05:80:${n}::1`)
+    for (const other of this.#spaces.filter((s) => /^(srv|p\d+)$/.test(s) && s !== space)) {
+      try { this.#ip(other, `-6 route add 2a05:80:${n}::/64 via 2a05:80::${20 + n}`) } catch { /* behind a router of its own */ }
+    }
+  }
+
+  #sysctl(space, setting) { run(`ip netns exec ${this.#name(space)} sysctl -qw ${setting}`) }
+
+  #nft(space, rules) {
+    execFileSync('ip', ['netns', 'exec', this.#name(space), 'nft', '-f', '-'], { input: rules })
+  }
+
+  /** Nothing of UDP passes this player's router any more (TCP still does). */
+  blockUdp(place) {
+    this.#nft(place.router, `table ip block {
+      chain forward { type filter hook forward priority -10; ip protocol udp drop; }
+    }`)
+  }
+
+  /** Pulls the cable of a place, or plugs it in again. */
+  cable(place, state) { this.#ip(place.space, `link set eth0 ${state}`) }
+
+  /** Starts a program in a place. It ends with the world. */
+  spawn(place, file, args, options = {}) {
+    const child = spawn('ip', ['netns', 'exec', place.name, file, ...args], { stdio: ['pipe', 'pipe', 'inherit'], ...options })
+    this.#children.add(child)
+    child.once('exit', () => this.#children.delete(child))
+    return child
+  }
+
+  close() {
+    for (const child of this.#children) child.kill('SIGKILL')
+    for (const space of this.#spaces.reverse()) {
+      try { run(`ip netns del ${this.#name(space)}`) } catch { /* gone */ }
+    }
+  }
+}
