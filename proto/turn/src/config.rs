@@ -1,0 +1,74 @@
+//! What a server is told once, when it is made, and why it may refuse.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::limits::Limits;
+use crate::policy::Policy;
+
+/// The addresses that relayed candidates advertise, one for each family that is to be relayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct External {
+    /// `None`: IPv4 is answered with 440 (Address Family not Supported).
+    pub v4: Option<Ipv4Addr>,
+    /// `None`: IPv6 is answered with 440 (Address Family not Supported).
+    pub v6: Option<Ipv6Addr>,
+}
+
+/// Everything a [`crate::Server`] is told once. Threads that share listeners differ in `relay_ports` alone.
+#[derive(Clone)]
+pub struct Config {
+    /// The realm of the long-term credentials, 1 to 127 characters (RFC 8489 14.9).
+    pub realm: String,
+    /// Addresses to advertise.
+    pub external: External,
+    /// The ports this server may ask for with [`crate::Command::OpenPort`]; no two servers share one.
+    pub relay_ports: RangeInclusive<u16>,
+    /// Static users: name and password. They relay to any address that `policy` allows.
+    pub users: Vec<(String, String)>,
+    /// The operator's secret of time-limited credentials; `None`: there are none.
+    pub secret: Option<Vec<u8>>,
+    /// The key of credentials that the lobby grants: [`crate::credential::grant_key`], or random.
+    pub grant_key: [u8; 32],
+    /// Which peers may be relayed to.
+    pub policy: Policy,
+    /// Every limit.
+    pub limits: Limits,
+    /// The key of the nonces, the same for all threads; random for each run of the process.
+    pub nonce_key: [u8; 32],
+    /// Unix time at the `now` of [`crate::Server::new`].
+    pub unix_now: Duration,
+    /// Addresses that the process itself listens on (TURN, TURNS, HTTP): no peer may be one. An unspecified address
+    /// stands for every loopback and external address with that port; give addresses of other interfaces one by one.
+    pub listeners: Vec<SocketAddr>,
+    /// Whether the sockets can send a single packet unfragmented, as DONT-FRAGMENT asks. `false`: it is answered with
+    /// 420 (RFC 8656 7.2).
+    pub dont_fragment: bool,
+}
+
+/// Why a [`Config`] was refused. Each is the operator's to mend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// `external` names no address.
+    #[error("a relay needs an external address to advertise")]
+    NoExternalAddress,
+    /// An external address is unspecified or multicast.
+    #[error("an external address cannot be an unspecified or a multicast one")]
+    BadExternalAddress,
+    /// `relay_ports` is empty, or begins with 0.
+    #[error("the range of relay ports is empty or begins with 0")]
+    BadPorts,
+    /// The realm is empty or has more than 127 characters.
+    #[error("a realm has 1 to 127 characters")]
+    BadRealm,
+    /// A static user's name is empty or longer than [`Limits::username_bytes`].
+    #[error("a user name is empty or too long")]
+    BadUser,
+    /// A static user's name has the form of a time-limited one, `digits:…`.
+    #[error("a static user's name looks like a time-limited one (digits and a colon)")]
+    AmbiguousUser,
+    /// The operator's secret is empty.
+    #[error("the secret of time-limited credentials is empty")]
+    EmptySecret,
+}

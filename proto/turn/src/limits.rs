@@ -1,0 +1,95 @@
+//! Every limit of the relay, by name. `tests/limits.rs` reaches each.
+
+use std::time::Duration;
+
+/// A token bucket's measure: what flows in each second, and how much it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Tokens that come back each second.
+    pub per_second: u32,
+    /// Tokens in a full bucket.
+    pub burst: u32,
+}
+
+/// The limits of one [`crate::Server`]. Those "over all threads" count what the others' [`crate::News`] told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Allocations of this server; beyond: 508.
+    pub allocations: u32,
+    /// Allocations of one user, over all threads; beyond: 486.
+    pub allocations_per_user: u32,
+    /// Allocations of one client address (IPv6: of one /64), over all threads; beyond: 486.
+    pub allocations_per_address: u32,
+    /// Permissions of one allocation; beyond: 508.
+    pub permissions_per_allocation: u32,
+    /// Channels of one allocation; beyond: 508.
+    pub channels_per_allocation: u32,
+    /// XOR-PEER-ADDRESS in one CreatePermission; beyond: 400.
+    pub peers_per_request: u32,
+    /// Ports reserved for a RESERVATION-TOKEN, over all threads; beyond: 508.
+    pub reservations: u32,
+    /// Ports tried for one Allocate; then: 508.
+    pub port_attempts: u32,
+    /// Payload bytes of one allocation, both directions together; beyond: dropped.
+    pub bytes: Rate,
+    /// Packets of one allocation, both directions together; beyond: dropped.
+    pub packets: Rate,
+    /// New permissions of one allocation; beyond: 508.
+    pub new_peers: Rate,
+    /// Unauthenticated answers (Binding, 401, 438, 400, 420) to one /24 or /56; beyond: dropped.
+    pub answers: Rate,
+    /// The same for a source that the public Internet cannot reach (private, loopback, link-local), which therefore
+    /// is no victim of a reflection from there.
+    pub answers_local: Rate,
+    /// What a client gets that asks for no LIFETIME.
+    pub lifetime_default: Duration,
+    /// The longest lifetime a client gets.
+    pub lifetime_max: Duration,
+    /// How long a permission lasts (RFC 8656 9: 300 s).
+    pub permission_lifetime: Duration,
+    /// How long a channel lasts (RFC 8656 12: 600 s).
+    pub channel_lifetime: Duration,
+    /// How long a port waits for its RESERVATION-TOKEN (RFC 8656 7.2: 30 s).
+    pub reservation_lifetime: Duration,
+    /// How long a nonce is good; the key of the nonces changes as often.
+    pub nonce_lifetime: Duration,
+    /// The furthest expiry that a time-limited credential may have; beyond: refused. Revocations of credentials whose
+    /// expiry is unknown are remembered as long.
+    pub credential_lifetime_max: Duration,
+    /// Members of lobby groups, granted or revoked, that are remembered; beyond: the news is dropped.
+    pub members: u32,
+    /// Bytes in a user name (RFC 8489 14.3: 508).
+    pub username_bytes: usize,
+    /// Bytes of one message from a client or a peer; beyond: dropped.
+    pub message_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            allocations: 16_384,
+            allocations_per_user: 128,
+            allocations_per_address: 2_048,
+            permissions_per_allocation: 256,
+            channels_per_allocation: 256,
+            peers_per_request: 32,
+            reservations: 1_024,
+            port_attempts: 8,
+            bytes: Rate { per_second: 64 << 20, burst: 64 << 20 },
+            packets: Rate { per_second: 100_000, burst: 100_000 },
+            new_peers: Rate { per_second: 10, burst: 64 },
+            answers: Rate { per_second: 2_000, burst: 4_000 },
+            answers_local: Rate { per_second: 500_000, burst: 500_000 },
+            lifetime_default: Duration::from_secs(600),
+            lifetime_max: Duration::from_secs(3_600),
+            permission_lifetime: Duration::from_secs(300),
+            channel_lifetime: Duration::from_secs(600),
+            reservation_lifetime: Duration::from_secs(30),
+            nonce_lifetime: Duration::from_secs(3_600),
+            credential_lifetime_max: Duration::from_secs(48 * 3_600),
+            members: 262_144,
+            username_bytes: 508,
+            message_bytes: 65_535,
+        }
+    }
+}
