@@ -107,6 +107,13 @@ pub struct Flow {
     pub bytes: u64,
 }
 
+impl Flow {
+    fn add(&mut self, other: Flow) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+}
+
 /// What is stored at this moment. All zero: nobody has proved himself, nothing is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
@@ -127,6 +134,16 @@ pub struct Stored {
 }
 
 impl Stored {
+    fn add(&mut self, other: &Stored) {
+        self.allocations += other.allocations;
+        self.permissions += other.permissions;
+        self.channels += other.channels;
+        self.ports += other.ports;
+        self.reservations = self.reservations.max(other.reservations);
+        self.foreign += other.foreign;
+        self.members = self.members.max(other.members);
+    }
+
     /// All of it together.
     pub fn entries(&self) -> u64 {
         [
@@ -180,6 +197,26 @@ impl Stats {
     /// How often `code` was answered.
     pub fn error(&self, code: u16) -> u64 {
         self.errors.iter().find(|(known, _)| *known == code).map_or(0, |(_, count)| *count)
+    }
+
+    /// Adds another thread's counters. What is known to all threads (reservations, members) is counted once.
+    pub fn add(&mut self, other: &Stats) {
+        self.bindings += other.bindings;
+        self.successes += other.successes;
+        self.allocated += other.allocated;
+        self.freed += other.freed;
+        self.to_peers.add(other.to_peers);
+        self.to_clients.add(other.to_clients);
+        self.stored.add(&other.stored);
+        for (mine, theirs) in self.discards.iter_mut().zip(other.discards) {
+            *mine += theirs;
+        }
+        for (code, count) in other.errors() {
+            match self.errors.iter_mut().find(|(known, _)| *known == code) {
+                Some((_, sum)) => *sum += count,
+                None => self.errors.push((code, count)),
+            }
+        }
     }
 
     pub(crate) fn discard(&mut self, why: Discard) {
