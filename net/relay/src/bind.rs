@@ -1,0 +1,112 @@
+//! Opens sockets: listeners that several threads share a port with, and relayed ports, which nobody shares.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use twocan_turn::Transport;
+
+use crate::error::Error;
+
+/// Connections that may wait for `accept`.
+const BACKLOG: i32 = 1024;
+/// What we ask of the kernel for each UDP listener, each way, in bytes. It may give less.
+const LISTENER_BUFFER_BYTES: usize = 4 << 20;
+/// Tries to find one number that is free for both UDP and TCP, where any port will do.
+const ANY_PORT_ATTEMPTS: usize = 32;
+
+/// Finds out whether `address` can be had for all of `transports`, alone, and says which port it is if any would do.
+///
+/// A listener of ours shares its port with the other threads (`SO_REUSEPORT`), and would as gladly share it with
+/// another relay on the same machine. So this asks first, without sharing.
+pub(crate) fn settle(address: SocketAddr, transports: &[Transport]) -> Result<SocketAddr, Error> {
+    let any_port = address.port() == 0;
+    for attempt in 0.. {
+        match settle_once(address, transports) {
+            Err(Error::PortTaken { .. }) if any_port && attempt < ANY_PORT_ATTEMPTS => {}
+            settled => return settled,
+        }
+    }
+    unreachable!("the loop ends by returning");
+}
+
+fn settle_once(mut address: SocketAddr, transports: &[Transport]) -> Result<SocketAddr, Error> {
+    let mut held = Vec::new();
+    for &transport in transports {
+        let probe =
+            bind(address, transport, false).map_err(|error| Error::listen(address, transport, error))?;
+        if address.port() == 0 {
+            let bound = probe.local_addr().ok().and_then(|bound| bound.as_socket());
+            address.set_port(bound.map_or(0, |bound| bound.port()));
+        }
+        held.push(probe);
+    }
+    Ok(address)
+}
+
+/// A UDP listener. `shared`: other threads have one on the same port.
+pub(crate) fn udp(address: SocketAddr, shared: bool) -> Result<UdpSocket, Error> {
+    let open = || {
+        let socket = bind(address, Transport::Udp, shared)?;
+        // Less than we ask for is no reason not to start.
+        let _ = socket.set_recv_buffer_size(LISTENER_BUFFER_BYTES);
+        let _ = socket.set_send_buffer_size(LISTENER_BUFFER_BYTES);
+        Ok(UdpSocket::from(socket))
+    };
+    open().map_err(|error| Error::listen(address, Transport::Udp, error))
+}
+
+/// A TCP listener, for TCP or TLS. `shared`: other threads have one on the same port.
+pub(crate) fn tcp(address: SocketAddr, transport: Transport, shared: bool) -> Result<TcpListener, Error> {
+    let open = || {
+        let socket = bind(address, transport, shared)?;
+        socket.listen(BACKLOG)?;
+        Ok(TcpListener::from(socket))
+    };
+    open().map_err(|error| Error::listen(address, transport, error))
+}
+
+/// A relayed port, shared with nobody.
+pub(crate) fn relayed(address: SocketAddr) -> io::Result<UdpSocket> {
+    Ok(bind(address, Transport::Udp, false)?.into())
+}
+
+/// Where the sockets of relayed ports should be bound, so that packets leave from `external` if this machine has it
+/// (it has not, behind a router that translates addresses: then from any).
+pub(crate) fn relay_address(external: IpAddr) -> IpAddr {
+    match relayed(SocketAddr::new(external, 0)) {
+        Ok(_) => external,
+        Err(_) => any(external),
+    }
+}
+
+/// The wildcard address of the same family.
+pub(crate) fn any(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+fn bind(address: SocketAddr, transport: Transport, shared: bool) -> io::Result<Socket> {
+    let (kind, protocol) = match transport {
+        Transport::Udp => (Type::DGRAM, Protocol::UDP),
+        Transport::Tcp | Transport::Tls => (Type::STREAM, Protocol::TCP),
+    };
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if kind == Type::STREAM {
+        // Not for sharing: it lets a restarted server have its port while old connections are in TIME_WAIT.
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    if kind == Type::STREAM && !shared {
+        // Two sockets that allow each other's reuse can both bind: only listening tells that the port is taken.
+        socket.listen(1)?;
+    }
+    Ok(socket)
+}

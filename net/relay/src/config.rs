@@ -1,0 +1,117 @@
+//! What a relay is told when it starts.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use twocan_turn::{External, Limits, Policy};
+
+/// Where a relay listens, whom it serves, what it may do.
+#[derive(Clone)]
+pub struct Config {
+    /// STUN and TURN over UDP, and over TCP on the same port. Port 0: any that is free for both.
+    pub turn: Vec<SocketAddr>,
+    /// TURN over TLS.
+    pub turns: Vec<SocketAddr>,
+    /// Certificate and key for `turns`.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Addresses that this process listens on besides (HTTP): no peer may be one of them.
+    pub listeners_besides: Vec<SocketAddr>,
+    /// The addresses that relayed candidates carry; a family without one is not relayed.
+    pub external: External,
+    /// Where the sockets of IPv4 relayed ports are bound. `None`: to the external address if this machine has it, else
+    /// to all.
+    pub relay_bind_v4: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    pub relay_bind_v6: Option<Ipv6Addr>,
+    /// The relayed ports; each thread gets a part.
+    pub relay_ports: RangeInclusive<u16>,
+    /// Threads, at least one; one per core is sensible.
+    pub threads: usize,
+    /// The realm of long-term credentials (RFC 8489 9.2).
+    pub realm: String,
+    /// Static users and their passwords.
+    pub users: Vec<(String, String)>,
+    /// The operator's secret, for time-limited credentials.
+    pub secret: Option<Vec<u8>>,
+    /// The key of credentials that a lobby grants.
+    pub grant_key: [u8; 32],
+    /// Which peers may be reached.
+    pub policy: Policy,
+    /// What each thread's TURN server allows.
+    pub limits: Limits,
+    /// What TCP and TLS connections are allowed.
+    pub streams: StreamLimits,
+}
+
+impl Config {
+    /// A relay that serves this machine alone, with no users: on `127.0.0.1:3478`, with one thread.
+    pub fn new(grant_key: [u8; 32]) -> Config {
+        Config {
+            turn: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 3478))],
+            turns: Vec::new(),
+            tls: None,
+            listeners_besides: Vec::new(),
+            external: External { v4: Some(Ipv4Addr::LOCALHOST), v6: None },
+            relay_bind_v4: None,
+            relay_bind_v6: None,
+            relay_ports: 49_152..=65_535,
+            threads: 1,
+            realm: "twocan".to_owned(),
+            users: Vec::new(),
+            secret: None,
+            grant_key,
+            policy: Policy::default(),
+            limits: Limits::default(),
+            streams: StreamLimits::default(),
+        }
+    }
+}
+
+/// What TCP and TLS connections may cost. The two counts are for all threads together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Connections in all. More are closed at once.
+    pub connections: usize,
+    /// Connections of one IPv4 address, or of one IPv6 /56. More are closed at once.
+    pub connections_per_address: usize,
+    /// From `accept` to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From a frame's first byte to its last.
+    pub frame: Duration,
+    /// Silence of a client that has not yet proved who it is (its last frame, to now).
+    pub idle_unproved: Duration,
+    /// Silence of a client that has. Longer than the longest lifetime of an allocation, so it ends only what is dead.
+    pub idle_proved: Duration,
+    /// Bytes that may wait for a slow reader before relayed data for it is dropped.
+    pub waiting_data_bytes: usize,
+    /// Bytes that may wait in all, answers included, before the connection is closed.
+    pub waiting_bytes: usize,
+}
+
+impl Default for StreamLimits {
+    fn default() -> StreamLimits {
+        StreamLimits {
+            connections: 16_384,
+            connections_per_address: 256,
+            handshake: Duration::from_secs(10),
+            frame: Duration::from_secs(10),
+            idle_unproved: Duration::from_secs(30),
+            idle_proved: Duration::from_secs(3_660),
+            waiting_data_bytes: 256 << 10,
+            waiting_bytes: 320 << 10,
+        }
+    }
+}
+
+/// What counts as one address for `connections_per_address`.
+pub(crate) fn address_group(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => v4.into(),
+            None => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 72)).into(),
+        },
+    }
+}

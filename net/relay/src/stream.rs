@@ -1,0 +1,237 @@
+//! One TCP or TLS connection of a client: frames in, bytes out, and a bound on what either may cost.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::time::Instant;
+
+use mio::net::TcpStream;
+use rustls::ServerConnection;
+use twocan_turn::ClientAddr;
+
+use crate::admission::Seat;
+use crate::config::StreamLimits;
+use crate::frames::{Frames, Malformed, Trust};
+
+/// Bytes given to TLS at a time; what is inside of it cannot be taken back or counted.
+const TLS_PIECE_BYTES: usize = 16 << 10;
+/// An empty queue that has room for more than this gives its memory back.
+const KEPT_BYTES: usize = 4 << 10;
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The client closed it, or it broke.
+    ByClient,
+    /// What came is neither STUN nor ChannelData.
+    Malformed,
+    /// The TLS handshake, or a record, failed.
+    Tls,
+    /// More answers are waiting than the client may leave unread.
+    TooSlow,
+    /// It ran into one of the limits in time.
+    TimedOut,
+}
+
+impl From<Malformed> for Ended {
+    fn from(Malformed: Malformed) -> Ended {
+        Ended::Malformed
+    }
+}
+
+/// What became of a message for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queued {
+    Yes,
+    /// Relayed data that the client is too slow for.
+    Dropped,
+}
+
+/// What a message to a client is, as far as its connection must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Relayed data: ChannelData, or a Data indication.
+    Data,
+    /// The success of a request that needs credentials.
+    Proof,
+    /// Anything else.
+    Answer,
+}
+
+impl Kind {
+    fn of(message: &[u8]) -> Kind {
+        const DATA_INDICATION: u16 = 0x0017;
+        const BINDING_SUCCESS: u16 = 0x0101;
+        const CLASS: u16 = 0x0110;
+        const SUCCESS: u16 = 0x0100;
+        match message.first_chunk().map(|first| u16::from_be_bytes(*first)) {
+            Some(0x4000..=0x7FFF | DATA_INDICATION) => Kind::Data,
+            Some(number) if number & CLASS == SUCCESS && number != BINDING_SUCCESS => Kind::Proof,
+            _ => Kind::Answer,
+        }
+    }
+}
+
+/// One connection.
+pub(crate) struct Stream {
+    pub(crate) socket: TcpStream,
+    pub(crate) client: ClientAddr,
+    tls: Option<Box<ServerConnection>>,
+    frames: Frames,
+    waiting: VecDeque<u8>,
+    opened: Instant,
+    /// When the last frame ended.
+    heard: Instant,
+    /// When a frame began that has not ended.
+    partial_since: Option<Instant>,
+    proved: bool,
+    _seat: Seat,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        socket: TcpStream,
+        tls: Option<ServerConnection>,
+        client: ClientAddr,
+        seat: Seat,
+        now: Instant,
+    ) -> Stream {
+        Stream {
+            socket,
+            client,
+            tls: tls.map(Box::new),
+            frames: Frames::default(),
+            waiting: VecDeque::new(),
+            opened: now,
+            heard: now,
+            partial_since: None,
+            proved: false,
+            _seat: seat,
+        }
+    }
+
+    /// Reads what has come, as much as fits. `None`: nothing has.
+    pub(crate) fn read(&mut self, room: &mut [u8]) -> Result<Option<usize>, Ended> {
+        match self.read_some(room)? {
+            Some(0) => Err(Ended::ByClient),
+            read => Ok(read),
+        }
+    }
+
+    /// Hands on every frame that is whole with what `read` has read.
+    pub(crate) fn take(
+        &mut self,
+        bytes: &[u8],
+        now: Instant,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), Ended> {
+        let mut whole = false;
+        let trust = if self.proved { Trust::Proved } else { Trust::Unproved };
+        self.frames.take(bytes, trust, |frame| {
+            whole = true;
+            each(frame);
+        })?;
+        if whole {
+            self.heard = now;
+            self.partial_since = None;
+        }
+        self.partial_since = self.frames.is_partial().then(|| self.partial_since.unwrap_or(now));
+        Ok(())
+    }
+
+    /// `None`: nothing there. `Some(0)`: the end.
+    fn read_some(&mut self, scratch: &mut [u8]) -> Result<Option<usize>, Ended> {
+        let Some(tls) = &mut self.tls else {
+            return would_block(self.socket.read(scratch)).map_err(|_| Ended::ByClient);
+        };
+        loop {
+            match tls.reader().read(scratch) {
+                Ok(length) => return Ok(Some(length)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Ok(Some(0)),
+            }
+            match would_block(tls.read_tls(&mut self.socket)) {
+                Ok(Some(0)) | Err(_) => return Ok(Some(0)),
+                Ok(None) => return Ok(None),
+                Ok(Some(_)) => {}
+            }
+            if tls.process_new_packets().is_err() {
+                // The alert says why. It goes out if it can.
+                let _ = tls.write_tls(&mut self.socket);
+                return Err(Ended::Tls);
+            }
+        }
+    }
+
+    /// Queues a message for the client. Call `flush` soon.
+    pub(crate) fn push(&mut self, message: &[u8], limits: &StreamLimits) -> Result<Queued, Ended> {
+        let kind = Kind::of(message);
+        self.proved |= kind == Kind::Proof;
+        let limit = if kind == Kind::Data { limits.waiting_data_bytes } else { limits.waiting_bytes };
+        if self.waiting.len() + message.len() > limit {
+            self.flush()?;
+        }
+        if self.waiting.len() + message.len() <= limit {
+            self.waiting.extend(message);
+            return Ok(Queued::Yes);
+        }
+        if kind == Kind::Data { Ok(Queued::Dropped) } else { Err(Ended::TooSlow) }
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    pub(crate) fn flush(&mut self) -> Result<(), Ended> {
+        loop {
+            let taken = match &mut self.tls {
+                None if self.waiting.is_empty() => break,
+                None => match would_block(self.socket.write(self.waiting.as_slices().0)) {
+                    Ok(Some(0)) | Err(_) => return Err(Ended::ByClient),
+                    Ok(None) => return Ok(()),
+                    Ok(Some(length)) => length,
+                },
+                Some(tls) if tls.wants_write() => match would_block(tls.write_tls(&mut self.socket)) {
+                    Ok(Some(0)) | Err(_) => return Err(Ended::ByClient),
+                    Ok(None) => return Ok(()),
+                    Ok(Some(_)) => 0,
+                },
+                Some(tls) if tls.is_handshaking() || self.waiting.is_empty() => break,
+                Some(tls) => {
+                    let next = self.waiting.as_slices().0;
+                    let piece = next.get(..TLS_PIECE_BYTES).unwrap_or(next);
+                    tls.writer().write(piece).map_err(|_| Ended::Tls)?
+                }
+            };
+            self.waiting.drain(..taken);
+        }
+        if self.waiting.is_empty() && self.waiting.capacity() > KEPT_BYTES {
+            self.waiting = VecDeque::new();
+        }
+        Ok(())
+    }
+
+    /// Says goodbye, where the protocol has a word for it.
+    pub(crate) fn close(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+        let _ = self.flush();
+    }
+
+    /// When the connection will have run out of time, unless something happens.
+    pub(crate) fn deadline(&self, limits: &StreamLimits) -> Instant {
+        let idle = self.heard + if self.proved { limits.idle_proved } else { limits.idle_unproved };
+        let handshaking = self.tls.as_ref().is_some_and(|tls| tls.is_handshaking());
+        let handshake = handshaking.then(|| self.opened + limits.handshake);
+        let frame = self.partial_since.map(|since| since + limits.frame);
+        [handshake, frame].into_iter().flatten().fold(idle, Instant::min)
+    }
+}
+
+/// `Ok(None)` where a call would have had to wait.
+fn would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Ok(length) => Ok(Some(length)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
