@@ -1,3 +1,53 @@
-//! The binary `twocan`.
+//! The binary `twocan`: arguments -> settings -> run. Errors are printed once, here, and end with exit code 1 (2 for a
+//! wrong command line).
 
-fn main() {}
+mod listen;
+mod settings;
+mod tls;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::{Args as _, FromArgMatches as _, Parser, Subcommand};
+
+/// Direct connections between people's devices: signaling, STUN, TURN and the page that shows it, in one.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (also what `twocan` alone does)
+    Serve(Box<settings::Settings>),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = run(cli);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("twocan: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    settings::check_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+    let settings = match cli.command {
+        Some(Command::Serve(settings)) => *settings,
+        // The environment counts here too: parse an empty command line.
+        None => {
+            let matches =
+                settings::Settings::augment_args(clap::Command::new("twocan")).get_matches_from(["twocan"]);
+            settings::Settings::from_arg_matches(&matches)?
+        }
+    };
+    let settings = settings.with_file()?;
+    println!("{:?}", listen::Listen::new(&settings, listen::primary_address)?);
+    Ok(())
+}

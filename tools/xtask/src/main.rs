@@ -1,3 +1,60 @@
-//! Chores and checks of the repository.
+//! Chores and checks of the repository: `cargo xtask` lists them. Nothing of the product is here.
 
-fn main() {}
+mod counts;
+mod fuzz;
+mod install;
+mod licences;
+mod step;
+mod suite;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  check             format, clippy, unit tests, tidy: the inner loop
+  test [PART…]      everything, installing what is missing where it may; or only these parts
+  tidy              layer order, sizes, header comments, licences, links
+  web               build the SDK and the page anew into their committed dist/ folders
+  fuzz [SECONDS]    each fuzz target for that long (15), over its corpus
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let root = root();
+    let outcome = match arguments.split_first() {
+        Some((command, rest)) => match (command.as_str(), rest) {
+            ("check", []) => suite::check(&root),
+            ("test", parts) => suite::test(&root, parts),
+            ("tidy", []) => suite::only_tidy(&root),
+            ("web", []) => suite::web(&root),
+            ("fuzz", []) => suite::only_fuzz(&root, fuzz::SECONDS),
+            ("fuzz", [seconds]) if seconds.parse::<u32>().is_ok() => {
+                suite::only_fuzz(&root, seconds.parse().expect("just tried"))
+            }
+            _ => usage(),
+        },
+        None => usage(),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> anyhow::Result<bool> {
+    eprint!("{USAGE}");
+    Ok(false)
+}
+
+/// The root of the checkout.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("tools/xtask has two folders above it").to_owned()
+}

@@ -1,0 +1,159 @@
+//! Which addresses the server listens on, and which it tells others: worked out from the settings and this machine.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use anyhow::bail;
+
+use crate::settings::Settings;
+
+/// The port of `--http` where none is said.
+const HTTP_PORT: u16 = 8080;
+/// The port of STUN and TURN where none is said (RFC 8489 18.6).
+const TURN_PORT: u16 = 3478;
+
+/// Where to listen, and what to advertise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listen {
+    pub http: SocketAddr,
+    pub turn: Vec<SocketAddr>,
+    pub turns: Vec<SocketAddr>,
+    /// The addresses of relayed candidates, one per family.
+    pub external_v4: Option<Ipv4Addr>,
+    pub external_v6: Option<Ipv6Addr>,
+    /// Whether the operator named the external addresses, rather than us finding them.
+    pub external_named: bool,
+}
+
+impl Listen {
+    /// `primary` tells the address by which this machine is reached in a family; see [`primary_address`].
+    pub fn new(
+        settings: &Settings,
+        primary: impl Fn(SocketAddr) -> Option<IpAddr>,
+    ) -> anyhow::Result<Listen> {
+        let any = |port| -> Vec<SocketAddr> {
+            // A machine without IPv6 has no primary address of it, and cannot bind `::`.
+            let v6 = primary(ipv6_somewhere()).map(|_| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+            std::iter::once(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).chain(v6).collect()
+        };
+        let default = |port| match settings.public {
+            true => any(port),
+            false => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))],
+        };
+        // On Linux `::` takes IPv4 too, so one listener is enough for HTTP.
+        let http = settings.http.or_else(|| default(HTTP_PORT).pop()).expect("a default has an address");
+        let turn = if settings.turn.is_empty() { default(TURN_PORT) } else { settings.turn.clone() };
+        let (mut external_v4, mut external_v6) = (None, None);
+        for &address in &settings.external_ip {
+            match address {
+                IpAddr::V4(v4) if external_v4.is_none() => external_v4 = Some(v4),
+                IpAddr::V6(v6) if external_v6.is_none() => external_v6 = Some(v6),
+                _ => bail!("--external-ip is given twice for one family: {address} is one too many"),
+            }
+        }
+        let external_named = !settings.external_ip.is_empty();
+        if !external_named {
+            for listener in turn.iter().chain(&settings.turns) {
+                match advertised(*listener, &primary) {
+                    Some(IpAddr::V4(v4)) => external_v4 = external_v4.or(Some(v4)),
+                    Some(IpAddr::V6(v6)) => external_v6 = external_v6.or(Some(v6)),
+                    None => {}
+                }
+            }
+        }
+        Ok(Listen { http, turn, turns: settings.turns.clone(), external_v4, external_v6, external_named })
+    }
+}
+
+/// The address by which a listener is reached, as far as this machine can know.
+fn advertised(listener: SocketAddr, primary: impl Fn(SocketAddr) -> Option<IpAddr>) -> Option<IpAddr> {
+    match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => primary(ipv4_somewhere()),
+        IpAddr::V6(ip) if ip.is_unspecified() => primary(ipv6_somewhere()),
+        ip => Some(ip),
+    }
+}
+
+/// Any address of the Internet will do: nothing is sent there. (The root servers' block and its like in IPv6.)
+fn ipv4_somewhere() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(198, 41, 0, 4), 53))
+}
+
+fn ipv6_somewhere() -> SocketAddr {
+    SocketAddr::from((Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30), 53))
+}
+
+/// The local address that the system would use towards `remote`. Connecting a UDP socket sends nothing.
+pub fn primary_address(remote: SocketAddr) -> Option<IpAddr> {
+    let unspecified: SocketAddr = match remote {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(unspecified).ok()?;
+    socket.connect(remote).ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dual(remote: SocketAddr) -> Option<IpAddr> {
+        Some(if remote.is_ipv4() { "192.0.2.7".parse().unwrap() } else { "2001:db8::7".parse().unwrap() })
+    }
+
+    fn ipv4_only(remote: SocketAddr) -> Option<IpAddr> {
+        remote.is_ipv4().then(|| "192.0.2.7".parse().unwrap())
+    }
+
+    fn text(addresses: &[SocketAddr]) -> Vec<String> {
+        addresses.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn without_settings_only_this_machine_is_served() {
+        let listen = Listen::new(&Settings::default(), dual).unwrap();
+        assert_eq!(listen.http.to_string(), "127.0.0.1:8080");
+        assert_eq!(text(&listen.turn), ["127.0.0.1:3478"]);
+        assert_eq!((listen.external_v4, listen.external_v6), (Some(Ipv4Addr::LOCALHOST), None));
+    }
+
+    #[test]
+    fn public_means_all_addresses_of_both_families() {
+        let public = Settings { public: true, ..Settings::default() };
+        let listen = Listen::new(&public, dual).unwrap();
+        assert_eq!(listen.http.to_string(), "[::]:8080");
+        assert_eq!(text(&listen.turn), ["0.0.0.0:3478", "[::]:3478"]);
+        assert_eq!(listen.external_v4, Some("192.0.2.7".parse().unwrap()));
+        assert_eq!(listen.external_v6, Some("2001:db8::7".parse().unwrap()));
+    }
+
+    #[test]
+    fn public_without_ipv6_listens_on_ipv4_alone() {
+        let public = Settings { public: true, ..Settings::default() };
+        let listen = Listen::new(&public, ipv4_only).unwrap();
+        assert_eq!(
+            (listen.http.to_string(), text(&listen.turn)),
+            ("0.0.0.0:8080".into(), vec!["0.0.0.0:3478".into()])
+        );
+    }
+
+    #[test]
+    fn a_named_address_outweighs_public_and_what_we_would_find() {
+        let settings = Settings {
+            public: true,
+            http: Some("127.0.0.1:9000".parse().unwrap()),
+            external_ip: vec!["203.0.113.5".parse().unwrap()],
+            ..Settings::default()
+        };
+        let listen = Listen::new(&settings, dual).unwrap();
+        assert_eq!(listen.http.to_string(), "127.0.0.1:9000");
+        assert_eq!((listen.external_v4, listen.external_v6), (Some("203.0.113.5".parse().unwrap()), None));
+    }
+
+    #[test]
+    fn two_external_addresses_of_one_family_are_refused() {
+        let external_ip = vec!["203.0.113.5".parse().unwrap(), "203.0.113.6".parse().unwrap()];
+        let settings = Settings { external_ip, ..Settings::default() };
+        assert!(Listen::new(&settings, dual).unwrap_err().to_string().contains("203.0.113.6"));
+    }
+}

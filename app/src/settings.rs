@@ -1,0 +1,200 @@
+//! What an operator can set: one schema for flags, environment and file, in that order of weight.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::values::{Half, PortRange, Secret, User};
+
+/// `twocan serve`: each setting is a flag, a variable `TWOCAN_…` and a key of the file. Where two are given, the flag
+/// outweighs the variable, and the variable the file.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Page, signaling (/v1), /healthz and /metrics [default: 127.0.0.1:8080]
+    #[arg(long, env = "TWOCAN_HTTP", value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+
+    /// STUN and TURN on UDP and TCP; repeatable [default: 127.0.0.1:3478]
+    #[arg(long, env = "TWOCAN_TURN", value_name = "ADDR", value_delimiter = ',')]
+    pub turn: Vec<SocketAddr>,
+
+    /// TURN over TLS; repeatable; needs --tls-cert and --tls-key
+    #[arg(long, env = "TWOCAN_TURNS", value_name = "ADDR", value_delimiter = ',')]
+    pub turns: Vec<SocketAddr>,
+
+    /// Certificate chain for --turns, PEM
+    #[arg(long, env = "TWOCAN_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key for --turns, PEM
+    #[arg(long, env = "TWOCAN_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Listen on all addresses (0.0.0.0 and ::) instead of loopback, where no address is given
+    #[arg(long, env = "TWOCAN_PUBLIC")]
+    pub public: bool,
+
+    /// Address to advertise in relayed candidates; repeatable, one per family
+    #[arg(long, env = "TWOCAN_EXTERNAL_IP", value_name = "IP", value_delimiter = ',')]
+    pub external_ip: Vec<IpAddr>,
+
+    /// Ports of relayed candidates [default: 49152-65535]
+    #[arg(long, env = "TWOCAN_RELAY_PORTS", value_name = "A-B")]
+    pub relay_ports: Option<PortRange>,
+
+    /// Realm of the relay's credentials [default: twocan]
+    #[arg(long, env = "TWOCAN_REALM", value_name = "NAME")]
+    pub realm: Option<String>,
+
+    /// A static user of the relay, who may reach any public address; repeatable
+    #[arg(long, env = "TWOCAN_TURN_USER", value_name = "U:P", value_delimiter = ',', hide_env_values = true)]
+    pub turn_user: Vec<User>,
+
+    /// Shared secret of time-limited credentials (user name `expiry:id`, password = base64 HMAC-SHA1)
+    #[arg(long, env = "TWOCAN_TURN_SECRET", value_name = "S", hide_env_values = true)]
+    pub turn_secret: Option<Secret>,
+
+    /// Peers that may be relayed to although the built-in policy denies them; repeatable
+    #[arg(long, env = "TWOCAN_ALLOW_PEER", value_name = "CIDR", value_delimiter = ',')]
+    pub allow_peer: Vec<String>,
+
+    /// Peers that may not be relayed to; repeatable
+    #[arg(long, env = "TWOCAN_DENY_PEER", value_name = "CIDR", value_delimiter = ',')]
+    pub deny_peer: Vec<String>,
+
+    /// Threads of the relay [default: one per core]
+    #[arg(long, env = "TWOCAN_RELAY_THREADS", value_name = "N")]
+    pub relay_threads: Option<NonZeroUsize>,
+
+    /// Page allowed to open the signaling socket, such as https://play.example; repeatable [default: same origin]
+    #[arg(long, env = "TWOCAN_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub origin: Vec<String>,
+
+    /// Run one half only
+    #[arg(long, env = "TWOCAN_ONLY", value_name = "HALF")]
+    pub only: Option<Half>,
+
+    /// Settings in TOML, with the names of these flags
+    #[arg(long, env = "TWOCAN_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+}
+
+/// Variables that are read though they are no flag of `serve`.
+const OTHER_VARIABLES: [&str; 2] = ["TWOCAN_LOG", "TWOCAN_CONFIG"];
+
+impl Settings {
+    /// These settings over those of the file they name, if they name one.
+    pub fn with_file(self) -> anyhow::Result<Settings> {
+        let Some(path) = self.config.clone() else { return Ok(self) };
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(self.over(Settings::from_toml(&text, &path)?))
+    }
+
+    fn from_toml(text: &str, path: &Path) -> anyhow::Result<Settings> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            let line = if error.span().is_some_and(|span| text[..span.start].ends_with('\n')) {
+                line + 1
+            } else {
+                line
+            };
+            anyhow::anyhow!("{}, line {line}: {}", path.display(), error.message())
+        })
+    }
+
+    /// Each setting of `self`, or of `base` where `self` says nothing.
+    fn over(self, base: Settings) -> Settings {
+        fn list<T>(own: Vec<T>, base: Vec<T>) -> Vec<T> {
+            if own.is_empty() { base } else { own }
+        }
+        Settings {
+            http: self.http.or(base.http),
+            turn: list(self.turn, base.turn),
+            turns: list(self.turns, base.turns),
+            tls_cert: self.tls_cert.or(base.tls_cert),
+            tls_key: self.tls_key.or(base.tls_key),
+            public: self.public || base.public,
+            external_ip: list(self.external_ip, base.external_ip),
+            relay_ports: self.relay_ports.or(base.relay_ports),
+            realm: self.realm.or(base.realm),
+            turn_user: list(self.turn_user, base.turn_user),
+            turn_secret: self.turn_secret.or(base.turn_secret),
+            allow_peer: list(self.allow_peer, base.allow_peer),
+            deny_peer: list(self.deny_peer, base.deny_peer),
+            relay_threads: self.relay_threads.or(base.relay_threads),
+            origin: list(self.origin, base.origin),
+            only: self.only.or(base.only),
+            config: self.config,
+        }
+    }
+}
+
+/// Refuses a variable `TWOCAN_…` that means nothing: a slip of the pen should not pass for a setting.
+pub fn check_variables(names: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let command = <Settings as clap::Args>::augment_args(clap::Command::new("serve"));
+    let known = |name: &str| {
+        OTHER_VARIABLES.contains(&name)
+            || command.get_arguments().any(|argument| argument.get_env().is_some_and(|env| env == name))
+    };
+    for name in names {
+        if name.starts_with("TWOCAN_") && !known(&name) {
+            bail!("the environment variable {name} is not a setting of twocan (see `twocan serve --help`)");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn toml(text: &str) -> anyhow::Result<Settings> {
+        Settings::from_toml(text, Path::new("twocan.toml"))
+    }
+
+    #[test]
+    fn a_file_says_the_same_as_flags() {
+        let file =
+            toml("http = '0.0.0.0:80'\nturn = ['[::]:3478']\nrelay-ports = '50000-50100'\nonly = 'relay'")
+                .unwrap();
+        assert_eq!(file.http, Some("0.0.0.0:80".parse().unwrap()));
+        assert_eq!(file.turn, ["[::]:3478".parse().unwrap()]);
+        assert_eq!(file.relay_ports, Some(PortRange(50000..=50100)));
+        assert_eq!(file.only, Some(Half::Relay));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line() {
+        let error = toml("realm = 'north'\n\nhtpp = '0.0.0.0:80'\n").unwrap_err().to_string();
+        assert!(error.starts_with("twocan.toml, line 3: unknown field `htpp`"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_an_error_with_its_line() {
+        let error = toml("realm = 'north'\nrelay-ports = '5'\n").unwrap_err().to_string();
+        assert!(error.starts_with("twocan.toml, line 2: `5` is not a range of ports"), "{error}");
+    }
+
+    #[test]
+    fn a_flag_outweighs_the_file_and_the_file_fills_the_gaps() {
+        let flags = Settings { realm: Some("flag".into()), ..Settings::default() };
+        let merged =
+            flags.over(toml("realm = 'file'\npublic = true\norigin = ['https://a.example']").unwrap());
+        assert_eq!(merged.realm.as_deref(), Some("flag"));
+        assert!(merged.public);
+        assert_eq!(merged.origin, ["https://a.example"]);
+    }
+
+    #[test]
+    fn a_variable_that_means_nothing_is_refused() {
+        let names = |list: &[&str]| check_variables(list.iter().map(|&name| name.to_owned()));
+        assert!(names(&["TWOCAN_HTTP", "TWOCAN_LOG", "PATH"]).is_ok());
+        assert!(names(&["TWOCAN_HTPP"]).unwrap_err().to_string().contains("TWOCAN_HTPP"));
+    }
+}

@@ -1,0 +1,68 @@
+//! Fuzz targets: built with coverage by the stable compiler, run over their corpora.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::step::{Counted, Steps};
+
+/// How long each target runs where nothing else is said.
+pub const SECONDS: u32 = 15;
+
+const FOLDER: &str = "tests/fuzz";
+
+/// What libFuzzer needs to see of the code: edges, and what is compared.
+const RUSTFLAGS: &str = "--cfg fuzzing -Cdebug-assertions -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
+
+/// Builds all targets and runs each for `seconds`.
+pub fn run(steps: &mut Steps, root: &Path, seconds: u32) -> anyhow::Result<()> {
+    let mut build = Command::new("cargo");
+    build
+        .args(["build", "--release", "--locked"])
+        .env("RUSTFLAGS", RUSTFLAGS)
+        .env("CARGO_TARGET_DIR", "target");
+    // A target triple of its own keeps the flags from build scripts.
+    let triple = host()?;
+    build.args(["--target", &triple]);
+    if !steps.command("fuzz: build", FOLDER, build, Counted::Not)? {
+        return Ok(());
+    }
+    for target in targets(root)? {
+        let program = format!("target/{triple}/release/{target}");
+        let mut command = Command::new(root.join(FOLDER).join(program));
+        // What it finds new goes to a folder of its own; the committed corpus is only read.
+        let found = format!("target/found/{target}");
+        std::fs::create_dir_all(root.join(FOLDER).join(&found))?;
+        command.args([
+            &format!("-max_total_time={seconds}"),
+            "-rss_limit_mb=2048",
+            "-timeout=10",
+            "-print_final_stats=1",
+        ]);
+        command.args([&found, &format!("corpus/{target}")]);
+        steps.command(&format!("fuzz: {target}"), FOLDER, command, Counted::One)?;
+    }
+    Ok(())
+}
+
+fn targets(root: &Path) -> anyhow::Result<Vec<String>> {
+    let folder = root.join(FOLDER).join("corpus");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn host() -> anyhow::Result<String> {
+    let output = Command::new("rustc").arg("-vV").output()?;
+    let text = String::from_utf8(output.stdout)?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .map(str::to_owned)
+        .context("rustc -vV names the host")
+}

@@ -1,0 +1,167 @@
+//! The suites: which steps make up `check` and `test`, in which order.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::step::{Counted, Steps};
+use crate::{fuzz, install, licences, tidy};
+
+const CLIPPY: &str = "cargo clippy --workspace --all-targets --locked -- -D warnings";
+
+/// The inner loop: about a minute once built.
+pub fn check(root: &Path) -> anyhow::Result<bool> {
+    let mut steps = Steps::new(root);
+    house(&mut steps)?;
+    steps.run("unit tests", ".", "cargo test --workspace --lib --bins --locked", Counted::ByOutput)?;
+    Ok(steps.close())
+}
+
+/// The parts of `test`, in the order in which they run.
+type Part = (&'static str, fn(&mut Steps, &Path) -> anyhow::Result<()>);
+const PARTS: [Part; 6] = [
+    ("house", |steps, _| house(steps)),
+    ("rust", |steps, _| rust(steps)),
+    ("web", |steps, _| web_part(steps)),
+    ("fuzz", |steps, root| fuzz::run(steps, root, fuzz::SECONDS)),
+    ("interop", interop),
+    ("browsers", |steps, _| browsers(steps)),
+];
+
+/// Everything, or the parts named.
+pub fn test(root: &Path, wanted: &[String]) -> anyhow::Result<bool> {
+    if let Some(unknown) = wanted.iter().find(|name| PARTS.iter().all(|(part, _)| part != name)) {
+        let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
+        anyhow::bail!("there is no part `{unknown}`; there are {}", names.join(", "));
+    }
+    let mut steps = Steps::new(root);
+    let missing = install::missing();
+    if !missing.is_empty() {
+        match install::command(&missing) {
+            Ok(command) => {
+                steps.command("install what is missing", ".", command, Counted::Not)?;
+            }
+            Err(advice) => eprintln!("  some tests will be skipped; for all of them, {advice}"),
+        }
+    }
+    for (name, part) in PARTS {
+        if wanted.is_empty() || wanted.iter().any(|each| each == name) {
+            eprintln!("{name}");
+            part(&mut steps, root)?;
+        }
+    }
+    Ok(steps.close())
+}
+
+/// `cargo xtask tidy`.
+pub fn only_tidy(root: &Path) -> anyhow::Result<bool> {
+    let mut steps = Steps::new(root);
+    tidy_steps(&mut steps)?;
+    Ok(steps.close())
+}
+
+/// `cargo xtask fuzz`.
+pub fn only_fuzz(root: &Path, seconds: u32) -> anyhow::Result<bool> {
+    let mut steps = Steps::new(root);
+    fuzz::run(&mut steps, root, seconds)?;
+    Ok(steps.close())
+}
+
+/// `cargo xtask web`.
+pub fn web(root: &Path) -> anyhow::Result<bool> {
+    let mut steps = Steps::new(root);
+    build_web(&mut steps)?;
+    Ok(steps.close())
+}
+
+fn house(steps: &mut Steps) -> anyhow::Result<()> {
+    steps.run("format", ".", "cargo fmt --all --check", Counted::One)?;
+    steps.run("clippy", ".", CLIPPY, Counted::One)?;
+    tidy_steps(steps)
+}
+
+fn tidy_steps(steps: &mut Steps) -> anyhow::Result<()> {
+    steps.check("tidy: layers", tidy::layers)?;
+    steps.check("tidy: files", tidy::files)?;
+    steps.check("tidy: links", tidy::links)?;
+    steps.check("tidy: licences", licences::problems)?;
+    Ok(())
+}
+
+fn rust(steps: &mut Steps) -> anyhow::Result<()> {
+    steps.run("cargo test", ".", "cargo test --workspace --locked", Counted::ByOutput)?;
+    let mut docs = Command::new("cargo");
+    docs.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
+    steps.command("cargo doc", ".", docs, Counted::One)?;
+    Ok(())
+}
+
+fn build_web(steps: &mut Steps) -> anyhow::Result<bool> {
+    Ok(steps.run("npm ci (web)", "web", "npm ci --no-audit --no-fund", Counted::Not)?
+        && steps.run("build the SDK", "web", "npm run build -w sdk", Counted::One)?
+        && steps.run("build the page", "web", "npm run build -w demo", Counted::One)?)
+}
+
+fn web_part(steps: &mut Steps) -> anyhow::Result<()> {
+    if !build_web(steps)? {
+        return Ok(());
+    }
+    steps.run(
+        "dist/ is not stale",
+        ".",
+        "git diff --exit-code --stat -- web/sdk/dist web/demo/dist",
+        Counted::One,
+    )?;
+    for package in ["sdk", "demo"] {
+        steps.run(
+            &format!("types: {package}"),
+            "web",
+            &format!("npm run check -w {package}"),
+            Counted::One,
+        )?;
+        steps.run(
+            &format!("vitest: {package}"),
+            "web",
+            &format!("npm test -w {package}"),
+            Counted::ByOutput,
+        )?;
+    }
+    steps.run("size of the SDK", "web", "npm run size -w sdk", Counted::One)?;
+    Ok(())
+}
+
+/// The release binary and what drives it.
+fn prepare(steps: &mut Steps) -> anyhow::Result<bool> {
+    Ok(steps.run("cargo build --release", ".", "cargo build --release --locked", Counted::Not)?
+        && steps.run("npm ci (tests)", "tests", "npm ci --no-audit --no-fund", Counted::Not)?)
+}
+
+fn interop(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
+    let venv = root.join("target/xtask/venv");
+    let pip = venv.join("bin/pip");
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv"]).arg(&venv);
+    let mut fill = Command::new(&pip);
+    fill.args(["install", "--quiet", "--requirement", "tests/interop/requirements.txt"]);
+    let ready = prepare(steps)?
+        && (pip.exists() || steps.command("python environment", ".", make, Counted::Not)?)
+        && steps.command("python packages", ".", fill, Counted::Not)?;
+    if ready {
+        node(steps, "interop")?;
+    }
+    Ok(())
+}
+
+fn browsers(steps: &mut Steps) -> anyhow::Result<()> {
+    if prepare(steps)? {
+        node(steps, "browsers")?;
+    }
+    Ok(())
+}
+
+/// Runs the node tests of `tests/FOLDER`, one file at a time: they share the machine's two cores.
+fn node(steps: &mut Steps, folder: &str) -> anyhow::Result<bool> {
+    let mut command = Command::new("sh");
+    let line = format!("exec node --test --test-concurrency=1 --test-reporter=spec {folder}/*.test.mjs");
+    command.args(["-c", &line]);
+    steps.command(&format!("tests/{folder}"), "tests", command, Counted::ByOutput)
+}
