@@ -1,3 +1,4 @@
+import type { ConnectionClass, SocketClass } from './io/ports.js';
 /** A JSON object that the server passes on without looking inside. */
 export type JsonObject = {
     [key: string]: unknown;
@@ -28,9 +29,9 @@ export interface ConnectOptions {
     /** STUN and TURN servers beside those that the server names. */
     iceServers?: RTCIceServer[];
     /** Used in place of the global of this name, outside of a browser. */
-    WebSocket?: typeof WebSocket;
+    WebSocket?: SocketClass;
     /** Used in place of the global of this name, outside of a browser. */
-    RTCPeerConnection?: typeof RTCPeerConnection;
+    RTCPeerConnection?: ConnectionClass;
 }
 /** What `create` takes. */
 export interface CreateOptions {

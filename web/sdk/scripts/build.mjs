@@ -1,7 +1,7 @@
 // Builds dist/: one minified module, and the types. The output depends on the sources and the lock file alone.
 import { build } from 'esbuild'
 import { execFileSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +18,7 @@ await build({
   format: 'esm',
   platform: 'browser',
   target: 'es2022',
-  sourcemap: 'linked',
+  sourcemap: 'external',
   legalComments: 'none',
   // Members that begin with an underscore are our own.
   mangleProps: /^_/,
@@ -27,3 +27,9 @@ await build({
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.types.json'], { stdio: 'inherit' })
+
+// The types of the inside are nobody's business; what index.d.ts leads to stays.
+const PUBLIC = ['index.d.ts', 'types.d.ts', 'errors.d.ts', 'io/ports.d.ts']
+for (const file of readdirSync('dist', { recursive: true })) {
+  if (file.endsWith('.d.ts') && !PUBLIC.includes(file.replaceAll('\\', '/'))) rmSync(join('dist', file))
+}

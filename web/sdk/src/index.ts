@@ -1,9 +1,11 @@
 // The package's front door: `connect`, and the types of what it gives.
 
-import type { ConnectOptions, Net } from './types.js'
 import { TwocanError } from './errors.js'
+import { browserIo, socketUrl } from './io/browser.js'
+import { Client } from './net.js'
+import type { ConnectOptions, Net } from './types.js'
 
-export * from './types.js'
+export type * from './types.js'
 export { TwocanError }
 export type { ErrorCode, LocalCode, ServerCode } from './errors.js'
 
@@ -11,8 +13,12 @@ export type { ErrorCode, LocalCode, ServerCode } from './errors.js'
  * Opens a session at the server.
  *
  * `url` is `wss://host` or `https://host` (the socket is at `/v1` there), or empty for the server that this page came from.
- * Rejects with `no-webrtc` where the browser cannot, `bad-url`, `unreachable`, `server-full` or `timeout`.
+ * Rejects with `no-webrtc` where the browser cannot, `bad-url`, `bad-value`, `unreachable` or `server-full`.
  */
-export function connect(url: string | URL | Location, options: ConnectOptions): Promise<Net> {
-  return Promise.reject(new TwocanError('unreachable', `${String(url)} ${options.app}`))
+export async function connect(url: string | URL | Location, options: ConnectOptions): Promise<Net> {
+  const taken = ['twocan', 'reliable', 'unreliable'].find((name) => options.channels?.[name])
+  if (taken) throw new TwocanError('bad-value', `Every link has a channel ${taken} of its own.`)
+  const client = new Client(browserIo(options), socketUrl(url), options)
+  await client._ready()
+  return client
 }

@@ -1,5 +1,7 @@
 // The public shapes of the package: what a page sees, and nothing of how it works.
 
+import type { ConnectionClass, SocketClass } from './io/ports.js'
+
 /** A JSON object that the server passes on without looking inside. */
 export type JsonObject = { [key: string]: unknown }
 
@@ -32,9 +34,9 @@ export interface ConnectOptions {
   /** STUN and TURN servers beside those that the server names. */
   iceServers?: RTCIceServer[]
   /** Used in place of the global of this name, outside of a browser. */
-  WebSocket?: typeof WebSocket
+  WebSocket?: SocketClass
   /** Used in place of the global of this name, outside of a browser. */
-  RTCPeerConnection?: typeof RTCPeerConnection
+  RTCPeerConnection?: ConnectionClass
 }
 
 /** What `create` takes. */

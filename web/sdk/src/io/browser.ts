@@ -1,0 +1,42 @@
+// The outside world, as a browser has it.
+
+import { TwocanError } from '../errors.js'
+import type { ConnectOptions } from '../types.js'
+import type { Io } from './ports.js'
+
+const SUBPROTOCOL = 'twocan.v1'
+
+/** Throws `no-webrtc` where something is missing. */
+export function browserIo(options: ConnectOptions): Io {
+  const Socket = options.WebSocket ?? globalThis.WebSocket
+  const Connection = options.RTCPeerConnection ?? globalThis.RTCPeerConnection
+  if (!Socket || !Connection) throw new TwocanError('no-webrtc', 'This browser has no WebRTC, so it cannot connect to others.')
+  return {
+    _socket: (url) => new Socket(url, SUBPROTOCOL),
+    _connection: (configuration) => new Connection(configuration),
+    _now: () => performance.now(),
+    _after(ms, then) {
+      const timer = setTimeout(then, ms)
+      return () => clearTimeout(timer)
+    },
+    _random: () => Math.random(),
+    _leaving(then) {
+      globalThis.addEventListener?.('pagehide', then)
+      return () => globalThis.removeEventListener?.('pagehide', then)
+    },
+  }
+}
+
+/** The socket's address: `/v1` at the given place, or where this page came from. Throws `bad-url`. */
+export function socketUrl(url: string | URL | Location): string {
+  try {
+    const address = new URL(String(url) || '/', globalThis.location?.href)
+    address.protocol = address.protocol.replace('http', 'ws')
+    if (!/^wss?:$/.test(address.protocol)) throw 0
+    if (!address.pathname.endsWith('/v1')) address.pathname = '/v1'
+    address.search = address.hash = ''
+    return address.href
+  } catch {
+    throw new TwocanError('bad-url', `Not the address of a server: ${String(url)}`)
+  }
+}

@@ -1,0 +1,20 @@
+// What the rest asks of the outside world; browser.ts gives it, tests give another.
+
+export type Connection = RTCPeerConnection
+export type ConnectionClass = typeof RTCPeerConnection
+export type Socket = WebSocket
+export type SocketClass = typeof WebSocket
+
+export interface Io {
+  /** A socket to the server, about to open. */
+  _socket(url: string): Socket
+  _connection(configuration: RTCConfiguration): Connection
+  /** Milliseconds on a clock that never goes back. */
+  _now(): number
+  /** Runs `then` after `ms`, unless the function returned is called first. */
+  _after(ms: number, then: () => void): () => void
+  /** 0 to 1. */
+  _random(): number
+  /** Runs `then` when the page goes away, unless the function returned is called first. */
+  _leaving(then: () => void): () => void
+}

@@ -1,0 +1,437 @@
+// The link to one other member: perfect negotiation, trickle, mending, and its channels.
+//
+//   connecting ── first channel opens ──> open ── falters ──> mending ── connected ──> open
+//       └───────── no way found ──> failed <── no way found ──┘            any ── close, bye ──> closed
+
+import { readCandidate } from './candidate.js'
+import { Channel } from './channel.js'
+import { TwocanError } from './errors.js'
+import { Emitter } from './emitter.js'
+import { readReport, type Figures } from './figures.js'
+import { PIECE_BYTES_MAX } from './framing.js'
+import type { Connection, Io } from './io/ports.js'
+import type {
+  ChannelOptions,
+  FailReason,
+  JsonObject,
+  Message,
+  Peer,
+  PeerEvents,
+  PeerState,
+  PeerStats,
+  Received,
+  Sendable,
+  Trace,
+} from './types.js'
+import { sentence, verdict } from './verdict.js'
+import type { Outgoing, SignalKind } from './wire.js'
+
+/** From the beginning to the first open channel. */
+export const CONNECT_MS = 20_000
+/** Of silence before a link that was up is mended. */
+export const FALTER_MS = 2_000
+/** From the first sign of trouble to the end of mending. */
+export const MEND_MS = 60_000
+/** Between two restarts while a link is mended; whoever answered begins half of this later. */
+export const RESTART_MS = 8_000
+/** What the restart over the link itself is given, before the ticket is used. */
+export const ALONE_MS = 4_000
+/** From the goodbye to the end of the connection. */
+export const BYE_MS = 100
+/** Between two looks at the statistics, while a link comes up and when it is up. */
+export const LOOK_MS = 200
+export const LOOK_OPEN_MS = 2_000
+
+/** `Omit` and friends would lose the variants of a union. */
+type Untimed<T> = T extends unknown ? Omit<T, 'at' | 'peer'> : never
+export type LinkTrace = Untimed<Extract<Trace, { peer: string }>>
+
+/** What a link needs of its lobby. */
+export interface Host {
+  readonly _io: Io
+  readonly _channels: Record<string, ChannelOptions>
+  _configuration(): RTCConfiguration
+  /** Signals go over the server, even if its socket is away for a moment. */
+  _attached(): boolean
+  /** The socket to the server is up. */
+  _online(): boolean
+  /** Sends a frame to the server. */
+  _tell(frame: Outgoing): void
+  /** The link needs the server again, which we have left. */
+  _return(): void
+  _tracing(): boolean
+  _trace(link: Link, event: LinkTrace): void
+  /** The link is up, or up again. */
+  _opened(link: Link, first: boolean): void
+  _message(link: Link, message: Message): void
+  _failed(link: Link, reason: FailReason): void
+  _closed(link: Link): void
+}
+
+interface ControlMessage {
+  type?: string
+  kind?: SignalKind
+  data?: unknown
+}
+
+export class Link extends Emitter<PeerEvents> implements Peer {
+  state: PeerState = 'connecting'
+  connectMs: number | undefined
+  _pc!: Connection
+  _control!: Channel
+  _byName = new Map<string, Channel>()
+  _began: number
+  /** Negotiation steps, one after another. */
+  _steps = Promise.resolve()
+  _iceWorked = false
+  _left = false
+  _incompatible = false
+  _localTypes = new Set<string>()
+  _remoteCount = 0
+  _turnErrors: number[] = []
+  /** `o=` line of the last description applied, as session and version. */
+  _origin: [string, number] = ['', -1]
+  _pairStates = new Map<string, string>()
+  _selectedId = ''
+  _deadline?: (() => void) | undefined
+  _restarting?: (() => void) | undefined
+  _looking?: (() => void) | undefined
+
+  constructor(
+    readonly _host: Host,
+    readonly id: string,
+    readonly me: JsonObject,
+    readonly _offers: boolean,
+    readonly _polite: boolean,
+  ) {
+    super()
+    this._began = _host._io._now()
+  }
+
+  send(channel: string, data: Sendable): Promise<void> {
+    const found = this._byName.get(channel)
+    if (found) return found._send(data)
+    return Promise.reject(new TwocanError('no-channel', `No channel has the name ${channel}.`))
+  }
+
+  async stats(): Promise<PeerStats> {
+    let discarded = this._control._reassembler._discarded
+    for (const channel of this._byName.values()) discarded += channel._reassembler._discarded
+    return { ...(await this._figures())._stats, discarded }
+  }
+
+  retry(): void {
+    if (this.state === 'failed') this._mend(true)
+  }
+
+  close(): void {
+    this._bye()
+    this._close()
+  }
+
+  /** Begins: makes the connection and its channels, and the offer if that is ours to make. */
+  _start(): void {
+    const pc = (this._pc = this._host._io._connection(this._host._configuration()))
+    pc.onicecandidate = ({ candidate }) => this._gathered(candidate)
+    pc.onicecandidateerror = (event) => {
+      if (/^turn/.test(event.url)) this._turnErrors.push(event.errorCode)
+      this._trace({ type: 'candidate-error', url: event.url, code: event.errorCode, message: event.errorText })
+    }
+    pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => this._watch()
+
+    const own = this._host._channels
+    const declared: [string, ChannelOptions][] = [
+      ['twocan', {}],
+      ['reliable', {}],
+      ['unreliable', { ordered: false, maxRetransmits: 0 }],
+      ...Object.keys(own).sort().map((name): [string, ChannelOptions] => [name, own[name]!]),
+    ]
+    declared.forEach(([name, options], id) => {
+      const control = !id
+      const channel = new Channel(pc.createDataChannel(name, { ...options, negotiated: true, id }), name, () => this._pieceMax(), {
+        _open: () => this._opened(),
+        _message: (data) => (control ? this._controlled(data as ControlMessage) : this._received(name, data)),
+        // Only the other side, or an end of its page, closes a channel of a link that is up.
+        _closed: () => control && this._gone(),
+      })
+      if (control) this._control = channel
+      else this._byName.set(name, channel)
+    })
+
+    this._limit(CONNECT_MS)
+    this._look()
+    if (this._offers) this._offer()
+  }
+
+  /** The server links us again: after it was left, or because someone came back. */
+  _relink(): void {
+    if (this.state === 'open') void this._report(5)
+    else this._mend(true)
+  }
+
+  /** A signal from the other side. */
+  _signal(kind: SignalKind, data: unknown): void {
+    this._step(async () => {
+      if (kind === 'description') return this._described(data as RTCSessionDescriptionInit)
+      const candidate = kind === 'candidate' ? (data as RTCIceCandidateInit) : undefined
+      const info = readCandidate(candidate?.candidate ?? '')
+      if (info) {
+        this._remoteCount++
+        this._trace({ type: 'candidate', side: 'remote', candidate: info })
+      } else {
+        this._trace({ type: 'gathered', side: 'remote' })
+      }
+      // A candidate of an offer that was passed over does not fit, nor do all browsers take the end of them.
+      await this._pc.addIceCandidate(candidate).catch(() => {})
+    })
+  }
+
+  /** The other side is gone for good, and said so, or the server did. */
+  _gone(): void {
+    if (this.state === 'closed') return
+    this._left = true
+    if (this.state === 'connecting' || this.state === 'mending') this._fail()
+    this._close()
+  }
+
+  /** Says goodbye, as far as that can be said. */
+  _bye(): void {
+    if (this.state !== 'closed') void this._control._send({ type: 'bye' }).catch(() => {})
+  }
+
+  _close(): void {
+    if (this.state === 'closed') return
+    this._quiet()
+    this._looking?.()
+    this._become('closed')
+    const pc = this._pc
+    this._host._io._after(BYE_MS, () => pc.close())
+    for (const channel of this._byName.values()) channel._fail()
+    this._emit('close')
+    this._host._closed(this)
+  }
+
+  _configure(): void {
+    this._pc.setConfiguration(this._host._configuration())
+  }
+
+  _step(step: () => Promise<void>): void {
+    this._steps = this._steps.then(() => {
+      if (this.state !== 'closed') return step()
+      return
+    }).catch(() => {
+      if (this.state === 'closed') return
+      this._incompatible = true
+      if (this.state === 'connecting') this._fail()
+    })
+  }
+
+  _offer(): void {
+    this._step(async () => {
+      await this._pc.setLocalDescription()
+      this._describe()
+    })
+  }
+
+  async _described(description: RTCSessionDescriptionInit): Promise<void> {
+    const pc = this._pc
+    const offer = description.type === 'offer'
+    const [, session = '', version = '0'] = /^o=\S+ (\S+) (\d+)/m.exec(description.sdp ?? '') ?? []
+    // One that was overtaken on its way: an offer over a link that was dead meanwhile.
+    if (session === this._origin[0] && Number(version) < this._origin[1]) return
+    if (offer ? !this._polite && pc.signalingState !== 'stable' : pc.signalingState !== 'have-local-offer') return
+    this._origin = [session, Number(version)]
+    this._trace({ type: 'description', side: 'remote', kind: description.type })
+    if (this.state === 'failed') this._mend(false)
+    await pc.setRemoteDescription(description)
+    if (!offer) return
+    await pc.setLocalDescription()
+    this._describe()
+  }
+
+  /** Sends our own description. */
+  _describe(): void {
+    const description = this._pc.localDescription!
+    this._trace({ type: 'description', side: 'local', kind: description.type })
+    this._send('description', { type: description.type, sdp: description.sdp })
+  }
+
+  _gathered(candidate: RTCIceCandidate | null): void {
+    if (!candidate) {
+      this._trace({ type: 'gathered', side: 'local' })
+      return this._send('end-of-candidates', null)
+    }
+    const info = readCandidate(candidate.candidate)
+    if (!info) return
+    this._localTypes.add(info.type)
+    this._trace({ type: 'candidate', side: 'local', candidate: info })
+    this._send('candidate', candidate.toJSON(), info.type)
+  }
+
+  /** Sends a signal: over the server while we are with it, else over the link itself. */
+  _send(kind: SignalKind, data: unknown, type?: string): void {
+    const signal: Outgoing = { type: 'signal', kind, data }
+    if (!this._host._attached()) void this._control._send(signal).catch(() => {})
+    else this._host._tell({ ...signal, to: this.id, ...(type && { class: type }) })
+  }
+
+  _watch(): void {
+    const { connectionState: now, iceConnectionState: ice } = this._pc
+    if (ice === 'connected' || ice === 'completed') this._iceWorked = true
+    if (now === 'connected') {
+      if (this.state === 'open') this._quiet()
+      else this._opened()
+    } else if (now === 'failed') {
+      if (this.state === 'connecting') this._fail(true)
+      else if (this.state === 'open') this._mend(true)
+    } else if (now === 'disconnected' && this.state === 'open') {
+      this._restarting ??= this._host._io._after(FALTER_MS, () => this._mend(true))
+    }
+  }
+
+  /** A channel opened, or the connection came back. */
+  _opened(): void {
+    const channels = [this._control, ...this._byName.values()]
+    if (this.state === 'open' || this.state === 'closed' || !channels.some((each) => each._channel.readyState === 'open')) return
+    const first = this.connectMs === undefined
+    this._quiet()
+    if (first) {
+      this.connectMs = Math.round(this._host._io._now() - this._began)
+      this._trace({ type: 'open', ms: this.connectMs })
+    }
+    this._become('open')
+    this._host._opened(this, first)
+    void this._report(5)
+  }
+
+  /** Tells the server by which way we are linked. */
+  async _report(tries: number): Promise<void> {
+    if (!this._host._attached()) return
+    const selected = (await this._figures())._selected
+    if (!selected && tries) {
+      this._host._io._after(LOOK_MS / 2, () => void this._report(tries - 1))
+    } else if (this.state === 'open' && this._host._attached()) {
+      const { local, remote } = selected?._pair ?? {}
+      this._host._tell({
+        type: 'linked',
+        peer: this.id,
+        path: selected?._path ?? 'direct',
+        local: local?.type ?? 'host',
+        remote: remote?.type ?? 'host',
+        ms: this.connectMs,
+      })
+    }
+  }
+
+  /** The link falters, or is tried once more. */
+  _mend(restart: boolean): void {
+    this._quiet()
+    this._iceWorked = this._incompatible = this._left = false
+    this._turnErrors = []
+    this._become(this.connectMs === undefined ? 'connecting' : 'mending')
+    this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
+    this._look()
+    const again = (): void => {
+      this._restart()
+      this._restarting = this._host._io._after(RESTART_MS, again)
+    }
+    if (restart && this._offers) again()
+    else this._restarting = this._host._io._after(RESTART_MS / 2, again)
+    // The link's own channels are given a moment before the ticket is used.
+    if (!this._host._attached()) {
+      this._host._io._after(ALONE_MS, () => {
+        if (this.state === 'mending' && !this._host._attached()) this._host._return()
+      })
+    }
+  }
+
+  _restart(): void {
+    this._trace({ type: 'restart', via: this._host._attached() ? 'server' : 'link' })
+    this._pc.restartIce()
+    this._offer()
+  }
+
+  _limit(ms: number): void {
+    this._deadline = this._host._io._after(ms, () => this._fail())
+  }
+
+  /** Stops the timers of coming up and of mending. */
+  _quiet(): void {
+    this._deadline?.()
+    this._restarting?.()
+    this._deadline = this._restarting = undefined
+  }
+
+  _fail(gaveUp = false): void {
+    this._quiet()
+    const reason = verdict({
+      _left: this._left,
+      _incompatible: this._incompatible,
+      _ice: this._iceWorked,
+      _online: this._host._online(),
+      _local: this._localTypes,
+      _remote: this._remoteCount,
+      _turnErrors: this._turnErrors,
+      _relayOnly: this._host._configuration().iceTransportPolicy === 'relay',
+      _gaveUp: gaveUp,
+    })
+    this._become('failed')
+    this._trace({ type: 'fail', reason, message: sentence(reason) })
+    if (this._host._attached()) this._host._tell({ type: 'failed', peer: this.id, reason })
+    this._host._failed(this, reason)
+  }
+
+  _become(state: PeerState): void {
+    if (this.state === state) return
+    this.state = state
+    this._trace({ type: 'state', state })
+    this._emit('state', state)
+  }
+
+  _controlled(message: ControlMessage): void {
+    if (message.type === 'bye') this._gone()
+    else if (message.type === 'signal' && message.kind) this._signal(message.kind, message.data)
+  }
+
+  _received(channel: string, data: Received): void {
+    this._emit('message', { channel, data })
+    this._host._message(this, { channel, data })
+  }
+
+  _pieceMax(): number {
+    return Math.min(PIECE_BYTES_MAX, (this._pc.sctp?.maxMessageSize ?? PIECE_BYTES_MAX + 1) - 1)
+  }
+
+  async _figures(): Promise<Figures> {
+    return readReport(await this._pc.getStats())
+  }
+
+  /** Looks at the statistics for a panel, as long as there is one. */
+  _look(): void {
+    this._looking?.()
+    const open = this.state === 'open'
+    this._looking = this._host._io._after(open ? LOOK_OPEN_MS : LOOK_MS, () => {
+      if (this.state !== 'failed') this._look()
+      if (this._host._tracing()) void this._figures().then((figures) => this._show(figures))
+    })
+  }
+
+  _show(figures: Figures): void {
+    for (const { _id: id, _state: state, _pair: pair } of figures._pairs) {
+      if (this._pairStates.get(id) === state) continue
+      this._pairStates.set(id, state)
+      this._trace({ type: 'pair', id, state, pair })
+    }
+    const selected = figures._selected
+    if (!selected) return
+    if (selected._id !== this._selectedId) {
+      this._selectedId = selected._id
+      this._trace({ type: 'selected', path: selected._path, pair: selected._pair })
+    }
+    if (selected._rttMs !== undefined) this._trace({ type: 'rtt', ms: selected._rttMs })
+  }
+
+  _trace(event: LinkTrace): void {
+    this._host._trace(this, event)
+  }
+}

@@ -1,0 +1,140 @@
+// Our side of the server: a session while one is needed, and the lobby and the list that hang on it.
+
+import { TwocanError } from './errors.js'
+import { Emitter } from './emitter.js'
+import type { Io } from './io/ports.js'
+import { LiveList } from './list.js'
+import { Room } from './lobby.js'
+import { Session } from './session.js'
+import type {
+  ConnectOptions,
+  CreateOptions,
+  JoinOptions,
+  JsonObject,
+  Lobby,
+  LobbyList,
+  Net,
+  NetEvents,
+  QuickOptions,
+} from './types.js'
+import type { Outgoing, Reply } from './wire.js'
+
+export class Client extends Emitter<NetEvents> implements Net {
+  peer = ''
+  _session: Session | undefined
+  _opening: Promise<Session> | undefined
+  _room: Room | undefined
+  _list: { _list: LiveList; _filter: JsonObject } | undefined
+
+  constructor(
+    readonly _io: Io,
+    readonly _url: string,
+    readonly _options: ConnectOptions,
+  ) {
+    super()
+  }
+
+  create(options: CreateOptions = {}): Promise<Lobby> {
+    return this._enter({ type: 'create', ...options })
+  }
+
+  join(code: string, options: JoinOptions = {}): Promise<Lobby> {
+    return this._enter({ type: 'join', code, ...options })
+  }
+
+  quick(filter: JsonObject = {}, options: QuickOptions = {}): Promise<Lobby> {
+    return this._enter({ type: 'quick', filter, data: filter, ...options })
+  }
+
+  async lobbies(filter: JsonObject = {}): Promise<LobbyList> {
+    await this._ready()
+    this._list?._list._stop()
+    const entry = {
+      _filter: filter,
+      _list: new LiveList(() => {
+        if (this._list !== entry) return
+        this._list = undefined
+        void this._session?._request({ type: 'unwatch' }, () => {}).catch(() => {})
+      }),
+    }
+    this._list = entry
+    await this._watch()
+    return entry._list
+  }
+
+  close(): void {
+    if (this._room?.state !== 'complete') void this._room?.leave()
+    this._session?._close()
+  }
+
+  /** A session that is alive; opens one if there is none. */
+  _ready(): Promise<Session> {
+    if (this._session && !this._session._ended) return Promise.resolve(this._session)
+    return (this._opening ??= this._open().finally(() => {
+      this._opening = undefined
+    }))
+  }
+
+  async _open(): Promise<Session> {
+    const session = new Session(this._io, this._url, this._options.app, {
+      _happening: (frame) => {
+        this._list?._list._happening(frame)
+        if (this._room?._session === session) this._room._happening(frame)
+      },
+      _down: (attempt, inMs) => {
+        this._ours(session)?._serverTrace('reconnecting')
+        this._emit('reconnecting', attempt, inMs)
+      },
+      _up: (kept) => {
+        this.peer = session._peer
+        this._ours(session)?._serverTrace('resumed')
+        if (!kept) {
+          this._ours(session)?._removed('session-lost')
+          if (this._list) void this._watch().catch(() => {})
+        }
+        this._emit('resumed', kept)
+      },
+      _ended: (code, reason) => {
+        this._list?._list._stop()
+        this._list = undefined
+        this._room?._sessionEnded(code)
+        this._room = undefined
+        if (this._session === session) this._emit('closed', code, reason)
+      },
+    })
+    await session._open()
+    this._session = session
+    this.peer = session._peer
+    return session
+  }
+
+  _ours(session: Session): Room | undefined {
+    return this._room?._session === session ? this._room : undefined
+  }
+
+  _watch(): Promise<void> {
+    const { _list: list, _filter: filter } = this._list!
+    return this._session!._request(
+      { type: 'list', filter, watch: true },
+      (reply: Reply) => {
+        if (reply.type === 'lobbies') list._fill(reply.lobbies, reply.total)
+      },
+    )
+  }
+
+  async _enter(frame: Outgoing): Promise<Lobby> {
+    const session = await this._ready()
+    const { me } = this._options
+    return session._request(
+      { ...(me && { me }), ...frame },
+      (reply) => {
+        if (reply.type !== 'joined') throw new TwocanError('bad-message', 'The server answered something else.')
+        // Entering ends the list.
+        this._list?._list._stop()
+        this._list = undefined
+        return (this._room = new Room(session, reply.lobby, this._options))
+      },
+      true,
+    )
+  }
+}

@@ -1,0 +1,60 @@
+// Why a link failed, from what was seen of it.
+
+import type { FailReason } from './types.js'
+
+/** What was seen of a link that failed. */
+export interface Evidence {
+  /** The other side said that it leaves. */
+  _left: boolean
+  /** A description could not be applied. */
+  _incompatible: boolean
+  /** A pair was found, so what failed came after ICE. */
+  _ice: boolean
+  /** The server could be reached when it failed. */
+  _online: boolean
+  /** Candidates gathered, by type. */
+  _local: ReadonlySet<string>
+  /** Candidates received. */
+  _remote: number
+  /** Codes of `icecandidateerror` from TURN servers. */
+  _turnErrors: readonly number[]
+  /** Only relayed candidates are wanted. */
+  _relayOnly: boolean
+  /** ICE gave up by itself, before our time ran out. */
+  _gaveUp: boolean
+}
+
+/** 701: no answer from the server (W3C webrtc, RTCPeerConnectionIceErrorEvent). All others are STUN error codes. */
+const UNREACHABLE = 701
+
+const SENTENCES: Record<FailReason, string> = {
+  'no-candidates': 'This device found no address of its own to offer.',
+  'no-remote-candidates': 'The other side sent no address to try.',
+  'turn-rejected': 'No direct way was found, and the relay refused the credentials.',
+  'turn-unreachable': 'No direct way was found, and the relay could not be reached.',
+  'checks-failed': 'Every pair of addresses was tried, and none worked.',
+  timeout: 'No way was found in time.',
+  'dtls-failed': 'A way was found, but no secure connection came about on it.',
+  'peer-left': 'The other side left.',
+  'signaling-lost': 'The server was lost before the two sides could agree.',
+  incompatible: 'The two sides do not understand each other.',
+}
+
+export function verdict(seen: Evidence): FailReason {
+  if (seen._left) return 'peer-left'
+  if (seen._incompatible) return 'incompatible'
+  if (seen._ice) return 'dtls-failed'
+  if (!seen._online) return 'signaling-lost'
+  const relayMissing = seen._turnErrors.length > 0 && !seen._local.has('relay')
+  if (relayMissing && (seen._remote > 0 || seen._relayOnly)) {
+    return seen._turnErrors.every((code) => code === UNREACHABLE) ? 'turn-unreachable' : 'turn-rejected'
+  }
+  if (!seen._local.size) return 'no-candidates'
+  if (!seen._remote) return 'no-remote-candidates'
+  return seen._gaveUp ? 'checks-failed' : 'timeout'
+}
+
+/** The reason for a person. */
+export function sentence(reason: FailReason): string {
+  return SENTENCES[reason]
+}
