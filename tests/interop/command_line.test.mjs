@@ -1,0 +1,88 @@
+// The binary's manners: what it says when it cannot start, and how it ends.
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { Server } from '../kit/server.mjs'
+
+const local = ['--http', '127.0.0.1:0', '--turn', '127.0.0.1:0']
+
+/** It ends with one line that matches, and a non-zero code. */
+async function refuses(args, pattern, { code = 1, env } = {}) {
+  const end = await Server.fails(args, { env })
+  assert.equal(end.code, code, end.output)
+  assert.match(end.output, pattern)
+  if (code === 1) assert.equal(end.output.trim().split('\n').length, 1, `one sentence:\n${end.output}`)
+}
+
+describe('what cannot start says why', () => {
+  let folder, taken, port
+  const file = (name, text) => { const path = join(folder, name); writeFileSync(path, text); return path }
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'twocan-cli-'))
+    taken = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => taken.once('listening', resolve))
+    port = taken.address().port
+  })
+  after(() => { taken.close(); rmSync(folder, { recursive: true, force: true }) })
+
+  test('an unknown flag', () => refuses(['serve', '--htpp', '1'], /unexpected argument '--htpp'/, { code: 2 }))
+  test('a value of the wrong shape', () => refuses(['serve', '--relay-ports', '9-5'], /not a range of ports/, { code: 2 }))
+  test('a taken HTTP port', () => refuses(['serve', '--http', `127.0.0.1:${port}`, '--turn', '127.0.0.1:0'], new RegExp(`port ${port} is already taken`)))
+  test('a taken TURN port', () => refuses(['serve', '--http', '127.0.0.1:0', '--turn', `127.0.0.1:${port}`], new RegExp(`port ${port} is already taken`)))
+  test('an address of another machine', () => refuses(['serve', '--http', '127.0.0.1:0', '--turn', '192.0.2.1:3478'], /no address 192\.0\.2\.1/))
+  test('TURN over TLS without a certificate', () => refuses(['serve', ...local, '--turns', '127.0.0.1:0'], /--tls-cert/))
+  test('a certificate that cannot be read', () =>
+    refuses(['serve', ...local, '--turns', '127.0.0.1:0', '--tls-cert', join(folder, 'none.pem'), '--tls-key', join(folder, 'none.pem')], /cannot read the certificate .*none\.pem/))
+  test('a certificate that is none', () =>
+    refuses(['serve', ...local, '--turns', '127.0.0.1:0', '--tls-cert', file('a.pem', 'hello'), '--tls-key', file('b.pem', 'hello')], /holds no certificate/))
+  test('a malformed CIDR', () => refuses(['serve', ...local, '--deny-peer', '10.0.0.0/33'], /--deny-peer.*10\.0\.0\.0\/33/))
+  test('a CIDR with bits beyond its prefix', () => refuses(['serve', ...local, '--allow-peer', '10.0.0.1/8'], /--allow-peer.*10\.0\.0\.1\/8/))
+  test('an origin that is none', () => refuses(['serve', ...local, '--origin', 'play.example'], /--origin.*play\.example/))
+  test('a file with an unknown key', () =>
+    refuses(['serve', '--config', file('bad.toml', 'realm = "x"\nhtpp = "1"\n')], /bad\.toml, line 2: unknown field `htpp`/))
+  test('a file that is not there', () => refuses(['serve', '--config', join(folder, 'none.toml')], /cannot read .*none\.toml/))
+  test('a variable that means nothing', () => refuses(['serve', ...local], /TWOCAN_HTPP/, { env: { TWOCAN_HTPP: '1' } }))
+})
+
+describe('a running server', () => {
+  test('says in its log where the page is, and serves it', async () => {
+    const server = await Server.start(local)
+    const [, url] = await server.said(/(http:\/\/127\.0\.0\.1:\d+)/)
+    const page = await fetch(url)
+    assert.equal(page.status, 200)
+    assert.match(page.headers.get('content-security-policy'), /default-src 'self'/)
+    assert.match(await page.text(), /<title>.*Twocan/i)
+    assert.equal((await fetch(`${url}/healthz`)).status, 200)
+    assert.match(await (await fetch(`${url}/metrics`)).text(), /^twocan_lobbies /m)
+    assert.equal((await fetch(`${url}/nothing-here`)).status, 404)
+    await server.stop()
+  })
+
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    test(`ends cleanly on ${signal}`, async () => {
+      const server = await Server.start(local)
+      assert.deepEqual(await server.stop(signal), { code: 0, signal: null })
+    })
+  }
+
+  test('takes its settings from the environment', async () => {
+    const server = await Server.start([], { env: { TWOCAN_HTTP: '127.0.0.1:0', TWOCAN_TURN: '127.0.0.1:0', TWOCAN_REALM: 'north' } })
+    await server.stop()
+  })
+
+  test('runs the relay alone, with no page', async () => {
+    const server = await Server.start(['--only', 'relay', '--turn', '127.0.0.1:0'])
+    assert.doesNotMatch(server.output, /http:\/\//)
+    await server.stop()
+  })
+
+  test('runs signaling alone, with no relay', async () => {
+    const server = await Server.start(['--only', 'signaling', '--http', '127.0.0.1:0'])
+    assert.doesNotMatch(server.output, /TURN/)
+    await server.stop()
+  })
+})
