@@ -3,10 +3,11 @@
 
 use std::marker::PhantomData;
 
+use crate::attribute::ErrorReply;
 use crate::header::{HEADER_LEN, Header};
 use crate::{
-    Attribute, AttributeType, BuildError, Class, IntegrityKey, Method, TransactionId, Writer, fingerprint,
-    integrity,
+    Attribute, AttributeType, BuildError, Class, IntegrityKey, Message, Method, TransactionId, Writer,
+    fingerprint, integrity,
 };
 
 /// Attributes may be added.
@@ -53,6 +54,28 @@ impl<'b> Builder<'b> {
         let mut writer = Writer::new(buffer);
         writer.put(&Header { class, method, attributes_len: 0, transaction_id }.to_bytes())?;
         Ok(Builder { writer, transaction_id, stage: PhantomData })
+    }
+
+    /// Begins the answer to a request that was carried out.
+    ///
+    /// # Errors
+    /// `NoRoom`.
+    pub fn success(buffer: &'b mut [u8], request: &Message<'_>) -> Result<Builder<'b>, BuildError> {
+        Builder::new(buffer, Class::Success, request.method(), request.transaction_id())
+    }
+
+    /// Begins the answer to a request that was not, with its ERROR-CODE.
+    ///
+    /// # Errors
+    /// `NoRoom`, or `Value` if the reason is too long.
+    pub fn error(
+        buffer: &'b mut [u8],
+        request: &Message<'_>,
+        reply: ErrorReply<'_>,
+    ) -> Result<Builder<'b>, BuildError> {
+        let mut builder = Builder::new(buffer, Class::Error, request.method(), request.transaction_id())?;
+        builder.add(&reply)?;
+        Ok(builder)
     }
 
     /// Appends an attribute.

@@ -43,6 +43,17 @@ impl Method {
     /// TURN: name this peer by a channel number.
     pub const CHANNEL_BIND: Method = Method(0x009);
 
+    /// All constants, in order of their numbers.
+    pub const ALL: &[Method] = &[
+        Method::BINDING,
+        Method::ALLOCATE,
+        Method::REFRESH,
+        Method::SEND,
+        Method::DATA,
+        Method::CREATE_PERMISSION,
+        Method::CHANNEL_BIND,
+    ];
+
     /// The method of that number; `None` if it does not fit 12 bits.
     pub const fn new(number: u16) -> Option<Method> {
         if number <= 0x0FFF { Some(Method(number)) } else { None }

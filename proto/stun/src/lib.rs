@@ -32,6 +32,7 @@
 
 pub mod attribute;
 mod builder;
+pub mod client;
 mod code;
 pub mod demux;
 mod error;
@@ -39,6 +40,7 @@ mod fingerprint;
 mod header;
 mod integrity;
 mod message;
+pub mod server;
 mod writer;
 
 pub use attribute::{Attribute, AttributeType};

@@ -3,6 +3,6 @@
 use super::shape::bytes;
 
 bytes!(
-    /// What a peer sent, or shall get, uninterpreted.
-    Data = DATA, at most 65_535
+    /// What a peer sent, or shall get, uninterpreted: at most what fits one message.
+    Data = DATA, at most 65_528
 );
