@@ -320,3 +320,86 @@ fn is_icmp_echo(error: &io::Error) -> bool {
         )
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::sockopt::{ip_mtu_discover, ipv6_mtu_discover};
+
+    use super::*;
+
+    fn socket(address: &str) -> UdpSocket {
+        UdpSocket::new(std::net::UdpSocket::bind(address).unwrap()).unwrap()
+    }
+
+    fn run(bytes: &[u8], to: SocketAddr, dont_fragment: bool) -> Run<'_> {
+        Run { bytes, to, from: None, dont_fragment }
+    }
+
+    /// What is on its way to a loopback socket is there as soon as it is sent.
+    fn received(socket: &UdpSocket) -> (Vec<(Vec<u8>, SocketAddr, SocketAddr)>, Left) {
+        let mut batch = Batch::new();
+        let left = batch.receive(socket);
+        (batch.packets().map(|packet| (packet.bytes.to_vec(), packet.from, packet.to)).collect(), left)
+    }
+
+    #[test]
+    fn the_dont_fragment_bit_follows_each_packet() {
+        let (mut v4, mut v6) = (socket("127.0.0.1:0"), socket("[::1]:0"));
+        let (to4, to6) = (v4.local(), v6.local());
+        assert_eq!(ip_mtu_discover(&v4.socket).unwrap(), Ipv4PathMtuDiscovery::DONT);
+        assert_eq!(ipv6_mtu_discover(&v6.socket).unwrap(), Ipv6PathMtuDiscovery::DONT);
+        assert_eq!((v4.send(run(b"a", to4, true)), v6.send(run(b"a", to6, true))), (Sent::Yes, Sent::Yes));
+        assert_eq!(ip_mtu_discover(&v4.socket).unwrap(), Ipv4PathMtuDiscovery::DO);
+        assert_eq!(ipv6_mtu_discover(&v6.socket).unwrap(), Ipv6PathMtuDiscovery::DO);
+        assert_eq!((v4.send(run(b"b", to4, false)), v6.send(run(b"b", to6, false))), (Sent::Yes, Sent::Yes));
+        assert_eq!(ip_mtu_discover(&v4.socket).unwrap(), Ipv4PathMtuDiscovery::DONT);
+        assert_eq!(ipv6_mtu_discover(&v6.socket).unwrap(), Ipv6PathMtuDiscovery::DONT);
+    }
+
+    #[test]
+    fn a_batch_holds_so_many_packets_and_says_that_there_are_more() {
+        let (mut from, to) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
+        for n in 0..=BATCH_PACKETS {
+            assert_eq!(from.send(run(&[n as u8; 9], to.local(), false)), Sent::Yes);
+        }
+        let (packets, left) = received(&to);
+        assert_eq!((packets.len(), left), (BATCH_PACKETS, Left::More));
+        let (packets, left) = received(&to);
+        assert_eq!(packets, vec![(vec![BATCH_PACKETS as u8; 9], from.local(), to.local())]);
+        assert_eq!(left, Left::Nothing);
+    }
+
+    #[test]
+    fn a_wildcard_socket_sees_which_address_was_meant_and_answers_from_it() {
+        let mut server = socket("0.0.0.0:0");
+        let mut client = socket("127.0.0.1:0");
+        let meant = SocketAddr::from(([127, 0, 0, 42], server.local().port()));
+        assert_eq!(client.send(run(b"question", meant, false)), Sent::Yes);
+        assert_eq!(received(&server).0, vec![(b"question".to_vec(), client.local(), meant)]);
+        let answer = Run { from: Some(meant.ip()), ..run(b"answer", client.local(), false) };
+        assert_eq!(server.send(answer), Sent::Yes);
+        assert_eq!(received(&client).0, vec![(b"answer".to_vec(), meant, client.local())]);
+    }
+
+    #[test]
+    fn the_longest_datagram_is_received_whole() {
+        let (mut from, to) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
+        let longest = vec![7; 65_507];
+        assert_eq!(from.send(run(&longest, to.local(), false)), Sent::Yes);
+        assert_eq!(received(&to).0[0].0, longest);
+        assert_eq!(from.send(run(&[7; 65_508], to.local(), false)), Sent::TooLong);
+    }
+
+    #[test]
+    fn an_icmp_error_is_told_and_neither_stops_receiving_nor_sending() {
+        let mut socket = socket("127.0.0.1:0");
+        socket.keep_icmp_errors().unwrap();
+        let gone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let here = socket.local();
+        assert_eq!(socket.send(run(b"to nobody", gone, false)), Sent::Yes);
+        assert_eq!(socket.send(run(b"to myself", here, false)), Sent::Yes);
+        assert_eq!(received(&socket).0, vec![(b"to myself".to_vec(), here, here)]);
+        assert_eq!(socket.icmp_errors(), vec![IcmpError { peer: gone, kind: 3, code: 3, mtu: 0 }]);
+        assert_eq!(socket.icmp_errors(), vec![]);
+    }
+}
