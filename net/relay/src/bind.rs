@@ -15,33 +15,50 @@ const LISTENER_BUFFER_BYTES: usize = 4 << 20;
 /// Tries to find one number that is free for both UDP and TCP, where any port will do.
 const ANY_PORT_ATTEMPTS: usize = 32;
 
-/// Finds out whether `address` can be had for all of `transports`, alone, and says which port it is if any would do.
+/// Finds out whether addresses can be had, alone, and holds them meanwhile. Drop it before opening the listeners.
 ///
 /// A listener of ours shares its port with the other threads (`SO_REUSEPORT`), and would as gladly share it with
-/// another relay on the same machine. So this asks first, without sharing.
-pub(crate) fn settle(address: SocketAddr, transports: &[Transport]) -> Result<SocketAddr, Error> {
-    let any_port = address.port() == 0;
-    for attempt in 0.. {
-        match settle_once(address, transports) {
-            Err(Error::PortTaken { .. }) if any_port && attempt < ANY_PORT_ATTEMPTS => {}
-            settled => return settled,
-        }
-    }
-    unreachable!("the loop ends by returning");
+/// another relay on the same machine, or with another listener of its own. So this asks first, without sharing.
+#[derive(Default)]
+pub(crate) struct Probe {
+    held: Vec<Socket>,
 }
 
-fn settle_once(mut address: SocketAddr, transports: &[Transport]) -> Result<SocketAddr, Error> {
-    let mut held = Vec::new();
-    for &transport in transports {
-        let probe =
-            bind(address, transport, false).map_err(|error| Error::listen(address, transport, error))?;
-        if address.port() == 0 {
-            let bound = probe.local_addr().ok().and_then(|bound| bound.as_socket());
-            address.set_port(bound.map_or(0, |bound| bound.port()));
+impl Probe {
+    /// `address`, if it is free for all of `transports`: with a real port where 0, any port, was asked for.
+    pub(crate) fn settle(
+        &mut self,
+        address: SocketAddr,
+        transports: &[Transport],
+    ) -> Result<SocketAddr, Error> {
+        let mut attempts = if address.port() == 0 { ANY_PORT_ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            match self.settle_once(address, transports) {
+                Err(Error::PortTaken { .. }) if attempts > 0 => {}
+                settled => return settled,
+            }
         }
-        held.push(probe);
     }
-    Ok(address)
+
+    fn settle_once(
+        &mut self,
+        mut address: SocketAddr,
+        transports: &[Transport],
+    ) -> Result<SocketAddr, Error> {
+        let mut held = Vec::new();
+        for &transport in transports {
+            let socket =
+                bind(address, transport, false).map_err(|error| Error::listen(address, transport, error))?;
+            if address.port() == 0 {
+                let bound = socket.local_addr().ok().and_then(|bound| bound.as_socket());
+                address.set_port(bound.map_or(0, |bound| bound.port()));
+            }
+            held.push(socket);
+        }
+        self.held.append(&mut held);
+        Ok(address)
+    }
 }
 
 /// A UDP listener. `shared`: other threads have one on the same port.

@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use twocan_turn::{GroupId, MemberId, News, Server, Transport};
 
 use crate::admission::Admission;
-use crate::bind;
+use crate::bind::{self, Probe};
 use crate::config::Config;
 use crate::error::{Error, system};
 use crate::inbox::{Message, Outbox, inbox};
@@ -176,17 +176,18 @@ impl Handle {
 
 /// What the configuration's addresses become.
 fn settle_listeners(config: &Config) -> Result<Vec<Listener>, Error> {
+    let mut probe = Probe::default();
     let mut listeners = Vec::new();
     for &address in &config.turn {
         let transports = [Transport::Udp, Transport::Tcp];
-        let address = bind::settle(address, &transports)?;
+        let address = probe.settle(address, &transports)?;
         listeners.extend(transports.map(|transport| Listener { transport, address }));
     }
     for &address in &config.turns {
         if config.tls.is_none() {
             return Err(Error::NoCertificate(address));
         }
-        let address = bind::settle(address, &[Transport::Tls])?;
+        let address = probe.settle(address, &[Transport::Tls])?;
         listeners.push(Listener { transport: Transport::Tls, address });
     }
     if listeners.is_empty() {

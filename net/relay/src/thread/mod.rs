@@ -176,9 +176,11 @@ impl Thread {
         if is_due(self.server.poll_timeout()) {
             self.server.handle_timeout(now);
             self.drain(now);
+            self.publish_at.get_or_insert(now + PUBLISH_WITHIN);
         }
         while let Some(place) = self.streams.expired(now) {
             self.end_stream(place, Ended::TimedOut, now);
+            self.publish_at.get_or_insert(now + PUBLISH_WITHIN);
         }
         if is_due(self.accept_at) {
             self.accept_at = None;

@@ -44,6 +44,13 @@ fn another_relay_does_not_share_our_port_although_our_threads_do() {
 }
 
 #[test]
+fn tcp_and_tls_cannot_have_the_same_port_although_threads_share_theirs() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = refusal(Config { threads: 2, turn: vec![free], turns: vec![free], ..config() });
+    assert!(matches!(error, Error::PortTaken { transport: Transport::Tls, .. }), "{error:?}");
+}
+
+#[test]
 fn udp_and_tcp_have_one_port() {
     let relay = start(config());
     for ip in [LOCAL4, LOCAL6] {
