@@ -1,0 +1,58 @@
+//! The chat: what the lobby's members say to each other, over their own strings.
+
+import { el } from './dom.ts';
+
+const TEXT_MAX = 500;
+const LINES_MAX = 300;
+
+export class Chat {
+  readonly element: HTMLElement;
+  readonly #log = el('ol', { class: 'chat-log', 'data-test': 'chat-log', 'aria-live': 'polite', 'aria-label': 'Chat', tabindex: 0 });
+  readonly #input = el('input', {
+    type: 'text',
+    class: 'field',
+    'data-test': 'chat-input',
+    'aria-label': 'Say something',
+    placeholder: 'Say something …',
+    maxlength: TEXT_MAX,
+    autocomplete: 'off',
+    enterkeyhint: 'send',
+    disabled: true,
+  });
+  readonly #button = el('button', { class: 'button', 'data-test': 'chat-send', type: 'submit', disabled: true }, 'Send');
+
+  constructor(say: (text: string) => void) {
+    const form = el('form', { class: 'chat-form', onsubmit: (event: Event) => {
+      event.preventDefault();
+      const text = this.#input.value.trim();
+      if (text === '') return;
+      this.#input.value = '';
+      say(text);
+    } }, this.#input, this.#button);
+    this.#input.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') this.#input.blur();
+    });
+    this.element = el('section', { class: 'chat card', 'aria-label': 'Chat' }, this.#log, form);
+    this.note('Words go over the string, not over the server: they need somebody at the other end.');
+  }
+
+  enable(on: boolean): void {
+    this.#input.disabled = !on;
+    this.#button.disabled = !on;
+  }
+
+  said(name: string, text: string, whose: 'mine' | 'theirs'): void {
+    this.#add(el('li', { class: `said ${whose}` }, el('b', {}, name), el('span', {}, text.slice(0, TEXT_MAX))));
+  }
+
+  note(text: string): void {
+    this.#add(el('li', { class: 'note' }, text));
+  }
+
+  #add(line: HTMLLIElement): void {
+    const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 40;
+    this.#log.append(line);
+    while (this.#log.childElementCount > LINES_MAX) this.#log.firstElementChild?.remove();
+    if (atEnd) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+}

@@ -1,0 +1,433 @@
+//! A lobby on the page: who is here, the invitation, the moment when the server lets go, the match, and every way it can end.
+
+import type { Failure, Lobby, Message, Net, Peer } from 'twocan';
+import { lyingTin, pole, wordmark } from './art.ts';
+import { Chat } from './chat.ts';
+import { announce, el, fill, setText, svg } from './dom.ts';
+import { Table } from './game/table.ts';
+import { invitation, linkTo } from './invite.ts';
+import { type Action, notice } from './notice.ts';
+import { Panel } from './panel.ts';
+import { exposed, record, recordLobby } from './record.ts';
+import type { Sound } from './sound.ts';
+import { wordsForError, wordsForFailure } from './words.ts';
+
+/** `letting-go`: the string is tight, and the server is about to go. */
+export type RoomPhase = 'alone' | 'connecting' | 'letting-go' | 'playing' | 'over';
+
+/** How long the moment when the server lets go stands on the table. */
+const MOMENT_MS = 2600;
+/** How long the tight string is shown before the server is asked to let go. */
+const TIGHT_MS = 900;
+
+export class Room {
+  readonly element: HTMLElement;
+  readonly #lobby: Lobby;
+  readonly #net: Net;
+  readonly #leave: (invite?: string) => void;
+  readonly #chat: Chat;
+  readonly #panel: Panel;
+  readonly #table: Table;
+  readonly #sound: Sound;
+  readonly #stage = el('div', { class: 'stage' });
+  readonly #overlay = el('div', { class: 'overlay' });
+  readonly #errors = el('div', { class: 'errors' });
+  readonly #score = el('output', { class: 'score', 'data-test': 'score', 'aria-label': 'Score' }, '0 : 0');
+  readonly #mine = el('span', { class: 'player-name' });
+  readonly #theirs = el('span', { class: 'player-name' });
+  readonly #goOn = el('button', { class: 'button', type: 'button', 'data-test': 'start', hidden: true }, 'Play on without the server');
+  readonly #barStatus = el('span', { class: 'bar-status' }, 'The string');
+  readonly #off: (() => void)[] = [];
+  #opponent: string | undefined;
+  #ended = false;
+  #closing = false;
+
+  constructor(lobby: Lobby, net: Net, sound: Sound, leave: (invite?: string) => void) {
+    this.#lobby = lobby;
+    this.#net = net;
+    this.#sound = sound;
+    this.#leave = leave;
+    recordLobby(lobby);
+    this.#panel = new Panel(lobby, (peer) => this.#nameOf(peer));
+    this.#chat = new Chat((text) => this.#say(text));
+    this.#table = new Table(sound, {
+      send: (bytes) => this.#sendGame(bytes),
+      score: (mine, theirs) => setText(this.#score, `${mine} : ${theirs}`),
+      theirName: () => (this.#opponent === undefined ? 'The other side' : this.#nameOf(this.#opponent)),
+    });
+    exposed.game = this.#table;
+    this.element = this.#build();
+    this.#goOn.addEventListener('click', () => void this.#letGo());
+    this.#listen();
+    this.#phase('alone');
+    this.#refresh();
+    if (lobby.members.length > 1) this.#arrived();
+  }
+
+  destroy(): void {
+    for (const off of this.#off) off();
+    this.#panel.destroy();
+    this.#table.destroy();
+    exposed.game = undefined;
+  }
+
+  /** Says goodbye and goes back to the start. */
+  async leave(invite?: string): Promise<void> {
+    this.#ended = true;
+    await this.#lobby.leave().catch(() => undefined);
+    this.#leave(invite);
+  }
+
+  // ── what is on the page ──────────────────────────────────────────────────────────────────────────────────────────
+
+  #build(): HTMLElement {
+    const lobby = this.#lobby;
+    const code = el('button', { class: 'chip code-chip', type: 'button', title: 'Copy the link', 'data-test': 'code-chip' }, lobby.code);
+    code.addEventListener('click', () => {
+      void navigator.clipboard?.writeText(linkTo(lobby.code)).then(() => announce('The link is copied.'), () => undefined);
+      code.classList.add('done');
+      window.setTimeout(() => code.classList.remove('done'), 1200);
+    });
+    const sound = el('button', { class: 'chip', type: 'button', 'aria-pressed': String(this.#sound.on), title: 'Sound' }, this.#sound.on ? '♪ on' : '♪ off');
+    sound.addEventListener('click', () => {
+      const on = this.#sound.toggle();
+      this.#sound.wake();
+      setText(sound, on ? '♪ on' : '♪ off');
+      sound.setAttribute('aria-pressed', String(on));
+    });
+    const leave = el('button', { class: 'chip', type: 'button', 'data-test': 'leave', onclick: () => void this.leave() }, 'Leave');
+    const room = el(
+      'main',
+      { class: 'room' },
+      el('header', { class: 'room-head' }, el('h1', { class: 'brand' }, wordmark()), el('div', { class: 'chips' }, code, sound, leave)),
+      el('div', { class: 'room-left' }, this.#scoreboard(), el('div', { class: 'stage-frame' }, this.#stage, this.#overlay, this.#errors), this.#chat.element),
+      this.#panel.element,
+      this.#bar(),
+    );
+    return room;
+  }
+
+  #scoreboard(): HTMLElement {
+    const tin = (whose: 'mine' | 'theirs'): SVGSVGElement =>
+      svg('svg', { viewBox: '-2 -38 86 76', class: 'score-tin', 'aria-hidden': 'true' }, lyingTin(whose, whose === 'mine' ? 0 : 82, 0, 1, whose === 'theirs'));
+    return el(
+      'div',
+      { class: 'scoreboard' },
+      el('div', { class: 'player' }, tin('mine'), this.#mine),
+      el('div', { class: 'score-string' }, this.#score),
+      el('div', { class: 'player right' }, this.#theirs, tin('theirs')),
+      this.#goOn,
+    );
+  }
+
+  #bar(): HTMLElement {
+    const drawer = (name: 'chat' | 'panel', element: HTMLElement, label: HTMLElement | string): HTMLElement => {
+      const button = el('button', { class: 'bar-button', type: 'button', 'aria-expanded': 'false', 'data-test': `open-${name}` }, label);
+      button.addEventListener('click', () => {
+        const open = element.dataset['open'] !== 'yes';
+        for (const other of [this.#chat.element, this.#panel.element]) other.dataset['open'] = 'no';
+        for (const other of button.parentElement?.querySelectorAll('button') ?? []) other.setAttribute('aria-expanded', 'false');
+        element.dataset['open'] = open ? 'yes' : 'no';
+        button.setAttribute('aria-expanded', String(open));
+      });
+      return button;
+    };
+    return el('nav', { class: 'room-bar', 'aria-label': 'Drawers' }, drawer('chat', this.#chat.element, 'Chat'), drawer('panel', this.#panel.element, this.#barStatus));
+  }
+
+  #phase(phase: RoomPhase): void {
+    if (this.element.dataset['phase'] === phase) return;
+    this.element.dataset['phase'] = phase;
+    record('page', 'phase', phase);
+    if (phase === 'alone') fill(this.#stage, invitation(this.#lobby.code, this.#details()));
+    else if (this.#stage.firstChild !== this.#table.element) fill(this.#stage, this.#table.element);
+    if (phase === 'alone' || phase === 'playing') fill(this.#overlay);
+  }
+
+  #details(): string[] {
+    const lobby = this.#lobby;
+    return [
+      lobby.public ? 'in the public list' : 'not listed',
+      lobby.password ? 'with a password' : 'no password',
+      `${lobby.size} seats`,
+    ];
+  }
+
+  #refresh(): void {
+    const lobby = this.#lobby;
+    const them = this.#opponent ?? [...lobby.peers.keys()][0];
+    setText(this.#mine, this.#nameOf(lobby.me));
+    setText(this.#theirs, them === undefined ? '…' : this.#nameOf(them));
+    const open = this.#openPeers();
+    this.#chat.enable(open.length > 0);
+    this.#goOn.hidden = !(lobby.isOwner && lobby.size > 2 && lobby.state === 'open' && open.length > 0 && open.length === lobby.peers.size);
+  }
+
+  #nameOf(peer: string): string {
+    const member = this.#lobby.members.find((other) => other.peer === peer);
+    const name = (member?.me ?? this.#lobby.peers.get(peer)?.me)?.['name'];
+    return typeof name === 'string' && name.trim() !== '' ? name.trim().slice(0, 24) : `Tin ${peer.slice(0, 3)}`;
+  }
+
+  #openPeers(): Peer[] {
+    return [...this.#lobby.peers.values()].filter((peer) => peer.state === 'open' || peer.state === 'mending');
+  }
+
+  // ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #listen(): void {
+    const lobby = this.#lobby;
+    const net = this.#net;
+    this.#off.push(
+      lobby.on('trace', (event) => {
+        this.#panel.trace(event);
+        if (event.type === 'selected') this.#barPath = event.path;
+        if (event.type === 'rtt') this.#barRtt = event.ms;
+        if (event.type === 'selected' || event.type === 'rtt') setText(this.#barStatus, `${this.#barPath ?? 'The string'}${this.#barRtt === undefined ? '' : ` · ${Math.round(this.#barRtt)} ms`}`);
+      }),
+      lobby.on('arrive', (member) => {
+        this.#chat.note(`${this.#nameOf(member.peer)} picked up a can.`);
+        this.#arrived();
+      }),
+      lobby.on('peer', (peer) => this.#linked(peer)),
+      lobby.on('message', (message, peer) => this.#message(message, peer)),
+      lobby.on('fail', (failure) => this.#failed(failure)),
+      lobby.on('leave', (member, why) => {
+        const name = typeof member.me['name'] === 'string' ? member.me['name'] : 'Somebody';
+        this.#chat.note(why === 'kicked' ? `${name} was shown out.` : why === 'lost' ? `The server lost ${name}.` : `${name} left.`);
+        if (why !== 'lost' || !this.#openPeers().some((peer) => peer.id === member.peer)) this.#gone(member.peer);
+      }),
+      lobby.on('owner', () => {
+        this.#refresh();
+        if (lobby.isOwner) this.#seat();
+      }),
+      lobby.on('update', () => this.#refresh()),
+      lobby.on('sealed', () => this.#refresh()),
+      lobby.on('unsealed', () => this.#refresh()),
+      lobby.on('complete', () => this.#complete()),
+      lobby.on('removed', (why) => this.#removed(why)),
+      net.on('reconnecting', () => this.#server('reconnecting')),
+      net.on('resumed', () => this.#server('connected')),
+      net.on('closed', (code) => this.#server(lobby.state === 'complete' || code === 1000 ? 'let-go' : 'lost')),
+    );
+  }
+
+  #barPath: string | undefined;
+  #barRtt: number | undefined;
+
+  #server(state: 'connected' | 'reconnecting' | 'let-go' | 'lost'): void {
+    this.#panel.server(state);
+    if (this.#ended || this.#lobby.state === 'complete') return;
+    const playing = this.#openPeers().length > 0;
+    if (state === 'lost') {
+      this.#chat.note(playing ? 'The server is gone. Your string holds: play on.' : 'The server is gone.');
+      if (!playing) this.#fail(wordsForError({ code: 'unreachable' }), [{ label: 'Back to the start', run: () => void this.leave(), primary: true }]);
+    } else if (state === 'reconnecting' && playing) this.#chat.note('The server is out of reach. Your string holds: play on.');
+    else if (state === 'reconnecting') this.#panel.caption('The server is out of reach. Trying again …');
+    else if (state === 'connected') this.#chat.note('The server is back.');
+  }
+
+  /** Somebody is here besides us, and the link is on its way. */
+  #arrived(): void {
+    const lobby = this.#lobby;
+    const other = [...lobby.peers.keys()][0] ?? lobby.members.find((member) => member.peer !== lobby.me)?.peer;
+    if (other === undefined) return;
+    this.#panel.show(this.#opponent ?? other);
+    if (this.element.dataset['phase'] === 'alone') {
+      this.#phase('connecting');
+      this.#panel.caption(`${this.#nameOf(other)} holds the other can. Trying every way at once …`);
+      this.#moment('Tightening the string …', `Looking for the shortest way to ${this.#nameOf(other)}.`, 'tightening');
+    }
+    this.#refresh();
+  }
+
+  #linked(peer: Peer): void {
+    this.#off.push(
+      peer.on('state', (state) => {
+        this.#refresh();
+        if (state === 'closed' || state === 'failed') this.#gone(peer.id);
+        if (state === 'mending') this.#panel.caption('The string went slack. Tying it again …');
+        if (state === 'open') this.#panel.caption('The string is tight again.');
+      }),
+    );
+    fill(this.#errors);
+    this.#chat.note(`The string to ${this.#nameOf(peer.id)} is tight.`);
+    this.#refresh();
+    const lobby = this.#lobby;
+    const way = this.#barPath === 'relayed' ? 'Through the relay' : 'Direct';
+    this.#panel.caption(`The string is tight. ${way}${peer.connectMs === undefined ? '' : `, tied in ${Math.round(peer.connectMs)} ms`}.`);
+    if (lobby.size > 2 || lobby.state === 'complete') {
+      if (lobby.isOwner) this.#seat();
+      return;
+    }
+    this.#phase('letting-go');
+    this.#moment('The string is tight!', `You and ${this.#nameOf(peer.id)} are connected. The server may go now.`, 'tight');
+    if (lobby.isOwner) window.setTimeout(() => void this.#letGo(), TIGHT_MS);
+  }
+
+  /** The owner asks the server to let go of everyone. */
+  async #letGo(): Promise<void> {
+    if (this.#closing || this.#ended) return;
+    this.#closing = true;
+    this.#goOn.disabled = true;
+    try {
+      await this.#lobby.start();
+    } catch (error) {
+      if (this.#ended) return;
+      const words = wordsForError(error);
+      this.#chat.note(`${words.what} ${words.why}`);
+      if (this.#openPeers().length > 0) this.#seat();
+    } finally {
+      this.#closing = false;
+      this.#goOn.disabled = false;
+      this.#refresh();
+    }
+  }
+
+  #complete(): void {
+    this.#panel.server('let-go');
+    this.#panel.caption('The server has forgotten you. You’re still talking.');
+    this.#chat.note('The server has forgotten this lobby. From here on it is only you.');
+    this.#refresh();
+    if (this.element.dataset['phase'] === 'playing') {
+      this.#moment('The server lets go', 'It has forgotten you. You’re still talking.', 'gone');
+      window.setTimeout(() => fill(this.#overlay), MOMENT_MS);
+      return;
+    }
+    this.#moment('The server lets go', 'It has forgotten you. You’re still talking.', 'gone');
+    window.setTimeout(() => {
+      if (!this.#ended && this.#lobby.isOwner) this.#seat();
+    }, MOMENT_MS);
+  }
+
+  /** The owner says who plays: itself and the first whose link is up. The others watch. */
+  #seat(): void {
+    const lobby = this.#lobby;
+    const open = this.#openPeers();
+    const guest = open.find((peer) => peer.id === this.#opponent) ?? open[0];
+    if (!guest || this.#ended) return;
+    void lobby.all.send('reliable', { type: 'seats', guest: guest.id }).catch(() => undefined);
+    if (this.#table.role === 'owner' && this.#opponent === guest.id) return;
+    this.#opponent = guest.id;
+    this.#begin('owner');
+  }
+
+  #begin(role: 'owner' | 'guest' | 'watch'): void {
+    this.#phase('playing');
+    this.#refresh();
+    this.#table.begin(role);
+    record('page', 'match', role);
+    if (role === 'watch') this.#chat.note('All cans are taken: you watch.');
+  }
+
+  #message(message: Message, peer: Peer): void {
+    if (message.channel === 'unreliable') {
+      if (!(message.data instanceof Uint8Array)) return;
+      const from = this.#table.role === 'owner' ? this.#opponent : this.#lobby.owner;
+      if (peer.id === from) this.#table.receive(message.data);
+      return;
+    }
+    if (message.channel !== 'reliable' || typeof message.data !== 'object' || message.data === null) return;
+    const data = message.data as Record<string, unknown>;
+    if (data['type'] === 'chat' && typeof data['text'] === 'string') this.#chat.said(this.#nameOf(peer.id), data['text'], 'theirs');
+    if (data['type'] === 'seats' && typeof data['guest'] === 'string' && peer.id === this.#lobby.owner) {
+      const role = data['guest'] === this.#lobby.me ? 'guest' : 'watch';
+      if (this.#table.role === role && this.#opponent === peer.id) return;
+      this.#opponent = peer.id;
+      this.#begin(role);
+    }
+  }
+
+  #say(text: string): void {
+    this.#chat.said(this.#nameOf(this.#lobby.me), text, 'mine');
+    this.#lobby.all.send('reliable', { type: 'chat', text }).catch(() => this.#chat.note('That did not arrive: nobody is at the other end.'));
+  }
+
+  #sendGame(bytes: Uint8Array): void {
+    const lobby = this.#lobby;
+    if (this.#table.role === 'owner') {
+      for (const peer of this.#openPeers()) void peer.send('unreliable', bytes).catch(() => undefined);
+    } else {
+      const owner = lobby.peers.get(this.#opponent ?? lobby.owner);
+      if (owner && (owner.state === 'open' || owner.state === 'mending')) void owner.send('unreliable', bytes).catch(() => undefined);
+    }
+  }
+
+  // ── what goes wrong ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #failed(failure: Failure): void {
+    this.#refresh();
+    const peer = this.#lobby.peers.get(failure.peer);
+    const actions: Action[] = [];
+    if (peer) actions.push({ label: 'Try again', run: () => { fill(this.#errors); peer.retry(); }, primary: true });
+    if (this.#lobby.isOwner && this.#lobby.state === 'open' && peer) {
+      actions.push({ label: 'Show them out', run: () => { fill(this.#errors); void this.#lobby.kick(peer).catch(() => undefined); } });
+    }
+    actions.push({ label: 'Leave', run: () => void this.leave() });
+    this.#panel.caption('The string did not hold.');
+    this.#fail(wordsForFailure(failure.reason), actions);
+  }
+
+  /** This member is not at the other end any more. */
+  #gone(peer: string): void {
+    this.#refresh();
+    if (this.#ended) return;
+    if (this.#opponent === peer) {
+      this.#opponent = undefined;
+      this.#table.end();
+    }
+    const lobby = this.#lobby;
+    if (lobby.isOwner && this.#openPeers().length > 0) {
+      this.#seat();
+      return;
+    }
+    if (this.#openPeers().length > 0 || lobby.peers.size > 1) return;
+    if (lobby.state === 'complete' || lobby.state === 'gone') {
+      this.#phase('over');
+      this.#panel.caption('The other can is down. The string lies on the floor.');
+      this.#fail(
+        { what: 'The other side let go of the string.', why: 'They left, or their connection was lost for good. The server knows nothing of it: it has forgotten you both.', todo: 'Open a new lobby and send them the link.', code: 'link-closed' },
+        [{ label: 'Back to the start', run: () => void this.leave(), primary: true }],
+      );
+    } else if (lobby.peers.size === 0) {
+      this.#panel.show(undefined);
+      this.#panel.caption('Nobody holds the other can any more.');
+      fill(this.#errors);
+      this.#phase('alone');
+    }
+  }
+
+  #removed(why: 'kicked' | 'lobby-closed' | 'session-lost'): void {
+    if (this.#ended) return;
+    if (why === 'session-lost' && this.#openPeers().length > 0) {
+      this.#panel.server('lost');
+      this.#chat.note('The server has forgotten this lobby before it was time. Your string holds: play on.');
+      return;
+    }
+    this.#table.end();
+    this.#phase('over');
+    const back: Action = { label: 'Back to the start', run: () => void this.leave(), primary: true };
+    if (why === 'kicked') this.#fail({ what: 'You were shown out.', why: 'The owner of the lobby removed you.', todo: 'Open a lobby of your own, or join another.', code: 'kicked' }, [back]);
+    else if (why === 'lobby-closed') this.#fail({ what: 'The lobby was closed.', why: 'The server has removed it.', todo: 'Open a new one, or join another.', code: 'lobby-closed' }, [back]);
+    else this.#fail(wordsForError({ code: 'session-lost' }), [{ label: 'Join again', run: () => void this.leave(this.#lobby.code), primary: true }, { label: 'Back to the start', run: () => void this.leave() }]);
+  }
+
+  #fail(words: Parameters<typeof notice>[0], actions: Action[]): void {
+    fill(this.#overlay);
+    fill(this.#errors, notice(words, actions));
+    record('page', 'error', words.code);
+  }
+
+  #moment(title: string, sentence: string, kind: 'tightening' | 'tight' | 'gone'): void {
+    fill(
+      this.#overlay,
+      el(
+        'div',
+        { class: `moment ${kind}`, 'data-test': 'moment' },
+        svg('svg', { viewBox: '-60 -112 120 124', class: 'moment-art', 'aria-hidden': 'true' }, svg('path', { class: 'ground', d: 'M-60 4C-20 -2 20 2 60 -1V12H-60Z' }), pole(104)),
+        el('strong', {}, title),
+        el('p', {}, sentence),
+      ),
+    );
+  }
+}
