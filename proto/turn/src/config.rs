@@ -1,11 +1,16 @@
 //! What a server is told once, when it is made, and why it may refuse.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::address::{Family, RelayAddr, RelayPort};
+use crate::credential::{self, NotTimeLimited};
 use crate::limits::Limits;
 use crate::policy::Policy;
+
+/// Characters in a realm (RFC 8489 14.9: fewer than 128).
+const REALM_CHARS: usize = 127;
 
 /// The addresses that relayed candidates advertise, one for each family that is to be relayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +19,17 @@ pub struct External {
     pub v4: Option<Ipv4Addr>,
     /// `None`: IPv6 is answered with 440 (Address Family not Supported).
     pub v6: Option<Ipv6Addr>,
+}
+
+impl External {
+    /// The address under which the world knows a port of ours; `None` if its family is not relayed.
+    pub fn relay_addr(self, port: RelayPort) -> Option<RelayAddr> {
+        let ip = match port.family {
+            Family::V4 => self.v4?.into(),
+            Family::V6 => self.v6?.into(),
+        };
+        Some(RelayAddr(SocketAddr::new(ip, port.port)))
+    }
 }
 
 /// Everything a [`crate::Server`] is told once. Threads that share listeners differ in `relay_ports` alone.
@@ -45,6 +61,37 @@ pub struct Config {
     /// Whether the sockets can send a single packet unfragmented, as DONT-FRAGMENT asks. `false`: it is answered with
     /// 420 (RFC 8656 7.2).
     pub dont_fragment: bool,
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let External { v4, v6 } = self.external;
+        if v4.is_none() && v6.is_none() {
+            return Err(ConfigError::NoExternalAddress);
+        }
+        let is_bad = |ip: IpAddr| ip.is_unspecified() || ip.is_multicast() || ip.to_canonical() != ip;
+        if v4.is_some_and(|ip| is_bad(ip.into())) || v6.is_some_and(|ip| is_bad(ip.into())) {
+            return Err(ConfigError::BadExternalAddress);
+        }
+        if self.relay_ports.is_empty() || self.relay_ports.contains(&0) {
+            return Err(ConfigError::BadPorts);
+        }
+        if !(1..=REALM_CHARS).contains(&self.realm.chars().count()) {
+            return Err(ConfigError::BadRealm);
+        }
+        for (name, _) in &self.users {
+            if name.is_empty() || name.len() > self.limits.username_bytes {
+                return Err(ConfigError::BadUser);
+            }
+            if credential::parse(name) != Err(NotTimeLimited::OtherForm) {
+                return Err(ConfigError::AmbiguousUser);
+            }
+        }
+        if self.secret.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ConfigError::EmptySecret);
+        }
+        Ok(())
+    }
 }
 
 /// Why a [`Config`] was refused. Each is the operator's to mend.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::wire::FRAME_LEN_MAX;
+
 /// A token bucket's measure: what flows in each second, and how much it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -16,9 +18,9 @@ pub struct Rate {
 pub struct Limits {
     /// Allocations of this server; beyond: 508.
     pub allocations: u32,
-    /// Allocations of one user, over all threads; beyond: 486.
+    /// Relayed addresses of one user, over all threads; beyond: 486.
     pub allocations_per_user: u32,
-    /// Allocations of one client address (IPv6: of one /64), over all threads; beyond: 486.
+    /// Relayed addresses of one client address (IPv6: of one /64), over all threads; beyond: 486.
     pub allocations_per_address: u32,
     /// Permissions of one allocation; beyond: 508.
     pub permissions_per_allocation: u32,
@@ -89,7 +91,7 @@ impl Default for Limits {
             credential_lifetime_max: Duration::from_secs(48 * 3_600),
             members: 262_144,
             username_bytes: 508,
-            message_bytes: 65_535,
+            message_bytes: FRAME_LEN_MAX,
         }
     }
 }

@@ -12,8 +12,10 @@ pub enum Discard {
     Malformed,
     /// A response or an error: a server sends those.
     NotARequest,
-    /// An indication that a server does not know.
-    UnknownIndication,
+    /// A request or an indication of a method that this server does not know.
+    UnknownMethod,
+    /// An indication with an attribute that must be understood, and is not, or that is malformed or missing.
+    BadIndication,
     /// FINGERPRINT does not match.
     Fingerprint,
     /// ChannelData or Send from a 5-tuple without an allocation.
@@ -48,12 +50,13 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Discard; 20] = [
+    pub const ALL: [Discard; 21] = [
         Discard::Length,
         Discard::NotStun,
         Discard::Malformed,
         Discard::NotARequest,
-        Discard::UnknownIndication,
+        Discard::UnknownMethod,
+        Discard::BadIndication,
         Discard::Fingerprint,
         Discard::NoAllocation,
         Discard::NoChannel,
@@ -78,7 +81,8 @@ impl Discard {
             Discard::NotStun => "not-stun",
             Discard::Malformed => "malformed",
             Discard::NotARequest => "not-a-request",
-            Discard::UnknownIndication => "unknown-indication",
+            Discard::UnknownMethod => "unknown-method",
+            Discard::BadIndication => "bad-indication",
             Discard::Fingerprint => "fingerprint",
             Discard::NoAllocation => "no-allocation",
             Discard::NoChannel => "no-channel",

@@ -66,7 +66,7 @@ pub fn frame_len(stream: &[u8]) -> Frame {
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
     match first {
-        0x00..=0x3F if length % 4 == 0 => Frame::Len(STUN_HEADER_LEN + length),
+        0x00..=0x3F if length.is_multiple_of(4) => Frame::Len(STUN_HEADER_LEN + length),
         0x40..=0x4F => Frame::Len(CHANNEL_HEADER_LEN + length.next_multiple_of(4)),
         _ => Frame::Garbage,
     }

@@ -1,68 +1,151 @@
-//! The server: five doors and what stands behind them.
+//! The server: its doors, and what stands behind them. Packets from clients go to `inbound_client` and on to the methods,
+//! packets from peers to `inbound_peer`; `timers` is what ends by itself, `told` what others say, `answer` what goes back.
 
+mod access;
+mod allocate;
+mod allocation;
+mod answer;
+mod channel;
+mod clock;
+mod directory;
+mod gate;
+mod inbound_client;
+mod inbound_peer;
+mod nonce;
 pub(crate) mod output;
+mod permission;
+mod permit;
+mod ports;
+mod quota;
+mod refresh;
+mod timers;
+mod told;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore as _, SeedableRng as _};
+
 use crate::address::{ClientAddr, Icmp, PeerAddr, RelayPort};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, External};
+use crate::limits::Limits;
 use crate::news::News;
 use crate::stats::Stats;
-use output::{Command, Event, Output, PortError, Transmit};
+use access::Access;
+use allocation::{AllocationId, Allocations};
+use clock::Clock;
+use directory::Directory;
+use gate::Gate;
+use output::{Command, EndReason, Event, Output, PortError, Transmit};
+use ports::Ports;
+use quota::Meter;
 
 /// A TURN and STUN server, one to a thread.
 ///
 /// Inputs: `handle_*`. Outputs: `poll_*`, to be drained after every batch of inputs: events, then commands, then packets.
 pub struct Server {
+    clock: Clock,
+    limits: Limits,
+    external: External,
+    dont_fragment: bool,
+    is_draining: bool,
+    rng: ChaCha20Rng,
+    access: Access,
+    gate: Gate,
+    answers: Meter,
+    answers_local: Meter,
+    clients: BTreeMap<ClientAddr, AllocationId>,
+    allocations: Allocations,
+    deadlines: BTreeSet<(Instant, AllocationId)>,
+    ports: Ports,
+    directory: Directory,
+    sweep_at: Option<Instant>,
     stats: Stats,
     output: Output,
 }
 
 impl Server {
     /// A server without allocations. `seed` draws ports and tokens, and must not be known to anybody.
+    ///
+    /// # Errors
+    /// Says which part of `config` cannot be.
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Result<Server, ConfigError> {
-        let _ = (config, seed, now);
-        Ok(Server { stats: Stats::default(), output: Output::default() })
+        config.check()?;
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let limits = config.limits;
+        let mut meter = |rate| Meter::new(rate, [rng.next_u64(), rng.next_u64()], now);
+        let (answers, answers_local) = (meter(limits.answers), meter(limits.answers_local));
+        Ok(Server {
+            clock: Clock { start: now, unix_at_start: config.unix_now },
+            access: Access::new(&config),
+            gate: Gate::new(&config),
+            external: config.external,
+            dont_fragment: config.dont_fragment,
+            is_draining: false,
+            limits,
+            rng,
+            answers,
+            answers_local,
+            clients: BTreeMap::new(),
+            allocations: Allocations::default(),
+            deadlines: BTreeSet::new(),
+            ports: Ports::new(config.relay_ports),
+            directory: Directory::default(),
+            sweep_at: None,
+            stats: Stats::default(),
+            output: Output::default(),
+        })
     }
 
     /// One STUN message or ChannelData from a client; a stream is cut by [`crate::wire::frame_len`].
     pub fn handle_client(&mut self, packet: &[u8], from: ClientAddr, now: Instant) {
-        let _ = (packet, from, now);
+        if let Err(why) = self.client_packet(packet, from, now) {
+            self.stats.discard(why);
+        }
     }
 
     /// The client's TCP or TLS connection ended: so does its allocation.
     pub fn handle_client_closed(&mut self, from: ClientAddr, now: Instant) {
-        let _ = (from, now);
+        let _ = now;
+        if let Some(id) = self.clients.get(&from).copied() {
+            self.end(id, EndReason::ClientClosed);
+        }
     }
 
     /// One datagram from a peer at a relayed port.
     pub fn handle_peer(&mut self, packet: &[u8], from: PeerAddr, to: RelayPort, now: Instant) {
-        let _ = (packet, from, to, now);
+        if let Err(why) = self.peer_packet(packet, from, to, now) {
+            self.stats.discard(why);
+        }
     }
 
     /// An ICMP error about a packet that `port` sent to `peer`.
     pub fn handle_icmp(&mut self, error: Icmp, peer: PeerAddr, port: RelayPort, now: Instant) {
-        let _ = (error, peer, port, now);
+        if let Err(why) = self.icmp_error(error, peer, port, now) {
+            self.stats.discard(why);
+        }
     }
 
-    /// The answer to [`Command::OpenPort`].
+    /// The answer to [`Command::OpenPort`]. None is wanted for a port that was to be closed meanwhile.
     pub fn handle_port_opened(&mut self, port: RelayPort, opened: Result<(), PortError>, now: Instant) {
-        let _ = (port, opened, now);
+        self.port_opened(port, opened, now);
     }
 
     /// What another thread's server, or the lobby, has told.
     pub fn handle_news(&mut self, news: &News, now: Instant) {
-        let _ = (news, now);
+        self.told(news, now);
     }
 
     /// No new allocations from now on (508); those that are there live on.
     pub fn handle_drain(&mut self, now: Instant) {
         let _ = now;
+        self.is_draining = true;
     }
 
     /// Whatever is due at `now`: see [`Server::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        self.run_timers(now);
     }
 
     /// The next packet to send.
@@ -82,11 +165,21 @@ impl Server {
 
     /// When [`Server::handle_timeout`] is next wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.next_timeout()
     }
 
     /// Counters.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Brings the gauges up to date after something was stored or forgotten.
+    fn count_stored(&mut self) {
+        let stored = &mut self.stats.stored;
+        stored.allocations = self.allocations.len();
+        stored.ports = self.ports.in_use();
+        stored.reservations = self.directory.reservations();
+        stored.foreign = self.directory.foreign();
+        stored.members = self.directory.members();
     }
 }

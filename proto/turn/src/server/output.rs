@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use twocan_stun::BuildError;
+
 use crate::address::{ClientAddr, PeerAddr, RelayAddr, RelayPort};
 use crate::news::News;
 
@@ -114,6 +116,27 @@ impl Output {
         let start = self.arena.len();
         write(&mut self.arena);
         self.transmits.push(Queued { via, start, end: self.arena.len(), dont_fragment });
+    }
+
+    /// Queues one message that `build` writes into `room` bytes, saying how many it took. `false`: it did not fit.
+    pub fn message(
+        &mut self,
+        via: Via,
+        room: usize,
+        build: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
+    ) -> bool {
+        if self.polled == self.transmits.len() {
+            self.reset();
+        }
+        let start = self.arena.len();
+        self.arena.resize(start + room, 0);
+        let built = self.arena.get_mut(start..).map_or(Err(BuildError::NoRoom), build);
+        let end = start + built.unwrap_or(0);
+        self.arena.truncate(end);
+        if built.is_ok() {
+            self.transmits.push(Queued { via, start, end, dont_fragment: false });
+        }
+        built.is_ok()
     }
 
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {

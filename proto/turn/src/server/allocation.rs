@@ -1,0 +1,160 @@
+//! What one client has, and where all of that is kept.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use twocan_stun::{ErrorCode, IntegrityKey, TransactionId};
+
+use super::channel::Channels;
+use super::permission::Permissions;
+use super::ports::Wanted;
+use super::quota::Bucket;
+use crate::address::{ClientAddr, Family, RelayPort};
+use crate::limits::Limits;
+use crate::news::{GroupId, MemberId, ReservationToken};
+use crate::stats::Discard;
+
+/// Where an allocation is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct AllocationId(pub u32);
+
+/// To whom the lobby granted a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Grant {
+    pub group: GroupId,
+    pub member: MemberId,
+}
+
+/// Which key answers are sealed with, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Seal {
+    pub key: IntegrityKey,
+    pub is_sha256: bool,
+}
+
+/// One relayed address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Relayed {
+    pub port: RelayPort,
+    pub expires: Instant,
+    pub is_open: bool,
+}
+
+/// An Allocate whose ports are not open yet.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub seal: Seal,
+    pub wanted: Wanted,
+    /// How many more ports may be tried.
+    pub attempts: u32,
+    /// The port was reserved before: no other one will do.
+    pub is_redeemed: bool,
+}
+
+/// The state of one 5-tuple (RFC 8656 2.2).
+#[derive(Debug)]
+pub(super) struct Allocation {
+    pub client: ClientAddr,
+    pub user: Arc<str>,
+    pub grant: Option<Grant>,
+    pub credential_expires: Option<Instant>,
+    /// Of the Allocate, to know it again.
+    pub transaction: TransactionId,
+    /// What the Allocate was answered, to answer it again.
+    pub lifetime_s: u32,
+    pub token: Option<ReservationToken>,
+    pub failed: Option<(Family, ErrorCode)>,
+    pub opening: Option<Box<Opening>>,
+    pub v4: Option<Relayed>,
+    pub v6: Option<Relayed>,
+    pub permissions: Permissions,
+    pub channels: Channels,
+    pub bytes: Bucket,
+    pub packets: Bucket,
+    pub new_peers: Bucket,
+    /// Where it stands in the table of deadlines.
+    pub deadline: Instant,
+}
+
+impl Allocation {
+    pub fn slot(&mut self, family: Family) -> &mut Option<Relayed> {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        }
+    }
+
+    /// The open port of a family, unless it ran out.
+    pub fn live_port(&self, family: Family, now: Instant) -> Option<RelayPort> {
+        let relayed = match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
+        };
+        relayed.filter(|relayed| relayed.is_open && relayed.expires > now).map(|relayed| relayed.port)
+    }
+
+    pub fn relayed(&self) -> impl Iterator<Item = Relayed> + use<> {
+        [self.v4, self.v6].into_iter().flatten()
+    }
+
+    /// When something about it ends.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let relayed = self.relayed().map(|relayed| relayed.expires).min()?;
+        Some(self.credential_expires.map_or(relayed, |credential| credential.min(relayed)))
+    }
+
+    pub fn group(&self) -> Option<&GroupId> {
+        self.grant.as_ref().map(|grant| &grant.group)
+    }
+
+    /// Charges one packet of `bytes` payload, in either direction.
+    pub fn charge(&mut self, limits: &Limits, bytes: usize, now: Instant) -> Result<(), Discard> {
+        if !self.packets.take(limits.packets, 1, now) {
+            return Err(Discard::PacketRate);
+        }
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if self.bytes.take(limits.bytes, bytes, now) { Ok(()) } else { Err(Discard::ByteRate) }
+    }
+}
+
+/// All allocations, found by number in one step.
+#[derive(Default)]
+pub(super) struct Allocations {
+    slots: Vec<Option<Allocation>>,
+    free: Vec<AllocationId>,
+    len: u32,
+}
+
+impl Allocations {
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub fn get(&self, id: AllocationId) -> Option<&Allocation> {
+        self.slots.get(id.0 as usize)?.as_ref()
+    }
+
+    pub fn get_mut(&mut self, id: AllocationId) -> Option<&mut Allocation> {
+        self.slots.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    pub fn insert(&mut self, allocation: Allocation) -> AllocationId {
+        self.len += 1;
+        if let Some(id) = self.free.pop() {
+            if let Some(slot) = self.slots.get_mut(id.0 as usize) {
+                *slot = Some(allocation);
+            }
+            return id;
+        }
+        let id = AllocationId(u32::try_from(self.slots.len()).expect("limited by Limits::allocations"));
+        self.slots.push(Some(allocation));
+        id
+    }
+
+    pub fn remove(&mut self, id: AllocationId) -> Option<Allocation> {
+        let allocation = self.slots.get_mut(id.0 as usize)?.take()?;
+        self.free.push(id);
+        self.len -= 1;
+        Some(allocation)
+    }
+}

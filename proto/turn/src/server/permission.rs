@@ -1,0 +1,47 @@
+//! Which peers may reach a client, by IP address (RFC 8656 9).
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// One address that may send and be sent to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Permission {
+    ip: IpAddr,
+    pub expires: Instant,
+    /// The address is one of the server's own, where some ports are allowed and others are not: each packet is judged.
+    pub is_own: bool,
+}
+
+/// The permissions of one allocation, sorted by address.
+#[derive(Debug, Default)]
+pub(super) struct Permissions(Vec<Permission>);
+
+impl Permissions {
+    /// The permission for `ip`, unless it ran out.
+    pub fn live(&self, ip: IpAddr, now: Instant) -> Option<&Permission> {
+        let index = self.0.binary_search_by_key(&ip, |permission| permission.ip).ok()?;
+        self.0.get(index).filter(|permission| permission.expires > now)
+    }
+
+    /// Installs or refreshes.
+    pub fn install(&mut self, ip: IpAddr, is_own: bool, expires: Instant) {
+        let permission = Permission { ip, expires, is_own };
+        match self.0.binary_search_by_key(&ip, |known| known.ip) {
+            Ok(index) => {
+                if let Some(known) = self.0.get_mut(index) {
+                    *known = permission;
+                }
+            }
+            Err(index) => self.0.insert(index, permission),
+        }
+    }
+
+    /// Forgets those that ran out.
+    pub fn sweep(&mut self, now: Instant) {
+        self.0.retain(|permission| permission.expires > now);
+    }
+
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,107 @@
+//! CreatePermission and ChannelBind (RFC 8656 10, 12): whom a client may talk to, all of a request or nothing.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use twocan_stun::ErrorCode;
+use twocan_stun::attribute::{ChannelNumber as ChannelNumberAttribute, XorPeerAddress};
+
+use super::Server;
+use super::allocation::AllocationId;
+use super::answer::Request;
+use super::channel::Conflict;
+use crate::address::Family;
+use crate::wire::ChannelNumber;
+
+impl Server {
+    pub(super) fn create_permission(&mut self, request: &Request<'_>, now: Instant) {
+        match self.try_create_permission(request, now) {
+            Ok(()) => self.accept(request, None),
+            Err(code) => self.refuse(request, code),
+        }
+    }
+
+    fn try_create_permission(&mut self, request: &Request<'_>, now: Instant) -> Result<(), ErrorCode> {
+        let id = self.own_allocation(request)?;
+        let max = self.limits.peers_per_request as usize;
+        let peers: Vec<SocketAddr> = request
+            .message
+            .all::<XorPeerAddress>()
+            .take(max + 1)
+            .map(|peer| peer.map(|XorPeerAddress(peer)| peer))
+            .collect::<Result<_, _>>()
+            .map_err(|_| ErrorCode::BAD_REQUEST)?;
+        if peers.is_empty() || peers.len() > max {
+            return Err(ErrorCode::BAD_REQUEST);
+        }
+        self.permit(id, &peers, now)
+    }
+
+    pub(super) fn channel_bind(&mut self, request: &Request<'_>, now: Instant) {
+        match self.try_channel_bind(request, now) {
+            Ok(()) => self.accept(request, None),
+            Err(code) => self.refuse(request, code),
+        }
+    }
+
+    fn try_channel_bind(&mut self, request: &Request<'_>, now: Instant) -> Result<(), ErrorCode> {
+        let id = self.own_allocation(request)?;
+        let bad = |_| ErrorCode::BAD_REQUEST;
+        let number = request.message.get::<ChannelNumberAttribute>().map_err(bad)?;
+        let peer = request.message.get::<XorPeerAddress>().map_err(bad)?;
+        let (Some(ChannelNumberAttribute(number)), Some(XorPeerAddress(peer))) = (number, peer) else {
+            return Err(ErrorCode::BAD_REQUEST);
+        };
+        let number = ChannelNumber::new(number).ok_or(ErrorCode::BAD_REQUEST)?;
+        if peer.port() == 0 {
+            return Err(ErrorCode::BAD_REQUEST);
+        }
+        let max = self.limits.channels_per_allocation;
+        let allocation = self.allocations.get_mut(id).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
+        let before = allocation.channels.len();
+        let checked = allocation.channels.check(number, peer, max, now);
+        self.stats.stored.channels -= before - allocation.channels.len();
+        checked.map_err(|conflict| match conflict {
+            Conflict::Taken => ErrorCode::BAD_REQUEST,
+            Conflict::Full => ErrorCode::INSUFFICIENT_CAPACITY,
+        })?;
+        self.permit(id, &[peer], now)?;
+        if let Some(allocation) = self.allocations.get_mut(id) {
+            let before = allocation.channels.len();
+            allocation.channels.bind(number, peer, now + self.limits.channel_lifetime);
+            self.stats.stored.channels += allocation.channels.len() - before;
+        }
+        Ok(())
+    }
+
+    /// Installs or refreshes a permission for each of `peers`, or for none.
+    fn permit(&mut self, id: AllocationId, peers: &[SocketAddr], now: Instant) -> Result<(), ErrorCode> {
+        let allocation = self.allocations.get_mut(id).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
+        if peers.iter().any(|peer| allocation.live_port(Family::of(peer.ip()), now).is_none()) {
+            return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH);
+        }
+        let unix_s = self.clock.unix_s(now);
+        if !peers.iter().all(|peer| self.gate.admits(&self.directory, allocation.group(), *peer, unix_s)) {
+            return Err(ErrorCode::FORBIDDEN);
+        }
+        let before = allocation.permissions.len();
+        allocation.permissions.sweep(now);
+        self.stats.stored.permissions -= before - allocation.permissions.len();
+        let mut new: Vec<_> = peers.iter().map(SocketAddr::ip).collect();
+        new.sort_unstable();
+        new.dedup();
+        new.retain(|ip| allocation.permissions.live(*ip, now).is_none());
+        let new = u32::try_from(new.len()).unwrap_or(u32::MAX);
+        if allocation.permissions.len() + new > self.limits.permissions_per_allocation
+            || !allocation.new_peers.take(self.limits.new_peers, new, now)
+        {
+            return Err(ErrorCode::INSUFFICIENT_CAPACITY);
+        }
+        let expires = now + self.limits.permission_lifetime;
+        for peer in peers {
+            allocation.permissions.install(peer.ip(), self.gate.is_own(peer.ip()), expires);
+        }
+        self.stats.stored.permissions += new;
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Token buckets, and the meter of answers to those who have not proved themselves.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::limits::Rate;
+
+const NANOS: u64 = 1_000_000_000;
+
+/// A token bucket. It is full when made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bucket {
+    /// In billionths of a token.
+    level: u64,
+    at: Instant,
+}
+
+impl Bucket {
+    pub fn full(rate: Rate, now: Instant) -> Bucket {
+        Bucket { level: u64::from(rate.burst) * NANOS, at: now }
+    }
+
+    /// Takes `amount` tokens, or none if there are fewer.
+    pub fn take(&mut self, rate: Rate, amount: u32, now: Instant) -> bool {
+        let elapsed = now.saturating_duration_since(self.at).as_nanos();
+        let gain = u64::try_from(elapsed).unwrap_or(u64::MAX).saturating_mul(u64::from(rate.per_second));
+        self.level = self.level.saturating_add(gain).min(u64::from(rate.burst) * NANOS);
+        self.at = self.at.max(now);
+        match self.level.checked_sub(u64::from(amount) * NANOS) {
+            Some(left) => {
+                self.level = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Buckets in each row of a [`Meter`].
+const SLOTS: usize = 2_048;
+
+/// Meters answers to each /24 or /56 in a table of fixed size: no source, however many there are, makes it grow. Each
+/// prefix has a bucket in two rows, each with half of the rate, at places that nobody without the key can foretell: a
+/// flood that empties one bucket of somebody else's rarely empties the other.
+pub(super) struct Meter {
+    half: Rate,
+    keys: [u64; 2],
+    rows: [Box<[Bucket]>; 2],
+}
+
+impl Meter {
+    pub fn new(rate: Rate, keys: [u64; 2], now: Instant) -> Meter {
+        let half = Rate { per_second: rate.per_second.div_ceil(2), burst: rate.burst.div_ceil(2) };
+        let row = || vec![Bucket::full(half, now); SLOTS].into_boxed_slice();
+        Meter { half, keys, rows: [row(), row()] }
+    }
+
+    /// Whether one more answer may go to `ip`.
+    pub fn admits(&mut self, ip: IpAddr, now: Instant) -> bool {
+        let prefix = answer_prefix(ip);
+        let mut admitted = false;
+        for (row, key) in self.rows.iter_mut().zip(self.keys) {
+            if let Some(bucket) = row.get_mut(slot(prefix, key)) {
+                admitted = admitted || bucket.take(self.half, 1, now);
+            }
+        }
+        admitted
+    }
+}
+
+/// The /24 of an IPv4 address, the /56 of an IPv6 one, never the same number.
+fn answer_prefix(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits() >> 8),
+        IpAddr::V6(ip) => u64::try_from(ip.to_bits() >> 72).expect("128 - 72 bits") | 1 << 63,
+    }
+}
+
+/// A keyed mix (splitmix64's finisher) down to a place in a row.
+fn slot(prefix: u64, key: u64) -> usize {
+    let mut mixed = prefix ^ key;
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB ^ key << 1);
+    mixed ^= mixed >> 31;
+    usize::try_from(mixed % SLOTS as u64).expect("below the number of slots")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const RATE: Rate = Rate { per_second: 10, burst: 20 };
+
+    fn start() -> Instant {
+        #[expect(clippy::disallowed_methods, reason = "an Instant has no other origin")]
+        Instant::now()
+    }
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let now = start();
+        let mut bucket = Bucket::full(RATE, now);
+        let taken = |bucket: &mut Bucket, now| (0..100).filter(|_| bucket.take(RATE, 1, now)).count();
+        assert_eq!(taken(&mut bucket, now), 20);
+        assert_eq!(taken(&mut bucket, now + Duration::from_millis(99)), 0);
+        assert_eq!(taken(&mut bucket, now + Duration::from_millis(100)), 1);
+        assert_eq!(taken(&mut bucket, now + Duration::from_millis(1_100)), 10);
+        assert_eq!(taken(&mut bucket, now + Duration::from_secs(1_000_000)), 20);
+    }
+
+    #[test]
+    fn a_bucket_that_refuses_keeps_what_it_has() {
+        let now = start();
+        let mut bucket = Bucket::full(RATE, now);
+        assert!(!bucket.take(RATE, 21, now));
+        assert!(bucket.take(RATE, 20, now));
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_gives_nothing() {
+        let now = start() + Duration::from_secs(10);
+        let mut bucket = Bucket::full(RATE, now);
+        assert!(bucket.take(RATE, 20, now));
+        assert!(!bucket.take(RATE, 1, now - Duration::from_secs(10)));
+        assert!(!bucket.take(RATE, 1, now));
+    }
+
+    fn admitted(meter: &mut Meter, ip: &str, now: Instant) -> usize {
+        let ip = ip.parse().unwrap();
+        (0..100).filter(|_| meter.admits(ip, now)).count()
+    }
+
+    #[test]
+    fn a_meter_counts_a_prefix_and_not_an_address() {
+        let now = start();
+        let mut meter = Meter::new(RATE, [3, 4], now);
+        assert_eq!(admitted(&mut meter, "198.51.100.1", now), 20);
+        assert_eq!(admitted(&mut meter, "198.51.100.255", now), 0);
+        assert_eq!(admitted(&mut meter, "198.51.101.1", now), 20);
+        assert_eq!(admitted(&mut meter, "2001:db8:0:1::1", now), 20);
+        assert_eq!(admitted(&mut meter, "2001:db8:0:ff::1", now), 0);
+        assert_eq!(admitted(&mut meter, "2001:db8:0:100::1", now), 20);
+    }
+
+    #[test]
+    fn a_flood_from_one_prefix_leaves_the_others_their_answers() {
+        let now = start();
+        let mut meter = Meter::new(RATE, [3, 4], now);
+        admitted(&mut meter, "198.51.100.1", now);
+        let refused = (0..2_000_u32)
+            .filter(|n| !meter.admits(std::net::Ipv4Addr::from_bits(0x0100_0000 + (n << 8)).into(), now))
+            .count();
+        assert_eq!(refused, 0);
+    }
+}
