@@ -1,0 +1,261 @@
+//! Sockets: they come, say hello, belong to a session, are cut, come back, and go.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Lobbies;
+use super::addresses::Use;
+use super::limits::{DRAIN_WITHIN, HELLO_WITHIN, RESUME_WITHIN};
+use super::lobby::Stage;
+use super::outside::{Close, Command, Discard, Door, Ended, Event};
+use super::session::{Session, read_token};
+use super::timers::Timer;
+use crate::wire::names::{AppName, ClientId, SessionId};
+use crate::wire::{ClientMessage, Hello, LeftWhy, ParseError, Resume, ServerMessage, parse, render};
+
+/// A socket.
+pub(super) struct Client {
+    address: IpAddr,
+    state: State,
+}
+
+enum State {
+    /// `hello` has not come yet.
+    Silent { host: Arc<str>, until: Instant },
+    /// It carries this session.
+    Bound(SessionId),
+    /// It is being closed; a finished session waits for that.
+    Closing(Option<SessionId>),
+}
+
+impl Lobbies {
+    /// A socket has come.
+    pub fn handle_connected(&mut self, client: ClientId, door: Door, now: Instant) {
+        let fits = self.addresses.take(door.address.into(), Use::Socket);
+        let until = now + HELLO_WITHIN;
+        let state = State::Silent { host: door.host, until };
+        self.clients.insert(client, Client { address: door.address, state });
+        if self.draining {
+            self.close(client, Close::GoingAway);
+        } else if fits {
+            self.timers.set(Timer::Hello(client), until);
+        } else {
+            // Counted nevertheless, so that `handle_disconnected` gives back what was taken.
+            self.addresses.take_beyond(door.address.into(), Use::Socket);
+            self.close(client, Close::Full);
+        }
+    }
+
+    /// A text frame has come.
+    pub fn handle_message(&mut self, client: ClientId, text: &str, now: Instant) {
+        let session = match self.clients.get(&client).map(|client| &client.state) {
+            Some(State::Silent { .. }) => return self.greet(client, text, now),
+            Some(State::Bound(session)) => *session,
+            Some(State::Closing(_)) | None => return self.out.discard(Discard::NoClient),
+        };
+        match parse(text) {
+            Err(ParseError::TooLong) => self.close(client, Close::TooLong),
+            frame => self.handle_frame(session, client, frame, now),
+        }
+    }
+
+    /// A socket is gone.
+    pub fn handle_disconnected(&mut self, client: ClientId, how: Ended, now: Instant) {
+        let Some(Client { address, state }) = self.clients.remove(&client) else { return };
+        self.addresses.give(address.into(), Use::Socket, now);
+        match state {
+            State::Silent { until, .. } => self.timers.clear(Timer::Hello(client), Some(until)),
+            State::Bound(session) | State::Closing(Some(session)) => {
+                self.unbind(session, client, now);
+                if how == Ended::Goodbye {
+                    self.end_session(session, LeftWhy::Left, now);
+                }
+            }
+            State::Closing(None) => {}
+        }
+        self.check_drained();
+    }
+
+    /// The process is to end: sealed lobbies may complete within a limit, everyone else is sent away at once.
+    pub fn handle_drain(&mut self, now: Instant) {
+        self.draining = true;
+        let waits = |lobbies: &Self, session: SessionId| {
+            let lobby = lobbies.sessions.get(&session).and_then(|session| session.lobby);
+            lobby
+                .and_then(|lobby| lobbies.lobbies.get(&lobby))
+                .is_some_and(|lobby| lobby.stage != Stage::Open)
+        };
+        let clients: Vec<ClientId> = self.clients.keys().copied().collect();
+        for client in clients {
+            match self.clients[&client].state {
+                State::Bound(session) if waits(self, session) => {}
+                _ => self.close(client, Close::GoingAway),
+            }
+        }
+        self.timers.set(Timer::Drain, now + DRAIN_WITHIN);
+        self.check_drained();
+    }
+
+    pub(super) fn drain_is_over(&mut self) {
+        let clients: Vec<ClientId> = self.clients.keys().copied().collect();
+        for client in clients {
+            self.close(client, Close::GoingAway);
+        }
+    }
+
+    pub(super) fn hello_is_late(&mut self, client: ClientId) {
+        self.close(client, Close::BadHello);
+    }
+
+    /// Asks for a socket to be closed; nothing more is heard from it. Its session is cut once the socket is gone.
+    pub(super) fn close(&mut self, client: ClientId, why: Close) {
+        let Some(entry) = self.clients.get_mut(&client) else { return };
+        let session = match entry.state {
+            State::Silent { until, .. } => {
+                self.timers.clear(Timer::Hello(client), Some(until));
+                None
+            }
+            State::Bound(session) => Some(session),
+            State::Closing(_) => return,
+        };
+        entry.state = State::Closing(session);
+        self.out.commands.push_back(Command::Close { client, why });
+    }
+
+    /// Takes the socket away from its session, which then waits to be resumed.
+    fn unbind(&mut self, id: SessionId, client: ClientId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.client == Some(client) {
+            session.client = None;
+            let lost_at = now + RESUME_WITHIN;
+            session.lost_at = Some(lost_at);
+            self.timers.set(Timer::Session(id), lost_at);
+        }
+    }
+
+    pub(super) fn session_is_lost(&mut self, session: SessionId, now: Instant) {
+        self.end_session(session, LeftWhy::Lost, now);
+    }
+
+    /// The session is gone, and out of its lobby.
+    pub(super) fn end_session(&mut self, id: SessionId, why: LeftWhy, now: Instant) {
+        self.remove_member(id, why, now);
+        self.unwatch(id);
+        let Some(session) = self.sessions.remove(&id) else { return };
+        self.timers.clear(Timer::Session(id), session.lost_at);
+        self.timers.clear(Timer::Renew(id), session.renew_at);
+        self.addresses.give(session.address.into(), Use::Session, now);
+        self.forget_app(&session.app);
+        self.out.event(Event::SessionEnded);
+    }
+
+    /// The first frame of a socket.
+    fn greet(&mut self, client: ClientId, text: &str, now: Instant) {
+        let Ok(frame) = parse(text) else { return self.close(client, Close::BadHello) };
+        let ClientMessage::Hello(Hello { app, resume }) = frame.message else {
+            return self.close(client, Close::BadHello);
+        };
+        let Some(app) = AppName::parse(&app) else { return self.close(client, Close::BadHello) };
+        let Some(Client { address, state: State::Silent { host, until } }) = self.clients.get(&client) else {
+            return;
+        };
+        let (door, until) = (Door { address: *address, host: Arc::clone(host) }, *until);
+        if let Some(resume) = resume
+            && let Some(session) = self.find_session(&app, &resume)
+        {
+            if self.sessions[&session].replay_after(resume.seq).is_some() {
+                self.timers.clear(Timer::Hello(client), Some(until));
+                return self.resume(session, client, door, resume.seq, now);
+            }
+            // It is the same client, and it has missed too much: it begins anew.
+            self.supersede(session, now);
+        }
+        if !self.session_fits(&door) {
+            return self.close(client, Close::Full);
+        }
+        self.timers.clear(Timer::Hello(client), Some(until));
+        let id = SessionId(self.next_number());
+        let (peer, secret) = (self.ids.peer(), self.ids.bytes());
+        self.sessions.insert(id, Session::new(app, peer, secret, door.address, door.host, now));
+        self.out.event(Event::SessionOpened);
+        self.bind(id, client, false);
+    }
+
+    fn session_fits(&mut self, door: &Door) -> bool {
+        self.sessions.len() < self.limits.sessions && self.addresses.take(door.address.into(), Use::Session)
+    }
+
+    fn find_session(&self, app: &AppName, resume: &Resume<'_>) -> Option<SessionId> {
+        let (id, secret) = read_token(&resume.session)?;
+        let session = self.sessions.get(&id)?;
+        (session.app == *app && self.keys.same(&session.secret, &secret)).then_some(id)
+    }
+
+    /// Ends a session in favour of another of the same client.
+    pub(super) fn supersede(&mut self, session: SessionId, now: Instant) {
+        if let Some(older) = self.sessions.get(&session).and_then(|session| session.client) {
+            self.close(older, Close::Resumed);
+        }
+        self.end_session(session, LeftWhy::Lost, now);
+    }
+
+    fn resume(&mut self, id: SessionId, client: ClientId, door: Door, seq: u64, now: Instant) {
+        if let Some(older) = self.sessions[&id].client {
+            self.close(older, Close::Resumed);
+        }
+        let moved = self.sessions[&id].address != door.address;
+        if moved {
+            self.move_session(id, &door, now);
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        self.timers.clear(Timer::Session(id), session.lost_at.take());
+        session.host = door.host;
+        session.acknowledge(seq);
+        self.bind(id, client, true);
+        let session = &self.sessions[&id];
+        if let Some(missed) = session.replay_after(seq) {
+            self.out.transmits.extend(missed.map(|frame| (client, Arc::clone(frame))));
+        }
+        let (finished, lapsed) = (session.finished, session.renew_at.is_some_and(|at| at <= now));
+        self.out.event(Event::SessionResumed);
+        if finished {
+            self.close(client, Close::Complete);
+        } else if moved || lapsed {
+            self.renew_grant(id);
+        }
+    }
+
+    /// A session comes from another address than before.
+    fn move_session(&mut self, id: SessionId, door: &Door, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let older = std::mem::replace(&mut session.address, door.address);
+        self.addresses.give(older.into(), Use::Session, now);
+        if !self.addresses.take(door.address.into(), Use::Session) {
+            self.addresses.take_beyond(door.address.into(), Use::Session);
+        }
+    }
+
+    fn bind(&mut self, id: SessionId, client: ClientId, resumed: bool) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.client = Some(client);
+        let welcome = ServerMessage::Welcome {
+            id: 0,
+            seq: session.seq,
+            session: &session.token(id),
+            peer: session.peer,
+            resumed,
+            received: session.received,
+        };
+        self.out.transmits.push_back((client, render(&welcome).into()));
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.state = State::Bound(id);
+        }
+    }
+
+    fn check_drained(&mut self) {
+        if self.draining && self.clients.is_empty() {
+            self.out.event(Event::Drained);
+        }
+    }
+}

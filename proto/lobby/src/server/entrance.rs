@@ -1,0 +1,374 @@
+//! Ways into a lobby: create, join, quick, return. A password is hashed outside, and the way goes on afterwards.
+
+use std::time::Instant;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::addresses::{AddressKey, Charge, Use};
+use super::limits::{
+    CODES_SHORT_MAX, HASH_RETRY, HASHES_MAX, LOBBY_LIFETIME, SEAL_WITHIN, SIZE_DEFAULT, SIZE_MIN,
+};
+use super::lobby::{Data, Lobby, LobbyId, Member, Stage, or_empty};
+use super::outside::{Command, Discard, Event, HashId, HashJob};
+use super::secrets::KeptPassword;
+use super::ticket::Ticket;
+use super::timers::Timer;
+use super::{Lobbies, Refusal};
+use crate::wire::names::{AppName, LobbyCode, PeerId, SessionId};
+use crate::wire::{Create, ErrorCode, Join, Quick, Return, ServerMessage, render};
+
+/// A way in that waits for a hash.
+pub(super) struct Entrance {
+    session: SessionId,
+    /// The request's number.
+    id: u64,
+    address: AddressKey,
+    me: Box<RawValue>,
+    to: To,
+}
+
+enum To {
+    /// A lobby to open under this password.
+    New { opening: Opening, salt: [u8; 16] },
+    /// The lobby that has this code, if any: without one the hash is made all the same.
+    Known { lobby: Option<LobbyId>, charge: Charge },
+}
+
+struct Opening {
+    public: bool,
+    size: usize,
+    data: Data,
+}
+
+impl Lobbies {
+    pub(super) fn create(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        create: &Create<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.may_enter(session)?;
+        self.may_open(session)?;
+        let data = Data::read(create.data).ok_or(ErrorCode::BadValue)?;
+        let opening = Opening { public: create.public, size: seats(create.size), data };
+        let me = or_empty(create.me);
+        match &create.password {
+            None => self.open(session, id, opening, None, me, now),
+            Some(password) => {
+                let salt = self.ids.bytes();
+                self.hash(session, id, password, salt, me, To::New { opening, salt }, now)
+            }
+        }
+    }
+
+    pub(super) fn join(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        join: &Join<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.may_enter(session)?;
+        let Some(state) = self.sessions.get(&session) else { return Ok(()) };
+        let address = AddressKey::from(state.address);
+        let key = LobbyCode::parse(&join.code).map(|code| (state.app.clone(), code));
+        let charge = self.addresses.charge(address, key.clone(), now).map_err(Refusal::later)?;
+        let lobby = key.and_then(|(app, code)| self.find(&app, code));
+        let known = lobby.and_then(|lobby| self.lobbies.get(&lobby));
+        match (known.map(|lobby| &lobby.password), &join.password) {
+            (Some(None), _) => {
+                self.addresses.refund(&charge, now);
+                let lobby = lobby.ok_or(ErrorCode::NotFound)?;
+                self.admit(session, id, lobby, or_empty(join.me), now)
+            }
+            (_, None) => Err(ErrorCode::NotFound.into()),
+            (kept, Some(password)) => {
+                let salt = kept.and_then(|kept| kept.as_ref().map(|kept| kept.salt));
+                let salt = salt.unwrap_or_else(|| self.ids.bytes());
+                self.hash(session, id, password, salt, or_empty(join.me), To::Known { lobby, charge }, now)
+            }
+        }
+    }
+
+    pub(super) fn quick(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        quick: &Quick<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.may_enter(session)?;
+        let filter = read_filter(quick.filter)?;
+        let data = Data::read(quick.data.or(quick.filter)).ok_or(ErrorCode::BadValue)?;
+        let size = quick.size.map(|size| seats(Some(size)));
+        let me = or_empty(quick.me);
+        match self.fullest(session, &filter, size) {
+            Some(lobby) => self.admit(session, id, lobby, me, now),
+            None => {
+                self.may_open(session)?;
+                let opening = Opening { public: true, size: seats(quick.size), data };
+                self.open(session, id, opening, None, me, now)
+            }
+        }
+    }
+
+    /// Comes back with a ticket: to the lobby made anew, or as the first.
+    pub(super) fn come_back(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        ticket: &Return<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.may_enter(session)?;
+        let me = or_empty(ticket.me);
+        let ticket = Ticket::verify(&ticket.ticket, &self.keys.tickets, self.unix(now));
+        let ticket = ticket.ok_or(ErrorCode::BadTicket)?;
+        if self.sessions.get(&session).is_none_or(|session| session.app != ticket.app) {
+            return Err(ErrorCode::BadTicket.into());
+        }
+        let mut found = self.returned.get(&ticket.group).copied();
+        if found.is_none() {
+            self.may_open(session)?;
+        } else if let Some(older) = self.holder(found, ticket.peer) {
+            // The same member again, whose older session has not been missed yet. If it was alone, the lobby went too.
+            self.supersede(older, now);
+            found = self.returned.get(&ticket.group).copied();
+        }
+        if let Some(state) = self.sessions.get_mut(&session) {
+            state.peer = ticket.peer;
+        }
+        let lobby = found.unwrap_or_else(|| self.reopen(session, &ticket, now));
+        self.enter(session, id, lobby, me, now);
+        let here = self.lobbies.get(&lobby).map_or(0, |lobby| lobby.members.len());
+        self.seal_until(lobby, (here > 1).then(|| now + SEAL_WITHIN));
+        Ok(())
+    }
+
+    /// A hash has been made; `None` where it could not be.
+    pub fn handle_hashed(&mut self, job: HashId, hash: Option<[u8; 32]>, now: Instant) {
+        let Some(entrance) = self.entrances.remove(&job) else { return };
+        self.addresses.give(entrance.address, Use::Hash, now);
+        let Entrance { session, id, me, to, .. } = entrance;
+        let Some(state) = self.sessions.get_mut(&session) else {
+            return self.out.discard(Discard::StaleHash);
+        };
+        state.entering = false;
+        let done = match hash {
+            Some(hash) => self.go_on(session, id, me, to, &hash, now),
+            None => Err(Refusal::later(HASH_RETRY)),
+        };
+        if let Err(refusal) = done {
+            self.refuse(session, id, refusal);
+        }
+    }
+
+    fn go_on(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        me: Box<RawValue>,
+        to: To,
+        hash: &[u8; 32],
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        match to {
+            To::New { opening, salt } => {
+                self.may_enter(session)?;
+                self.may_open(session)?;
+                let password = KeptPassword::new(&self.keys, salt, hash);
+                self.open(session, id, opening, Some(password), me, now)
+            }
+            To::Known { lobby, charge } => {
+                let found = lobby.and_then(|id| Some((id, self.lobbies.get(&id)?.password.as_ref()?)));
+                let (lobby, kept) = found.ok_or(ErrorCode::NotFound)?;
+                if !kept.matches(&self.keys, hash) {
+                    return Err(ErrorCode::NotFound.into());
+                }
+                self.addresses.refund(&charge, now);
+                self.admit(session, id, lobby, me, now)
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // one call each for the two ways that need a hash
+    fn hash(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        password: &str,
+        salt: [u8; 16],
+        me: Box<RawValue>,
+        to: To,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let Some(state) = self.sessions.get_mut(&session) else { return Ok(()) };
+        let address = AddressKey::from(state.address);
+        if self.entrances.len() >= HASHES_MAX || !self.addresses.take(address, Use::Hash) {
+            if let To::Known { charge, .. } = &to {
+                self.addresses.refund(charge, now);
+            }
+            return Err(Refusal::later(HASH_RETRY));
+        }
+        state.entering = true;
+        let job = HashId(self.next_number());
+        self.entrances.insert(job, Entrance { session, id, address, me, to });
+        self.out.commands.push_back(Command::Hash(HashJob { id: job, password: password.into(), salt }));
+        Ok(())
+    }
+
+    fn may_enter(&self, session: SessionId) -> Result<(), Refusal> {
+        match self.sessions.get(&session) {
+            Some(state) if state.lobby.is_some() || state.entering || state.finished => {
+                Err(ErrorCode::AlreadyInLobby.into())
+            }
+            _ if self.draining => Err(ErrorCode::ShuttingDown.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn may_open(&self, session: SessionId) -> Result<(), Refusal> {
+        let address = self.sessions.get(&session).map(|session| AddressKey::from(session.address));
+        let fits = address.is_some_and(|address| self.addresses.fits(address, Use::Lobby));
+        if fits && self.lobbies.len() < self.limits.lobbies {
+            Ok(())
+        } else {
+            Err(ErrorCode::TooManyLobbies.into())
+        }
+    }
+
+    fn open(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        opening: Opening,
+        password: Option<KeptPassword>,
+        me: Box<RawValue>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let Some(state) = self.sessions.get(&session) else { return Ok(()) };
+        let (app, opener) = (state.app.clone(), AddressKey::from(state.address));
+        let lobby = Lobby {
+            code: self.free_code(&app),
+            app,
+            public: opening.public,
+            locked: false,
+            size: opening.size,
+            password,
+            data: opening.data,
+            members: Vec::new(),
+            owner: session,
+            stage: Stage::Open,
+            group: self.ids.group(),
+            returned: false,
+            opener,
+            opened_at: now,
+            ends_at: now + LOBBY_LIFETIME,
+        };
+        let lobby = self.found(lobby);
+        self.enter(session, id, lobby, me, now);
+        Ok(())
+    }
+
+    /// A completed lobby, made anew: sealed, unlisted, under its code where that is free.
+    fn reopen(&mut self, session: SessionId, ticket: &Ticket, now: Instant) -> LobbyId {
+        let free = self.find(&ticket.app, ticket.code).is_none();
+        let opener = self.sessions.get(&session).map(|session| session.address.into());
+        let lobby = Lobby {
+            code: if free { ticket.code } else { self.free_code(&ticket.app) },
+            app: ticket.app.clone(),
+            public: false,
+            locked: true,
+            size: ticket.members.len().max(SIZE_MIN as usize),
+            password: None,
+            data: Data::none(),
+            members: Vec::new(),
+            owner: session,
+            stage: Stage::Sealed { until: None },
+            group: ticket.group,
+            returned: true,
+            opener: opener.expect("the session was looked up just before"),
+            opened_at: now,
+            ends_at: now + LOBBY_LIFETIME,
+        };
+        let id = self.found(lobby);
+        self.returned.insert(ticket.group, id);
+        id
+    }
+
+    fn found(&mut self, lobby: Lobby) -> LobbyId {
+        let id = LobbyId(self.next_number());
+        self.addresses.take_beyond(lobby.opener, Use::Lobby);
+        self.timers.set(Timer::Lobby(id), lobby.ends_at);
+        self.apps.entry(lobby.app.clone()).or_default().codes.insert(lobby.code, id);
+        self.lobbies.insert(id, lobby);
+        self.out.event(Event::LobbyOpened);
+        id
+    }
+
+    fn free_code(&mut self, app: &AppName) -> LobbyCode {
+        let long = self.lobbies.len() >= CODES_SHORT_MAX;
+        loop {
+            let code = self.ids.code(long);
+            if self.find(app, code).is_none() {
+                return code;
+            }
+        }
+    }
+
+    fn find(&self, app: &AppName, code: LobbyCode) -> Option<LobbyId> {
+        self.apps.get(app)?.codes.get(&code).copied()
+    }
+
+    fn holder(&self, lobby: Option<LobbyId>, peer: PeerId) -> Option<SessionId> {
+        Some(self.lobbies.get(&lobby?)?.by_peer(peer)?.session)
+    }
+
+    /// Lets in who has shown the code and the password: only now does it matter whether there is a seat.
+    fn admit(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        lobby: LobbyId,
+        me: Box<RawValue>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.may_enter(session)?;
+        let Some(found) = self.lobbies.get(&lobby) else { return Err(ErrorCode::NotFound.into()) };
+        match found {
+            Lobby { stage: Stage::Sealed { .. } | Stage::Completing, .. } => Err(ErrorCode::Sealed.into()),
+            Lobby { locked: true, .. } => Err(ErrorCode::Locked.into()),
+            Lobby { members, size, .. } if members.len() >= *size => Err(ErrorCode::Full.into()),
+            _ => {
+                self.enter(session, id, lobby, me, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn enter(&mut self, session: SessionId, id: u64, lobby_id: LobbyId, me: Box<RawValue>, now: Instant) {
+        self.unwatch(session);
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return };
+        state.lobby = Some(lobby_id);
+        let member = Member::new(session, state.peer, me);
+        let arrived = render(&ServerMessage::Arrived { member: member.view() });
+        lobby.members.push(member);
+        let joined = render(&ServerMessage::Joined { peer: state.peer, lobby: lobby.view() });
+        self.send(session, Some(id), &joined);
+        self.tell_others(lobby_id, Some(session), &arrived);
+        self.relist(lobby_id, now);
+        self.renew_grant(session);
+    }
+}
+
+fn seats(size: Option<i64>) -> usize {
+    size.unwrap_or(SIZE_DEFAULT) as usize
+}
+
+/// A filter's fields; a filter that cannot be looked into matches nothing, and is refused.
+pub(super) fn read_filter(filter: Option<&RawValue>) -> Result<Map<String, Value>, Refusal> {
+    Data::read(filter).map(|data| data.fields).ok_or_else(|| ErrorCode::BadValue.into())
+}

@@ -1,0 +1,175 @@
+//! A lobby: who is in it, who is linked with whom, and whether it is leaving.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::addresses::AddressKey;
+use super::secrets::KeptPassword;
+use crate::wire::names::{AppName, GroupId, LobbyCode, PeerId, SessionId};
+use crate::wire::{IceServers, ListedLobby, LobbyView, MemberView};
+
+/// Numbers lobbies by age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LobbyId(pub u64);
+
+pub(super) struct Lobby {
+    pub app: AppName,
+    pub code: LobbyCode,
+    pub public: bool,
+    pub locked: bool,
+    pub size: usize,
+    pub password: Option<KeptPassword>,
+    pub data: Data,
+    /// In the order of their arrival.
+    pub members: Vec<Member>,
+    pub owner: SessionId,
+    pub stage: Stage,
+    pub group: GroupId,
+    /// Made anew by tickets.
+    pub returned: bool,
+    /// Whose count of lobbies it is in.
+    pub opener: AddressKey,
+    pub opened_at: Instant,
+    /// When its longest life is over.
+    pub ends_at: Instant,
+}
+
+/// A lobby's `data`: the text as it came, and its fields for filters.
+pub(super) struct Data {
+    pub raw: Box<RawValue>,
+    pub fields: Map<String, Value>,
+}
+
+/// Where a lobby is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// People may come.
+    Open,
+    /// Waiting for every pair to be linked; a returned lobby of one waits without an end.
+    Sealed { until: Option<Instant> },
+    /// Every pair is linked; waiting for the last credentials.
+    Completing,
+}
+
+pub(super) struct Member {
+    pub session: SessionId,
+    pub peer: PeerId,
+    pub me: Box<RawValue>,
+    /// Has ICE servers, and so links with all others who have.
+    pub granted: bool,
+    /// Whom it has reported to be linked with.
+    pub linked: BTreeSet<PeerId>,
+    /// ICE servers for the time after.
+    pub farewell: Option<IceServers>,
+}
+
+impl Lobby {
+    pub fn view(&self) -> LobbyView<'_> {
+        LobbyView {
+            code: self.code,
+            public: self.public,
+            password: self.password.is_some(),
+            locked: self.locked,
+            sealed: self.stage != Stage::Open,
+            size: self.size,
+            owner: self.owner_peer(),
+            data: &self.data.raw,
+            members: self.members.iter().map(Member::view).collect(),
+        }
+    }
+
+    pub fn listed(&self) -> ListedLobby<'_> {
+        ListedLobby {
+            code: self.code,
+            password: self.password.is_some(),
+            locked: self.locked,
+            size: self.size,
+            members: self.members.len(),
+            data: &self.data.raw,
+        }
+    }
+
+    pub fn is_listed(&self) -> bool {
+        self.public && self.stage == Stage::Open
+    }
+
+    pub fn member(&self, session: SessionId) -> Option<&Member> {
+        self.members.iter().find(|member| member.session == session)
+    }
+
+    pub fn member_mut(&mut self, session: SessionId) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.session == session)
+    }
+
+    pub fn by_peer(&self, peer: PeerId) -> Option<&Member> {
+        self.members.iter().find(|member| member.peer == peer)
+    }
+
+    /// The member that `session` has a link with and that is called `peer`.
+    pub fn linked_peer(&self, session: SessionId, peer: &str) -> Option<&Member> {
+        let other = self.by_peer(PeerId::parse(peer)?)?;
+        let me = self.member(session)?;
+        (me.granted && other.granted && other.session != session).then_some(other)
+    }
+
+    /// Pairs that are not linked by the report of both ends.
+    pub fn missing(&self) -> Vec<[PeerId; 2]> {
+        let mut missing = Vec::new();
+        for (at, one) in self.members.iter().enumerate() {
+            for two in &self.members[at + 1..] {
+                if !(one.linked.contains(&two.peer) && two.linked.contains(&one.peer)) {
+                    missing.push([one.peer, two.peer]);
+                }
+            }
+        }
+        missing
+    }
+
+    fn owner_peer(&self) -> PeerId {
+        let owner = self.member(self.owner).or(self.members.first());
+        owner.expect("a lobby without members is removed at once").peer
+    }
+}
+
+impl Member {
+    pub fn new(session: SessionId, peer: PeerId, me: Box<RawValue>) -> Self {
+        Self { session, peer, me, granted: false, linked: BTreeSet::new(), farewell: None }
+    }
+
+    pub fn view(&self) -> MemberView<'_> {
+        MemberView { peer: self.peer, me: &self.me }
+    }
+}
+
+impl Data {
+    /// `{}`.
+    pub fn none() -> Self {
+        Self { raw: empty(), fields: Map::new() }
+    }
+
+    /// Reads a JSON object; `None` where it cannot be looked into (too deep).
+    pub fn read(raw: Option<&RawValue>) -> Option<Self> {
+        match raw {
+            None => Some(Self::none()),
+            Some(raw) => Some(Self { fields: serde_json::from_str(raw.get()).ok()?, raw: raw.to_owned() }),
+        }
+    }
+
+    /// Has an equal value under each key of the filter.
+    pub fn matches(&self, filter: &Map<String, Value>) -> bool {
+        filter.iter().all(|(key, value)| self.fields.get(key) == Some(value))
+    }
+}
+
+/// `{}`.
+pub(super) fn empty() -> Box<RawValue> {
+    RawValue::from_string("{}".into()).expect("an object")
+}
+
+/// The text as it came, or `{}`.
+pub(super) fn or_empty(raw: Option<&RawValue>) -> Box<RawValue> {
+    raw.map_or_else(empty, ToOwned::to_owned)
+}

@@ -1,0 +1,202 @@
+//! The server's side: sessions, lobbies, and what becomes of them.
+//!
+//! ```text
+//! text in    handle_message ── clients: hello, resume ── requests: may this session say this now?
+//!                                                          ├ entrance  create, join, quick, return
+//!                                                          ├ links     grants, link, signal, linked, failed
+//!                                                          ├ leaving   leave, kick, seal, complete
+//!                                                          └ list      list, watch, what changed
+//! text out   poll_transmit       asks  poll_command       tells  poll_event
+//! ```
+//!
+//! One task owns a [`Lobbies`]. Sockets are only numbers here, so they may hang on another process.
+
+mod addresses;
+mod clients;
+mod entrance;
+mod ids;
+mod leaving;
+pub mod limits;
+mod links;
+mod list;
+mod lobby;
+mod outside;
+mod rate;
+mod requests;
+mod secrets;
+mod session;
+mod ticket;
+mod timers;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use self::limits::Limits;
+pub use self::outside::{
+    Close, ClosedWhy, Command, Discard, Door, Ended, Event, Grant, HashId, HashJob, Purpose,
+};
+pub use self::secrets::Keys;
+
+use self::addresses::Addresses;
+use self::clients::Client;
+use self::entrance::Entrance;
+use self::ids::Ids;
+use self::list::App;
+use self::lobby::{Lobby, LobbyId};
+use self::outside::Outbox;
+use self::session::Session;
+use self::timers::Timers;
+use crate::wire::names::{AppName, ClientId, GroupId, SessionId};
+use crate::wire::{ErrorCode, ServerMessage, number, render};
+
+/// The machine. Inputs are `handle_*`; what they cause waits in `poll_*`.
+pub struct Lobbies {
+    limits: Limits,
+    keys: Keys,
+    ids: Ids,
+    /// Unix seconds at `started`.
+    unix_at_start: u64,
+    started: Instant,
+    clients: BTreeMap<ClientId, Client>,
+    sessions: BTreeMap<SessionId, Session>,
+    lobbies: BTreeMap<LobbyId, Lobby>,
+    apps: BTreeMap<AppName, App>,
+    addresses: Addresses,
+    /// Lobbies made anew by tickets, under the group that the tickets name.
+    returned: BTreeMap<GroupId, LobbyId>,
+    entrances: BTreeMap<HashId, Entrance>,
+    timers: Timers,
+    out: Outbox,
+    draining: bool,
+    last_number: u64,
+}
+
+impl Lobbies {
+    /// A machine without lobbies. `seed` makes its names, `unix_now` is the wall clock at `now` in seconds.
+    #[must_use]
+    pub fn new(limits: Limits, keys: Keys, seed: [u8; 32], unix_now: u64, now: Instant) -> Self {
+        Self {
+            addresses: Addresses::new(&limits),
+            limits,
+            keys,
+            ids: Ids::new(seed),
+            unix_at_start: unix_now,
+            started: now,
+            clients: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            lobbies: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            returned: BTreeMap::new(),
+            entrances: BTreeMap::new(),
+            timers: Timers::default(),
+            out: Outbox::default(),
+            draining: false,
+            last_number: 0,
+        }
+    }
+
+    /// A frame to send, and on which socket.
+    pub fn poll_transmit(&mut self) -> Option<(ClientId, Arc<str>)> {
+        self.out.transmits.pop_front()
+    }
+
+    /// Something to do that is not sending.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.out.commands.pop_front()
+    }
+
+    /// Something that happened, for the log and the counters.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.out.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Sessions that are there, cut ones among them.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Lobbies that are there.
+    #[must_use]
+    pub fn lobbies(&self) -> usize {
+        self.lobbies.len()
+    }
+
+    /// Sockets that are there.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    fn unix(&self, now: Instant) -> u64 {
+        self.unix_at_start + now.saturating_duration_since(self.started).as_secs()
+    }
+
+    /// Numbers a rendered message for a session, keeps it for a resume, and sends it where there is a socket.
+    fn send(&mut self, session: SessionId, id: Option<u64>, body: &str) {
+        let Some(session) = self.sessions.get_mut(&session) else { return };
+        session.seq += 1;
+        let frame = number(body, session.seq, id);
+        session.keep(Arc::clone(&frame), &self.limits);
+        if let Some(client) = session.client {
+            self.out.transmits.push_back((client, frame));
+        }
+    }
+
+    fn reply(&mut self, session: SessionId, id: u64, message: &ServerMessage<'_>) {
+        self.send(session, Some(id), &render(message));
+    }
+
+    fn tell(&mut self, session: SessionId, message: &ServerMessage<'_>) {
+        self.send(session, None, &render(message));
+    }
+
+    /// The same rendered message to every member but one.
+    fn tell_others(&mut self, lobby: LobbyId, except: Option<SessionId>, body: &str) {
+        let Some(lobby) = self.lobbies.get(&lobby) else { return };
+        let members: Vec<SessionId> = lobby.members.iter().map(|member| member.session).collect();
+        for session in members {
+            if Some(session) != except {
+                self.send(session, None, body);
+            }
+        }
+    }
+
+    fn refuse(&mut self, session: SessionId, id: u64, refusal: Refusal) {
+        let Refusal { code, retry } = refusal;
+        self.out.event(Event::Refused(code));
+        let retry = retry.map(|wait| (wait.as_millis() as u64).div_ceil(1000).max(1));
+        self.reply(session, id, &ServerMessage::Error { code, message: code.sentence(), retry });
+    }
+}
+
+/// Why a request is not done.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    code: ErrorCode,
+    retry: Option<Duration>,
+}
+
+impl Refusal {
+    fn later(retry: Duration) -> Self {
+        Self { code: ErrorCode::RateLimited, retry: Some(retry) }
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, retry: None }
+    }
+}

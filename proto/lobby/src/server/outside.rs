@@ -1,0 +1,250 @@
+//! What the machine and its owner say to each other: doors, commands, events.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::wire::names::{ClientId, GroupId, PeerId, SessionId};
+use crate::wire::{Class, ErrorCode, Path, Reason};
+
+/// Where a socket comes from, and by which name it found the server.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The other end's address.
+    pub address: IpAddr,
+    /// The request's `Host`, for the addresses of ICE servers.
+    pub host: Arc<str>,
+}
+
+/// How a socket ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its client closed it with 1000, or answered our own close: it will not come back.
+    Goodbye,
+    /// In any other way: its session waits.
+    Cut,
+}
+
+/// Codes with which the server closes a socket (`docs/protocol.md` §1.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Close {
+    /// The lobby is complete.
+    Complete,
+    /// The server is shutting down.
+    GoingAway,
+    /// A frame over the limit.
+    TooLong,
+    /// `hello` is missing, late or malformed.
+    BadHello,
+    /// The session was resumed on another socket.
+    Resumed,
+    /// The client does not read what it is sent.
+    TooSlow,
+    /// Too many requests.
+    TooManyRequests,
+    /// The server is full, or too many sockets from this address.
+    Full,
+}
+
+impl Close {
+    /// The number on the wire.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Complete => 1000,
+            Self::GoingAway => 1001,
+            Self::TooLong => 1009,
+            Self::BadHello => 4000,
+            Self::Resumed => 4001,
+            Self::TooSlow => 4002,
+            Self::TooManyRequests => 4003,
+            Self::Full => 4004,
+        }
+    }
+
+    /// The reason on the wire, for people.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Complete => "complete: the links stay",
+            Self::GoingAway => "the server is shutting down",
+            Self::TooLong => "a frame has at most 16384 bytes",
+            Self::BadHello => "the first frame must be a hello, within 10 s",
+            Self::Resumed => "resumed on another socket",
+            Self::TooSlow => "too slow in reading",
+            Self::TooManyRequests => "too many requests",
+            Self::Full => "full, or too many sockets from this address",
+        }
+    }
+}
+
+/// One password to hash. It is not to be logged, and its `Debug` does not show it.
+pub struct HashJob {
+    pub(super) id: HashId,
+    /// What was typed.
+    pub password: String,
+    /// Salt for the hash.
+    pub salt: [u8; 16],
+}
+
+impl fmt::Debug for HashJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashJob").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl HashJob {
+    /// What `handle_hashed` wants to know it by.
+    #[must_use]
+    pub fn id(&self) -> HashId {
+        self.id
+    }
+}
+
+/// Names a [`HashJob`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HashId(pub(super) u64);
+
+/// What a grant is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Gathering while in the lobby.
+    Lobby,
+    /// The time after completion. It is never revoked.
+    Completion,
+}
+
+/// Asks for ICE servers, with relay credentials for one member.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    pub(super) session: SessionId,
+    /// For what.
+    pub purpose: Purpose,
+    /// The lobby's life.
+    pub group: GroupId,
+    /// The member.
+    pub peer: PeerId,
+    /// From where the member is seen.
+    pub address: IpAddr,
+    /// By which name it found the server.
+    pub host: Arc<str>,
+    /// How long the credentials are to last.
+    pub lifetime: Duration,
+}
+
+/// What the owner of the machine is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Close this socket, after what was sent to it.
+    Close {
+        /// Which.
+        client: ClientId,
+        /// Why.
+        why: Close,
+    },
+    /// Hash this (Argon2) and call `handle_hashed`.
+    Hash(HashJob),
+    /// Make credentials and call `handle_granted`.
+    Grant(Grant),
+    /// This member's credentials, and what was allocated with them, end now.
+    Revoke {
+        /// The lobby's life.
+        group: GroupId,
+        /// The member.
+        peer: PeerId,
+    },
+    /// All of this group's credentials end now.
+    CloseGroup {
+        /// The lobby's life.
+        group: GroupId,
+    },
+}
+
+/// Why a lobby is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClosedWhy {
+    /// Everyone is linked, and has left with a ticket.
+    Completed,
+    /// The last member is gone.
+    Empty,
+    /// Its time was over.
+    Expired,
+}
+
+/// An input that changes nothing, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Discard {
+    /// From a socket that is being closed, or is unknown.
+    NoClient,
+    /// A frame whose `id` was handled before.
+    Duplicate,
+    /// A hash for an entrance that is no longer wanted.
+    StaleHash,
+    /// A grant for someone who is no longer there.
+    StaleGrant,
+}
+
+/// What happened, for the log and the counters.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A new session.
+    SessionOpened,
+    /// A session came back on a new socket.
+    SessionResumed,
+    /// A session is gone.
+    SessionEnded,
+    /// A new lobby.
+    LobbyOpened,
+    /// A lobby is gone.
+    LobbyClosed {
+        /// Why.
+        why: ClosedWhy,
+        /// How long it was there.
+        lived: Duration,
+    },
+    /// One end reports a link.
+    Linked {
+        /// Direct or relayed.
+        path: Path,
+        /// Its own candidate.
+        local: Option<Class>,
+        /// The other's.
+        remote: Option<Class>,
+        /// From `link` to the first open channel.
+        took: Duration,
+        /// The other end has reported it before: the link is made.
+        both: bool,
+    },
+    /// One end reports a failure.
+    Failed(Reason),
+    /// A request was refused.
+    Refused(ErrorCode),
+    /// An input changed nothing.
+    Discarded(Discard),
+    /// While shutting down: the last socket is gone.
+    Drained,
+}
+
+/// What waits to be polled.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pub transmits: VecDeque<(ClientId, Arc<str>)>,
+    pub commands: VecDeque<Command>,
+    pub events: VecDeque<Event>,
+}
+
+impl Outbox {
+    pub fn event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    pub fn discard(&mut self, why: Discard) {
+        self.event(Event::Discarded(why));
+    }
+}

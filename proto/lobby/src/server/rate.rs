@@ -1,0 +1,140 @@
+//! A rate with a burst, in one `Instant` (the generic cell rate algorithm).
+
+use std::time::{Duration, Instant};
+
+/// How much, how fast.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    /// Time that one unit takes to come back.
+    pub interval: Duration,
+    /// Units that may be spent at once.
+    pub burst: u32,
+}
+
+impl Rate {
+    pub fn per_minute(units: u32) -> Self {
+        Self { interval: Duration::from_secs(60) / units.max(1), burst: units }
+    }
+
+    pub fn per_second(units: u32, burst: u32) -> Self {
+        Self { interval: Duration::from_secs(1) / units.max(1), burst }
+    }
+}
+
+/// What is spent of a [`Rate`]: the time at which all of it will have come back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spent(Instant);
+
+impl Spent {
+    pub fn nothing(now: Instant) -> Self {
+        Self(now)
+    }
+
+    /// Spends `units`, or says how long to wait for them.
+    pub fn spend(&mut self, units: u32, rate: Rate, now: Instant) -> Result<(), Duration> {
+        let full_at = self.0.max(now) + rate.interval * units;
+        let wait = full_at.saturating_duration_since(now + rate.interval * rate.burst);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.0 = full_at;
+        Ok(())
+    }
+
+    /// Gives `units` back.
+    pub fn refund(&mut self, units: u32, rate: Rate) {
+        self.0 = self.0.checked_sub(rate.interval * units).unwrap_or(self.0);
+    }
+
+    /// Nothing is spent any more.
+    pub fn is_full(self, now: Instant) -> bool {
+        self.0 <= now
+    }
+}
+
+/// How fast one session may talk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    spent: Spent,
+    /// Frames on top, for links just opened.
+    spare: u32,
+    refused: u32,
+}
+
+/// A frame beyond the pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TooFast {
+    /// Refused, with the time to wait.
+    Wait(Duration),
+    /// Refused too often: the socket is to be closed.
+    Enough,
+}
+
+impl Pace {
+    pub fn new(now: Instant) -> Self {
+        Self { spent: Spent::nothing(now), spare: 0, refused: 0 }
+    }
+
+    pub fn credit(&mut self, frames: u32, most: u32) {
+        self.spare = self.spare.saturating_add(frames).min(most);
+    }
+
+    pub fn spend(&mut self, frames: u32, rate: Rate, refusals_max: u32, now: Instant) -> Result<(), TooFast> {
+        if self.spare >= frames {
+            self.spare -= frames;
+            self.refused = 0;
+            return Ok(());
+        }
+        match self.spent.spend(frames, rate, now) {
+            Ok(()) => {
+                self.refused = self.refused.saturating_sub(1);
+                Ok(())
+            }
+            Err(_) if self.refused >= refusals_max => Err(TooFast::Enough),
+            Err(wait) => {
+                self.refused += 1;
+                Err(TooFast::Wait(wait))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_spent_and_comes_back_one_by_one() {
+        let start = Instant::now_for_tests();
+        let rate = Rate::per_minute(10);
+        let mut spent = Spent::nothing(start);
+        for _ in 0..10 {
+            assert!(spent.spend(1, rate, start).is_ok());
+        }
+        assert_eq!(spent.spend(1, rate, start), Err(Duration::from_secs(6)));
+        assert!(spent.spend(1, rate, start + Duration::from_secs(6)).is_ok());
+        assert!(spent.spend(1, rate, start + Duration::from_secs(6)).is_err());
+    }
+
+    #[test]
+    fn what_is_refunded_can_be_spent_again() {
+        let start = Instant::now_for_tests();
+        let rate = Rate::per_minute(1);
+        let mut spent = Spent::nothing(start);
+        assert!(spent.spend(1, rate, start).is_ok());
+        spent.refund(1, rate);
+        assert!(spent.is_full(start));
+        assert!(spent.spend(1, rate, start).is_ok());
+        assert!(!spent.is_full(start));
+    }
+
+    trait TestClock {
+        fn now_for_tests() -> Self;
+    }
+    impl TestClock for Instant {
+        #[allow(clippy::disallowed_methods)] // an arbitrary origin: only differences are looked at
+        fn now_for_tests() -> Self {
+            Self::now()
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One frame of a session: is it new, is it within the pace, and which part of the machine does it.
+
+use std::time::Instant;
+
+use super::limits::{COSTLY_FRAMES, REFUSALS_MAX};
+use super::lobby::{Data, LobbyId};
+use super::outside::{Close, Discard};
+use super::rate::{Rate, TooFast};
+use super::{Lobbies, Refusal};
+use crate::wire::names::{ClientId, SessionId};
+use crate::wire::{ClientFrame, ClientMessage, ErrorCode, ParseError, ServerMessage, Update, render};
+
+impl Lobbies {
+    pub(super) fn handle_frame(
+        &mut self,
+        session: SessionId,
+        client: ClientId,
+        frame: Result<ClientFrame<'_>, ParseError>,
+        now: Instant,
+    ) {
+        let (id, cost) = match &frame {
+            Ok(frame) => (frame.id, cost(&frame.message)),
+            Err(error) => (id_of(*error), 1),
+        };
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        if let Some(seq) = frame.as_ref().ok().and_then(|frame| frame.ack) {
+            state.acknowledge(seq);
+        }
+        let rate = Rate::per_second(self.limits.frames_per_second, self.limits.frames_burst);
+        let pace = state.pace.spend(cost, rate, REFUSALS_MAX, now);
+        if pace == Err(TooFast::Enough) {
+            return self.close(client, Close::TooManyRequests);
+        }
+        let hello = matches!(&frame, Ok(frame) if matches!(frame.message, ClientMessage::Hello(_)));
+        if id <= state.received && id != 0 {
+            return self.out.discard(Discard::Duplicate);
+        }
+        state.received = state.received.max(id);
+        let done = match (pace, frame) {
+            (Err(TooFast::Wait(wait)), _) => Err(Refusal::later(wait)),
+            (Err(TooFast::Enough), _) => return,
+            (Ok(()), Err(ParseError::Value { .. })) => Err(ErrorCode::BadValue.into()),
+            (Ok(()), Err(_)) => Err(ErrorCode::BadMessage.into()),
+            (Ok(()), Ok(_)) if hello => Err(ErrorCode::BadMessage.into()),
+            (Ok(()), Ok(frame)) => self.dispatch(session, id, frame.message, now),
+        };
+        if let Err(refusal) = done {
+            self.refuse(session, id, refusal);
+        }
+    }
+
+    fn dispatch(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        message: ClientMessage<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        match message {
+            ClientMessage::Hello(_) => Err(ErrorCode::BadMessage.into()),
+            ClientMessage::Create(create) => self.create(session, id, &create, now),
+            ClientMessage::Join(join) => self.join(session, id, &join, now),
+            ClientMessage::Quick(quick) => self.quick(session, id, &quick, now),
+            ClientMessage::Return(ticket) => self.come_back(session, id, &ticket, now),
+            ClientMessage::List(list) => self.list(session, id, &list),
+            ClientMessage::Unwatch => {
+                self.unwatch(session);
+                self.reply(session, id, &ServerMessage::Ok);
+                Ok(())
+            }
+            ClientMessage::Update(update) => self.update(session, id, &update, now),
+            ClientMessage::Kick(kick) => self.kick(session, id, &kick.peer, now),
+            ClientMessage::Leave => self.leave(session, id, now),
+            ClientMessage::Seal => self.seal(session, id, now),
+            ClientMessage::Signal(signal) => self.signal(session, &signal),
+            ClientMessage::Linked(linked) => self.linked(session, &linked, now),
+            ClientMessage::Failed(failed) => self.failed(session, &failed, now),
+            ClientMessage::Ping => {
+                self.reply(session, id, &ServerMessage::Pong);
+                Ok(())
+            }
+        }
+    }
+
+    /// The lobby that the session is in.
+    pub(super) fn lobby_of(&self, session: SessionId) -> Result<LobbyId, Refusal> {
+        let lobby = self.sessions.get(&session).and_then(|session| session.lobby);
+        lobby.ok_or_else(|| ErrorCode::NotInLobby.into())
+    }
+
+    /// The lobby that the session owns.
+    pub(super) fn own_lobby(&self, session: SessionId) -> Result<LobbyId, Refusal> {
+        let lobby = self.lobby_of(session)?;
+        match self.lobbies.get(&lobby) {
+            Some(found) if found.owner == session => Ok(lobby),
+            _ => Err(ErrorCode::NotOwner.into()),
+        }
+    }
+
+    fn update(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        update: &Update<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let lobby_id = self.own_lobby(session)?;
+        let data = update.data.map(|raw| Data::read(Some(raw)).ok_or(ErrorCode::BadValue));
+        let data = data.transpose()?;
+        if let Some(lobby) = self.lobbies.get_mut(&lobby_id) {
+            if let Some(data) = data {
+                lobby.data = data;
+            }
+            lobby.public = update.public.unwrap_or(lobby.public);
+            lobby.locked = update.locked.unwrap_or(lobby.locked);
+        }
+        self.reply(session, id, &ServerMessage::Ok);
+        let body =
+            self.lobbies.get(&lobby_id).map(|lobby| render(&ServerMessage::Updated { lobby: lobby.view() }));
+        self.tell_others(lobby_id, None, &body.unwrap_or_default());
+        self.relist(lobby_id, now);
+        Ok(())
+    }
+}
+
+fn cost(message: &ClientMessage<'_>) -> u32 {
+    match message {
+        ClientMessage::List(_) | ClientMessage::Quick(_) | ClientMessage::Update(_) => COSTLY_FRAMES,
+        _ => 1,
+    }
+}
+
+fn id_of(error: ParseError) -> u64 {
+    match error {
+        ParseError::TooLong | ParseError::NotAFrame => 0,
+        ParseError::UnknownType { id } | ParseError::Fields { id } | ParseError::Value { id } => id,
+    }
+}

@@ -1,0 +1,45 @@
+//! Keys, and comparing in constant time: every secret is checked as an HMAC tag, by `ring`.
+
+use ring::hmac;
+
+/// The keys of the machine.
+pub struct Keys {
+    /// Signs tickets; the same on every node.
+    pub(super) tickets: hmac::Key,
+    /// Of this process alone: password tags, session secrets.
+    pub(super) local: hmac::Key,
+}
+
+impl Keys {
+    /// `tickets` signs tickets (`docs/protocol.md` §3); `local` never leaves the process and should be random.
+    #[must_use]
+    pub fn new(tickets: [u8; 32], local: [u8; 32]) -> Self {
+        Self {
+            tickets: hmac::Key::new(hmac::HMAC_SHA256, &tickets),
+            local: hmac::Key::new(hmac::HMAC_SHA256, &local),
+        }
+    }
+
+    /// Whether `given` is `kept`, in a time that does not depend on either.
+    pub(super) fn same(&self, kept: &[u8], given: &[u8]) -> bool {
+        let tag = hmac::sign(&self.local, kept);
+        hmac::verify(&self.local, given, tag.as_ref()).is_ok()
+    }
+}
+
+/// A lobby's password, as the server keeps it: salted, hashed slowly, and tagged under a key of this process.
+#[derive(Clone)]
+pub(super) struct KeptPassword {
+    pub salt: [u8; 16],
+    tag: hmac::Tag,
+}
+
+impl KeptPassword {
+    pub fn new(keys: &Keys, salt: [u8; 16], hash: &[u8; 32]) -> Self {
+        Self { salt, tag: hmac::sign(&keys.local, hash) }
+    }
+
+    pub fn matches(&self, keys: &Keys, hash: &[u8; 32]) -> bool {
+        hmac::verify(&keys.local, hash, self.tag.as_ref()).is_ok()
+    }
+}

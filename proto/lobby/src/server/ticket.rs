@@ -1,0 +1,117 @@
+//! Tickets: what lets a member of a completed lobby come back, on any node that has the key (`docs/protocol.md` §3).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::names::{AppName, GroupId, LobbyCode, PeerId};
+
+/// What a ticket says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    pub app: AppName,
+    pub code: LobbyCode,
+    pub group: GroupId,
+    pub peer: PeerId,
+    pub members: Vec<PeerId>,
+    /// Unix seconds.
+    pub expires: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    v: u32,
+    app: String,
+    code: String,
+    group: String,
+    peer: String,
+    members: Vec<String>,
+    expires: u64,
+}
+
+impl Ticket {
+    pub fn sign(&self, key: &hmac::Key) -> String {
+        let claims = Claims {
+            v: 1,
+            app: self.app.as_str().into(),
+            code: self.code.as_str().into(),
+            group: self.group.as_str().into(),
+            peer: self.peer.as_str().into(),
+            members: self.members.iter().map(|peer| peer.as_str().into()).collect(),
+            expires: self.expires,
+        };
+        let json = serde_json::to_vec(&claims).expect("strings and numbers");
+        let body = URL_SAFE_NO_PAD.encode(json);
+        let tag = hmac::sign(key, body.as_bytes());
+        format!("{body}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref()))
+    }
+
+    /// Reads a ticket that `key` signed and that is still good at `unix` seconds.
+    pub fn verify(text: &str, key: &hmac::Key, unix: u64) -> Option<Self> {
+        let (body, tag) = text.split_once('.')?;
+        let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
+        hmac::verify(key, body.as_bytes(), &tag).ok()?;
+        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).ok()?).ok()?;
+        let members = claims.members.iter().map(|peer| PeerId::parse(peer)).collect::<Option<Vec<_>>>()?;
+        let ticket = Self {
+            app: AppName::parse(&claims.app)?,
+            code: LobbyCode::parse(&claims.code)?,
+            group: GroupId::parse(&claims.group)?,
+            peer: PeerId::parse(&claims.peer)?,
+            members,
+            expires: claims.expires,
+        };
+        (claims.v == 1 && unix < ticket.expires && ticket.members.contains(&ticket.peer)).then_some(ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket() -> Ticket {
+        let peer = |text| PeerId::parse(text).unwrap();
+        Ticket {
+            app: AppName::parse("chess").unwrap(),
+            code: LobbyCode::parse("ED84").unwrap(),
+            group: GroupId::parse("AAAAAAAAAAAAAAAAAAAAAA").unwrap(),
+            peer: peer("7HRK2M9D"),
+            members: vec![peer("7HRK2M9D"), peer("K2V8RT4N")],
+            expires: 1_000,
+        }
+    }
+
+    fn key(byte: u8) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+    }
+
+    #[test]
+    fn a_ticket_is_good_until_it_expires_and_under_its_key_alone() {
+        let text = ticket().sign(&key(1));
+        assert_eq!(Ticket::verify(&text, &key(1), 999), Some(ticket()));
+        assert_eq!(Ticket::verify(&text, &key(1), 1_000), None);
+        assert_eq!(Ticket::verify(&text, &key(2), 999), None);
+    }
+
+    #[test]
+    fn a_ticket_with_any_byte_changed_is_refused() {
+        let text = ticket().sign(&key(1));
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(bytes).unwrap();
+            // The last character of a base64 text may hold bits that mean nothing; those must be zero.
+            assert_eq!(Ticket::verify(&changed, &key(1), 999), None, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_of_the_largest_lobby_fits_its_limit() {
+        let mut large = ticket();
+        large.app = AppName::parse(&"a".repeat(64)).unwrap();
+        large.members = vec![large.peer; 64];
+        large.expires = u64::MAX;
+        assert!(large.sign(&key(1)).len() <= crate::server::limits::TICKET_BYTES_MAX);
+    }
+}

@@ -1,0 +1,19 @@
+//! The words of the signaling protocol: what a client may say, what the server says, and the names in both.
+//!
+//! Reading is strict about limits and shapes and blind to fields it does not know. `data` and `me` stay the JSON text
+//! that came in, and leave as the same text.
+
+mod client;
+pub mod names;
+mod server;
+pub mod words;
+
+pub use client::{
+    Class, ClientFrame, ClientMessage, Create, Failed, Hello, Join, Kick, Kind, Linked, List, ParseError,
+    Path, Quick, Reason, Resume, Return, Signal, Update, parse,
+};
+pub use server::{
+    IceServer, IceServers, LeftWhy, ListedLobby, LobbyView, MemberView, RemovedWhy, Role, ServerMessage,
+    number, render,
+};
+pub use words::{ErrorCode, word};
