@@ -1,1 +1,28 @@
 //! The signaling server: HTTP and WebSocket around the lobby machine.
+//!
+//! `app/` calls [`bind`], merges its pages, and runs the result. Nothing is decided here: a socket's frames go to the
+//! one task that owns [`twocan_lobby::Lobbies`], and what that says comes back through a bounded queue.
+//!
+//! ```text
+//! accept ── hyper ── axum ─┬ pages, /healthz, /metrics
+//!                          └ /v1  socket task ──Input──▶ machine task (Lobbies) ──▶ IceProvider
+//!                                     ▲──────── Queue ──────────┘ └── argon2 on the blocking pool
+//! ```
+
+mod config;
+mod front;
+mod hashing;
+mod ice;
+mod listener;
+mod machine;
+mod metrics;
+mod origin;
+mod queue;
+mod server;
+mod socket;
+
+pub use config::{Config, Error};
+pub use ice::IceProvider;
+pub use server::{Signaling, bind};
+pub use twocan_lobby::wire::{IceServer, IceServers};
+pub use twocan_lobby::{Grant, GroupId, Limits, PeerId, Purpose};

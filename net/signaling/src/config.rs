@@ -1,0 +1,78 @@
+//! What the server is told, and what can go wrong at its start.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use twocan_lobby::Limits;
+
+/// How the signaling server is to run.
+#[derive(Clone)]
+pub struct Config {
+    /// Addresses to listen on; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Origins whose pages may open the socket; `*` is any. Empty: the origin that serves the page.
+    pub origins: Vec<String>,
+    /// The operator's secret, from which tickets are signed; the same on every node.
+    pub ticket_secret: [u8; 32],
+    /// Limits of the lobby machine.
+    pub limits: Limits,
+    /// TCP connections at once, from one address.
+    pub connections_per_address: usize,
+    /// TCP connections at once.
+    pub connections: usize,
+    /// Text in Prometheus' format that `/metrics` appends: the relay's, for one.
+    pub more_metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+}
+
+impl Config {
+    /// A server on these addresses with the default limits.
+    #[must_use]
+    pub fn new(listen: Vec<SocketAddr>, ticket_secret: [u8; 32]) -> Self {
+        Self {
+            listen,
+            origins: Vec::new(),
+            ticket_secret,
+            limits: Limits::default(),
+            connections_per_address: 512,
+            connections: 100_000,
+            more_metrics: None,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listen, origins, limits, .. } = self;
+        f.debug_struct("Config")
+            .field("listen", listen)
+            .field("origins", origins)
+            .field("limits", limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else listens there.
+    #[error("cannot listen on {address}: the port is taken by another program")]
+    PortTaken {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The system refuses the address.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// There is nothing to listen on.
+    #[error("no address to listen on")]
+    NoAddress,
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    NoRandomness,
+}

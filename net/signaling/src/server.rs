@@ -1,0 +1,172 @@
+//! Binding, serving, and an orderly end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+use twocan_lobby::{Keys, Lobbies};
+
+use crate::config::{Config, Error};
+use crate::front::{self, CameFrom, Front};
+use crate::hashing::Hasher;
+use crate::ice::IceProvider;
+use crate::listener::{Turnstile, listen};
+use crate::machine::{INPUTS_MAX, Input, Machine};
+use crate::metrics::Metrics;
+
+/// For a request's headers to come.
+const HEADERS_WITHIN: Duration = Duration::from_secs(5);
+/// Read buffer of a connection before it is a WebSocket; hyper takes no less.
+const HEAD_BYTES_MAX: usize = 16_384;
+/// Longest time that the end may take, whatever the clients do.
+const END_WITHIN: Duration = Duration::from_secs(10);
+/// After a failed accept (out of file descriptors), before the next.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A server that listens and waits to be run.
+pub struct Signaling {
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    routes: Router,
+    machine: Machine,
+    inputs: mpsc::Sender<Input>,
+    draining: Arc<AtomicBool>,
+    turnstile: Turnstile,
+}
+
+/// Listens where the configuration says. `pages` are served beside the server's own routes.
+///
+/// # Errors
+/// Where an address cannot be listened on; the sentence says which and why.
+#[allow(clippy::unused_async)] // sockets register with the runtime, so it must be called within one
+pub async fn bind(config: Config, ice: Arc<dyn IceProvider>, pages: Router) -> Result<Signaling, Error> {
+    let listeners = config.listen.iter().map(|address| listen(*address)).collect::<Result<Vec<_>, _>>()?;
+    if listeners.is_empty() {
+        return Err(Error::NoAddress);
+    }
+    let local = |(listener, address): (&TcpListener, &SocketAddr)| {
+        listener.local_addr().map_err(|error| Error::Listen { address: *address, error })
+    };
+    let addresses = listeners.iter().zip(&config.listen).map(local).collect::<Result<_, _>>()?;
+    let metrics = Arc::new(Metrics::new());
+    let (inputs, receiver) = mpsc::channel(INPUTS_MAX);
+    let hasher = Hasher::new(inputs.downgrade());
+    let machine = Machine::new(lobbies(&config)?, receiver, hasher, ice, Arc::clone(&metrics));
+    let draining = Arc::new(AtomicBool::new(false));
+    let front = Front {
+        machine: inputs.clone(),
+        metrics,
+        more_metrics: config.more_metrics,
+        origins: config.origins,
+        draining: Arc::clone(&draining),
+        last_client: AtomicU64::new(1),
+    };
+    let turnstile = Turnstile::new(config.connections_per_address, config.connections);
+    let routes = front::routes(front, pages);
+    Ok(Signaling { listeners, addresses, routes, machine, inputs, draining, turnstile })
+}
+
+fn lobbies(config: &Config) -> Result<Lobbies, Error> {
+    let random = SystemRandom::new();
+    let (mut seed, mut local) = ([0; 32], [0; 32]);
+    random.fill(&mut seed).map_err(|_| Error::NoRandomness)?;
+    random.fill(&mut local).map_err(|_| Error::NoRandomness)?;
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, &config.ticket_secret);
+    let tag = hmac::sign(&secret, b"twocan ticket");
+    let tickets = tag.as_ref().try_into().expect("a SHA-256 tag has 32 bytes");
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Ok(Lobbies::new(config.limits.clone(), Keys::new(tickets, local), seed, unix, Instant::now()))
+}
+
+impl Signaling {
+    /// The first address it listens on.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// All addresses it listens on.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Serves until `shutdown`, then sends everyone away in order: 1001, sealed lobbies a little later.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { listeners, routes, machine, inputs, draining, turnstile, .. } = self;
+        let machine = tokio::spawn(machine.run());
+        let mut doors = JoinSet::new();
+        for listener in listeners {
+            doors.spawn(accept(listener, routes.clone(), turnstile.clone()));
+        }
+        drop(routes);
+        shutdown.await;
+        draining.store(true, Ordering::Relaxed);
+        let (done, drained) = oneshot::channel();
+        if inputs.send(Input::Drain { done }).await.is_ok() {
+            // Passing the limit is as good an end as any.
+            let _ = tokio::time::timeout(END_WITHIN, drained).await;
+        }
+        machine.abort();
+        doors.shutdown().await;
+    }
+}
+
+/// Accepts for as long as it is not aborted; connections end with it.
+async fn accept(listener: TcpListener, routes: Router, turnstile: Turnstile) {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if let Some(pass) = turnstile.enter(peer.ip().to_canonical()) {
+                    let serving = serve(stream, peer, routes.clone());
+                    connections.spawn(async move {
+                        serving.await;
+                        drop(pass);
+                    });
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, routes: Router) {
+    if let Err(error) = stream.set_nodelay(true) {
+        return tracing::debug!(%error, "a connection was gone at once");
+    }
+    let from = CameFrom(peer.ip().to_canonical());
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(from);
+        let response = routes.clone().oneshot(request.map(Body::new));
+        async move { Ok::<_, Infallible>(response.await.unwrap_or_else(|never| match never {})) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection ended");
+    }
+}

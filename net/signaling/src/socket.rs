@@ -1,0 +1,139 @@
+//! One socket's task: frames from the client to the machine, frames from its queue to the client, pings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use twocan_lobby::{ClientId, Close, Door, Ended};
+
+use crate::machine::Input;
+use crate::queue::{Next, Queue};
+
+/// Between two WebSocket pings.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// Silence after which a socket is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// For the client to take what is written.
+const WRITE_WITHIN: Duration = Duration::from_secs(20);
+/// For the client to answer a close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+/// Frames written before the next is read.
+const BATCH_MAX: usize = 64;
+
+/// How the exchange came to its end.
+enum Outcome {
+    /// We close, for this reason.
+    Ours(Close),
+    /// The client closes, with this code.
+    Theirs(Option<u16>),
+    /// No more to be had from this socket.
+    Dead,
+}
+
+pub(crate) async fn run(mut socket: WebSocket, client: ClientId, door: Door, machine: mpsc::Sender<Input>) {
+    let queue = Arc::new(Queue::default());
+    if machine.send(Input::Connected { client, door, queue: Arc::clone(&queue) }).await.is_err() {
+        return;
+    }
+    let code = match exchange(&mut socket, client, &queue, &machine).await {
+        Outcome::Ours(why) => close(&mut socket, why).await,
+        Outcome::Theirs(code) => code,
+        Outcome::Dead => None,
+    };
+    let how = if code == Some(Close::Complete.code()) { Ended::Goodbye } else { Ended::Cut };
+    // A machine that is gone has no more use for it.
+    let _ = machine.send(Input::Disconnected { client, how }).await;
+}
+
+async fn exchange(
+    socket: &mut WebSocket,
+    client: ClientId,
+    queue: &Queue,
+    machine: &mpsc::Sender<Input>,
+) -> Outcome {
+    let mut heard_at = Instant::now();
+    let mut ping_at = heard_at + PING_EVERY;
+    loop {
+        tokio::select! {
+            next = queue.next() => match write(socket, queue, next).await {
+                Ok(None) => {}
+                Ok(Some(why)) => return Outcome::Ours(why),
+                Err(Gone) => return Outcome::Dead,
+            },
+            message = socket.next() => {
+                heard_at = Instant::now();
+                let text = match message {
+                    Some(Ok(Message::Text(text))) => text,
+                    // No frame of ours is binary; an empty text is answered as one that cannot be read.
+                    Some(Ok(Message::Binary(_))) => Utf8Bytes::from_static(""),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                    Some(Ok(Message::Close(frame))) => return Outcome::Theirs(frame.map(|frame| frame.code)),
+                    Some(Err(error)) if is_too_long(&error) => return Outcome::Ours(Close::TooLong),
+                    Some(Err(_)) | None => return Outcome::Dead,
+                };
+                if machine.send(Input::Text { client, text }).await.is_err() {
+                    return Outcome::Dead;
+                }
+            }
+            () = tokio::time::sleep_until(ping_at) => {
+                if heard_at.elapsed() >= SILENCE_MAX {
+                    return Outcome::Dead;
+                }
+                let ping = socket.send(Message::Ping(bytes::Bytes::new()));
+                if !matches!(timeout(WRITE_WITHIN, ping).await, Ok(Ok(()))) {
+                    return Outcome::Dead;
+                }
+                ping_at += PING_EVERY.min(SILENCE_MAX - heard_at.elapsed().min(SILENCE_MAX));
+            }
+        }
+    }
+}
+
+/// The client does not take what is written, or is not there.
+struct Gone;
+
+/// Writes what waits, in one go; says if the socket is to be closed behind it.
+async fn write(socket: &mut WebSocket, queue: &Queue, first: Next) -> Result<Option<Close>, Gone> {
+    let all = async {
+        let (mut next, mut close) = (Some(first), None);
+        for _ in 0..BATCH_MAX {
+            match next {
+                Some(Next::Frame(frame)) => {
+                    socket.feed(Message::Text((&*frame).into())).await.map_err(|_| Gone)?;
+                }
+                Some(Next::Close(why)) => {
+                    close = Some(why);
+                    break;
+                }
+                None => break,
+            }
+            next = queue.pop();
+        }
+        socket.flush().await.map_err(|_| Gone)?;
+        Ok(close)
+    };
+    timeout(WRITE_WITHIN, all).await.unwrap_or(Err(Gone))
+}
+
+/// Closes the socket and waits for the client's answer, whose code it returns.
+async fn close(socket: &mut WebSocket, why: Close) -> Option<u16> {
+    let frame = CloseFrame { code: why.code(), reason: Utf8Bytes::from_static(why.reason()) };
+    let answer = async {
+        socket.send(Message::Close(Some(frame))).await.ok()?;
+        loop {
+            match socket.next().await? {
+                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    };
+    timeout(CLOSE_WITHIN, answer).await.ok().flatten()
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    error.to_string().contains("too long")
+}
