@@ -16,6 +16,8 @@ fn embedded_in(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 3] {
     let segments = ip.segments();
     let pair = |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match segments {
+        // :: and ::1 are themselves, not 0.0.0.0 and 0.0.0.1 (RFC 4291 2.5.5.1)
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None; 3],
         // ::/96 compatible, ::ffff:0:0/96 mapped, ::ffff:0:0:0/96 translated (RFC 2765)
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => {
             [pair(high, low), None, None]
@@ -66,5 +68,7 @@ mod tests {
     fn an_ordinary_address_hides_nothing() {
         assert_eq!(inner("2a00:1450:4001:81b::200e"), [""; 0]);
         assert_eq!(inner("8.8.8.8"), [""; 0]);
+        assert_eq!(inner("::1"), [""; 0]);
+        assert_eq!(inner("::"), [""; 0]);
     }
 }
