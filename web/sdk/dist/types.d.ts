@@ -229,17 +229,17 @@ export type CandidateType = 'host' | 'srflx' | 'prflx' | 'relay';
 /** A link's figures. */
 export interface PeerStats {
     /** `relayed` if either end is a relay. Undefined until a pair is selected. */
-    path?: Path;
+    path?: Path | undefined;
     /** Kind of our own address. */
-    local?: CandidateType;
+    local?: CandidateType | undefined;
     /** Kind of the other's address. */
-    remote?: CandidateType;
+    remote?: CandidateType | undefined;
     /** `udp` or `tcp` between the two candidates. */
-    protocol?: string;
+    protocol?: string | undefined;
     /** `udp`, `tcp` or `tls` between us and our relay, where our end is relayed. */
-    relayProtocol?: string;
+    relayProtocol?: string | undefined;
     /** Round trip, milliseconds, as last measured by ICE. */
-    rttMs?: number;
+    rttMs?: number | undefined;
     bytesSent: number;
     bytesReceived: number;
     /** Pieces that could not be read, since the start. */
@@ -340,5 +340,5 @@ export type Trace = {
 } | {
     type: 'server';
     state: 'sealed' | 'unsealed' | 'complete' | 'reconnecting' | 'resumed' | 'returning' | 'closed';
-    code?: number;
+    code?: number | undefined;
 });

@@ -26,10 +26,9 @@ export class Channel {
 
   constructor(
     readonly _channel: RTCDataChannel,
-    readonly _name: string,
     /** Content bytes of one piece at most, as the other side allows. */
     readonly _pieceMax: () => number,
-    hooks: { _open(): void; _message(data: Received): void; _closed(): void },
+    hooks: { _open(): void; _message(data: Received): void; _closed(): unknown },
   ) {
     const { ordered, maxRetransmits, maxPacketLifeTime } = _channel
     const reliable = maxRetransmits === null && maxPacketLifeTime === null
@@ -59,10 +58,10 @@ export class Channel {
     return new Promise((resolve, reject) => {
       const [kind, content] = encode(data)
       const tooLarge = content.length > (this._reassembler._joins ? MESSAGE_BYTES_MAX : this._pieceMax())
-      if (tooLarge) return reject(new TwocanError('too-large', `${content.length} bytes are too many for the channel ${this._name}.`))
-      if (this._channel.readyState === 'closed' || this._channel.readyState === 'closing') return reject(closed())
+      if (tooLarge) return reject(new TwocanError('too-large', `${content.length} bytes are too many here.`))
+      if (/^clos/.test(this._channel.readyState)) return reject(closed())
       if (this._reliable && this._queued && this._queued + content.length > BACKLOG_BYTES_MAX) {
-        return reject(new TwocanError('backlog', `Too much waits in the channel ${this._name}: await each send.`))
+        return reject(new TwocanError('backlog', 'Too much waits: await each send.'))
       }
       const job: Job = { _kind: kind, _content: content, _offset: 0, _resolve: resolve, _reject: reject }
       this._queue.push(job)

@@ -23,15 +23,15 @@ interface Row {
   bytesReceived?: number
 }
 
+type PairStats = Omit<PeerStats, 'bytesSent' | 'bytesReceived' | 'discarded'> & { path: Path }
+
 /** One pair of candidates. */
 export interface Pair {
   _id: string
   _state: 'waiting' | 'tried' | 'succeeded' | 'failed'
   _selected: boolean
   _pair: PairInfo
-  _path: Path
-  _relayProtocol: string | undefined
-  _rttMs: number | undefined
+  _stats: PairStats
 }
 
 export interface Figures {
@@ -62,26 +62,23 @@ export function readReport(report: Report): Figures {
       _state: state === 'succeeded' || state === 'failed' ? state : state === 'in-progress' ? 'tried' : 'waiting',
       _selected: chosen ? row.id === chosen : (row.selected ?? (!!row.nominated && state === 'succeeded')),
       _pair: { local: candidate(local), remote: candidate(remote) },
-      _path: local.candidateType === 'relay' || remote.candidateType === 'relay' ? 'relayed' : 'direct',
-      _relayProtocol: local.relayProtocol,
-      _rttMs: row.currentRoundTripTime === undefined ? undefined : Math.round(row.currentRoundTripTime * 1e4) / 10,
+      _stats: {
+        path: local.candidateType === 'relay' || remote.candidateType === 'relay' ? 'relayed' : 'direct',
+        local: local.candidateType,
+        remote: remote.candidateType,
+        protocol: local.protocol,
+        relayProtocol: local.relayProtocol,
+        rttMs: row.currentRoundTripTime && Math.round(row.currentRoundTripTime * 1e4) / 10,
+      },
     })
   }
 
   const selected = pairs.find((pair) => pair._selected)
-  const stats: Figures['_stats'] = { bytesSent: 0, bytesReceived: 0 }
+  const stats = { bytesSent: 0, bytesReceived: 0, ...selected?._stats }
   for (const row of all) {
     if (row.type !== 'data-channel') continue
     stats.bytesSent += row.bytesSent ?? 0
     stats.bytesReceived += row.bytesReceived ?? 0
-  }
-  if (selected) {
-    stats.path = selected._path
-    stats.local = selected._pair.local.type
-    stats.remote = selected._pair.remote.type
-    stats.protocol = selected._pair.local.protocol
-    if (selected._relayProtocol) stats.relayProtocol = selected._relayProtocol
-    if (selected._rttMs !== undefined) stats.rttMs = selected._rttMs
   }
   return { _pairs: pairs, _selected: selected, _stats: stats }
 }

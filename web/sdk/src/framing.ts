@@ -14,6 +14,7 @@ const TEXT = 1
 const JSON_VALUE = 2
 const KIND = 3
 const MORE = 0x80
+const NOTHING = new Uint8Array(0)
 
 /** A message as kind and content. Bytes are not copied. */
 export function encode(data: Sendable): [kind: number, content: Uint8Array] {
@@ -36,7 +37,7 @@ export function cut(kind: number, content: Uint8Array, offset: number, pieceMax:
 export class Reassembler {
   /** Pieces and messages that could not be read. */
   _discarded = 0
-  _buffer = new Uint8Array(0)
+  _buffer = NOTHING
   _length = 0
   /** Kind of the message that is being put together; undefined between two messages. */
   _kind: number | undefined
@@ -49,40 +50,41 @@ export class Reassembler {
   _push(piece: Uint8Array): { data: Received } | undefined {
     const header = piece[0] ?? KIND
     const kind = header & KIND
-    const more = !!(header & MORE)
-    const bad = kind === KIND || !!(header & ~(KIND | MORE)) || (more && !this._joins)
-    if (this._kind === undefined && (bad || !more)) return this._finish(kind, piece.slice(1), bad)
-
-    if (!bad) this._kind ??= kind
-    const length = this._length + piece.length - 1
-    if (bad || kind !== this._kind || length > MESSAGE_BYTES_MAX) {
-      this._spoiled = true
-      this._buffer = new Uint8Array(0)
-    }
+    const more = header & MORE
+    const content = piece.subarray(1)
+    const length = this._length + content.length
+    this._kind ??= kind
+    this._spoiled ||=
+      kind === KIND ||
+      kind !== this._kind ||
+      !!(header & ~(KIND | MORE)) ||
+      (!!more && !this._joins) ||
+      length > MESSAGE_BYTES_MAX
     if (!this._spoiled) {
       if (length > this._buffer.length) {
-        const grown = new Uint8Array(Math.min(MESSAGE_BYTES_MAX, Math.max(length, 2 * this._buffer.length)))
-        grown.set(this._buffer.subarray(0, this._length))
+        const grown = new Uint8Array(Math.min(MESSAGE_BYTES_MAX, Math.max(length, 2 * this._length)))
+        grown.set(this._buffer)
         this._buffer = grown
       }
-      this._buffer.set(piece.subarray(1), this._length)
+      this._buffer.set(content, this._length)
       this._length = length
+      if (more) return
+    } else if (more && this._joins) {
+      // Nothing is kept of it, and its end is waited for.
+      this._buffer = NOTHING
+      return
     }
-    if (more) return
-    const content = this._buffer.slice(0, this._length)
-    const spoiled = this._spoiled
-    this._buffer = new Uint8Array(0)
+
+    const { _buffer: buffer, _spoiled: spoiled } = this
+    this._buffer = NOTHING
     this._length = 0
     this._kind = undefined
     this._spoiled = false
-    return this._finish(kind, content, spoiled)
-  }
-
-  _finish(kind: number, content: Uint8Array, bad: boolean): { data: Received } | undefined {
     try {
-      if (!bad) {
-        if (kind === BYTES) return { data: content }
-        const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
+      if (!spoiled) {
+        const whole = length < buffer.length ? buffer.slice(0, length) : buffer
+        if (kind === BYTES) return { data: whole }
+        const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(whole)
         return { data: kind === TEXT ? text : (JSON.parse(text) as Received) }
       }
     } catch {

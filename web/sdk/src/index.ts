@@ -2,6 +2,7 @@
 
 import { TwocanError } from './errors.js'
 import { browserIo, socketUrl } from './io/browser.js'
+import { BUILT_IN } from './link.js'
 import { Client } from './net.js'
 import type { ConnectOptions, Net } from './types.js'
 
@@ -16,7 +17,7 @@ export type { ErrorCode, LocalCode, ServerCode } from './errors.js'
  * Rejects with `no-webrtc` where the browser cannot, `bad-url`, `bad-value`, `unreachable` or `server-full`.
  */
 export async function connect(url: string | URL | Location, options: ConnectOptions): Promise<Net> {
-  const taken = ['twocan', 'reliable', 'unreliable'].find((name) => options.channels?.[name])
+  const taken = BUILT_IN.find((name) => options.channels?.[name])
   if (taken) throw new TwocanError('bad-value', `Every link has a channel ${taken} of its own.`)
   const client = new Client(browserIo(options), socketUrl(url), options)
   await client._ready()

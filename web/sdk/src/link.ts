@@ -42,6 +42,9 @@ export const BYE_MS = 100
 export const LOOK_MS = 200
 export const LOOK_OPEN_MS = 2_000
 
+/** Channels that every link has, by id. */
+export const BUILT_IN = ['twocan', 'reliable', 'unreliable']
+
 /** `Omit` and friends would lose the variants of a union. */
 type Untimed<T> = T extends unknown ? Omit<T, 'at' | 'peer'> : never
 export type LinkTrace = Untimed<Extract<Trace, { peer: string }>>
@@ -51,12 +54,8 @@ export interface Host {
   readonly _io: Io
   readonly _channels: Record<string, ChannelOptions>
   _configuration(): RTCConfiguration
-  /** Signals go over the server, even if its socket is away for a moment. */
-  _attached(): boolean
-  /** The socket to the server is up. */
-  _online(): boolean
-  /** Sends a frame to the server. */
-  _tell(frame: Outgoing): void
+  /** Signals go over this, even if its socket is away for a moment; undefined after we left the server. */
+  readonly _session: { readonly _up: boolean; _note(frame: Outgoing): void } | undefined
   /** The link needs the server again, which we have left. */
   _return(): void
   _tracing(): boolean
@@ -78,7 +77,8 @@ export class Link extends Emitter<PeerEvents> implements Peer {
   state: PeerState = 'connecting'
   connectMs: number | undefined
   _pc!: Connection
-  _control!: Channel
+  /** In the order of their ids; the control channel first. */
+  _all: Channel[] = []
   _byName = new Map<string, Channel>()
   _began: number
   /** Negotiation steps, one after another. */
@@ -115,8 +115,7 @@ export class Link extends Emitter<PeerEvents> implements Peer {
   }
 
   async stats(): Promise<PeerStats> {
-    let discarded = this._control._reassembler._discarded
-    for (const channel of this._byName.values()) discarded += channel._reassembler._discarded
+    const discarded = this._all.reduce((sum, channel) => sum + channel._reassembler._discarded, 0)
     return { ...(await this._figures())._stats, discarded }
   }
 
@@ -139,23 +138,17 @@ export class Link extends Emitter<PeerEvents> implements Peer {
     }
     pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => this._watch()
 
-    const own = this._host._channels
-    const declared: [string, ChannelOptions][] = [
-      ['twocan', {}],
-      ['reliable', {}],
-      ['unreliable', { ordered: false, maxRetransmits: 0 }],
-      ...Object.keys(own).sort().map((name): [string, ChannelOptions] => [name, own[name]!]),
-    ]
-    declared.forEach(([name, options], id) => {
-      const control = !id
-      const channel = new Channel(pc.createDataChannel(name, { ...options, negotiated: true, id }), name, () => this._pieceMax(), {
+    const options: Record<string, ChannelOptions> = { unreliable: { ordered: false, maxRetransmits: 0 }, ...this._host._channels }
+    const names = [...BUILT_IN, ...Object.keys(this._host._channels).sort()]
+    names.forEach((name, id) => {
+      const channel = new Channel(pc.createDataChannel(name, { ...options[name], negotiated: true, id }), () => this._pieceMax(), {
         _open: () => this._opened(),
-        _message: (data) => (control ? this._controlled(data as ControlMessage) : this._received(name, data)),
+        _message: (data) => (id ? this._received(name, data) : this._controlled(data as ControlMessage)),
         // Only the other side, or an end of its page, closes a channel of a link that is up.
-        _closed: () => control && this._gone(),
+        _closed: () => id || this._gone(),
       })
-      if (control) this._control = channel
-      else this._byName.set(name, channel)
+      this._all.push(channel)
+      if (id) this._byName.set(name, channel)
     })
 
     this._limit(CONNECT_MS)
@@ -194,9 +187,13 @@ export class Link extends Emitter<PeerEvents> implements Peer {
     this._close()
   }
 
+  _after(ms: number, then: () => void): () => void {
+    return this._host._io._after(ms, then)
+  }
+
   /** Says goodbye, as far as that can be said. */
   _bye(): void {
-    if (this.state !== 'closed') void this._control._send({ type: 'bye' }).catch(() => {})
+    if (this.state !== 'closed') void this._all[0]!._send({ type: 'bye' }).catch(() => {})
   }
 
   _close(): void {
@@ -205,8 +202,8 @@ export class Link extends Emitter<PeerEvents> implements Peer {
     this._looking?.()
     this._become('closed')
     const pc = this._pc
-    this._host._io._after(BYE_MS, () => pc.close())
-    for (const channel of this._byName.values()) channel._fail()
+    this._after(BYE_MS, () => pc.close())
+    for (const channel of this._all) channel._fail()
     this._emit('close')
     this._host._closed(this)
   }
@@ -271,8 +268,9 @@ export class Link extends Emitter<PeerEvents> implements Peer {
   /** Sends a signal: over the server while we are with it, else over the link itself. */
   _send(kind: SignalKind, data: unknown, type?: string): void {
     const signal: Outgoing = { type: 'signal', kind, data }
-    if (!this._host._attached()) void this._control._send(signal).catch(() => {})
-    else this._host._tell({ ...signal, to: this.id, ...(type && { class: type }) })
+    const session = this._host._session
+    if (!session) void this._all[0]!._send(signal).catch(() => {})
+    else session._note({ ...signal, to: this.id, class: type })
   }
 
   _watch(): void {
@@ -285,14 +283,13 @@ export class Link extends Emitter<PeerEvents> implements Peer {
       if (this.state === 'connecting') this._fail(true)
       else if (this.state === 'open') this._mend(true)
     } else if (now === 'disconnected' && this.state === 'open') {
-      this._restarting ??= this._host._io._after(FALTER_MS, () => this._mend(true))
+      this._restarting ??= this._after(FALTER_MS, () => this._mend(true))
     }
   }
 
   /** A channel opened, or the connection came back. */
   _opened(): void {
-    const channels = [this._control, ...this._byName.values()]
-    if (this.state === 'open' || this.state === 'closed' || !channels.some((each) => each._channel.readyState === 'open')) return
+    if (this.state === 'open' || this.state === 'closed' || !this._all.some((each) => each._channel.readyState === 'open')) return
     const first = this.connectMs === undefined
     this._quiet()
     if (first) {
@@ -306,18 +303,18 @@ export class Link extends Emitter<PeerEvents> implements Peer {
 
   /** Tells the server by which way we are linked. */
   async _report(tries: number): Promise<void> {
-    if (!this._host._attached()) return
+    if (!this._host._session) return
     const selected = (await this._figures())._selected
     if (!selected && tries) {
-      this._host._io._after(LOOK_MS / 2, () => void this._report(tries - 1))
-    } else if (this.state === 'open' && this._host._attached()) {
-      const { local, remote } = selected?._pair ?? {}
-      this._host._tell({
+      this._after(LOOK_MS / 2, () => void this._report(tries - 1))
+    } else if (this.state === 'open' && this._host._session) {
+      const { path, local, remote } = selected?._stats ?? {}
+      this._host._session._note({
         type: 'linked',
         peer: this.id,
-        path: selected?._path ?? 'direct',
-        local: local?.type ?? 'host',
-        remote: remote?.type ?? 'host',
+        path: path ?? 'direct',
+        local: local ?? 'host',
+        remote: remote ?? 'host',
         ms: this.connectMs,
       })
     }
@@ -333,26 +330,26 @@ export class Link extends Emitter<PeerEvents> implements Peer {
     this._look()
     const again = (): void => {
       this._restart()
-      this._restarting = this._host._io._after(RESTART_MS, again)
+      this._restarting = this._after(RESTART_MS, again)
     }
     if (restart && this._offers) again()
-    else this._restarting = this._host._io._after(RESTART_MS / 2, again)
+    else this._restarting = this._after(RESTART_MS / 2, again)
     // The link's own channels are given a moment before the ticket is used.
-    if (!this._host._attached()) {
-      this._host._io._after(ALONE_MS, () => {
-        if (this.state === 'mending' && !this._host._attached()) this._host._return()
+    if (!this._host._session) {
+      this._after(ALONE_MS, () => {
+        if (this.state === 'mending' && !this._host._session) this._host._return()
       })
     }
   }
 
   _restart(): void {
-    this._trace({ type: 'restart', via: this._host._attached() ? 'server' : 'link' })
+    this._trace({ type: 'restart', via: this._host._session ? 'server' : 'link' })
     this._pc.restartIce()
     this._offer()
   }
 
   _limit(ms: number): void {
-    this._deadline = this._host._io._after(ms, () => this._fail())
+    this._deadline = this._after(ms, () => this._fail())
   }
 
   /** Stops the timers of coming up and of mending. */
@@ -368,7 +365,7 @@ export class Link extends Emitter<PeerEvents> implements Peer {
       _left: this._left,
       _incompatible: this._incompatible,
       _ice: this._iceWorked,
-      _online: this._host._online(),
+      _online: !!this._host._session?._up,
       _local: this._localTypes,
       _remote: this._remoteCount,
       _turnErrors: this._turnErrors,
@@ -377,7 +374,7 @@ export class Link extends Emitter<PeerEvents> implements Peer {
     })
     this._become('failed')
     this._trace({ type: 'fail', reason, message: sentence(reason) })
-    if (this._host._attached()) this._host._tell({ type: 'failed', peer: this.id, reason })
+    this._host._session?._note({ type: 'failed', peer: this.id, reason })
     this._host._failed(this, reason)
   }
 
@@ -410,7 +407,7 @@ export class Link extends Emitter<PeerEvents> implements Peer {
   _look(): void {
     this._looking?.()
     const open = this.state === 'open'
-    this._looking = this._host._io._after(open ? LOOK_OPEN_MS : LOOK_MS, () => {
+    this._looking = this._after(open ? LOOK_OPEN_MS : LOOK_MS, () => {
       if (this.state !== 'failed') this._look()
       if (this._host._tracing()) void this._figures().then((figures) => this._show(figures))
     })
@@ -426,9 +423,10 @@ export class Link extends Emitter<PeerEvents> implements Peer {
     if (!selected) return
     if (selected._id !== this._selectedId) {
       this._selectedId = selected._id
-      this._trace({ type: 'selected', path: selected._path, pair: selected._pair })
+      this._trace({ type: 'selected', path: selected._stats.path, pair: selected._pair })
     }
-    if (selected._rttMs !== undefined) this._trace({ type: 'rtt', ms: selected._rttMs })
+    const { rttMs } = selected._stats
+    if (rttMs !== undefined) this._trace({ type: 'rtt', ms: rttMs })
   }
 
   _trace(event: LinkTrace): void {

@@ -5,7 +5,8 @@ import type { ListedLobby, ListEvents, LobbyList } from './types.js'
 import type { Happening } from './wire.js'
 
 export class LiveList extends Emitter<ListEvents> implements LobbyList {
-  _lobbies: ListedLobby[] = []
+  /** The newest last, so that a change keeps its place. */
+  _lobbies = new Map<string, ListedLobby>()
   _live = true
   total = 0
 
@@ -14,7 +15,7 @@ export class LiveList extends Emitter<ListEvents> implements LobbyList {
   }
 
   all(): ListedLobby[] {
-    return [...this._lobbies]
+    return [...this._lobbies.values()].reverse()
   }
 
   close(): void {
@@ -47,23 +48,15 @@ export class LiveList extends Emitter<ListEvents> implements LobbyList {
   }
 
   _fill(lobbies: ListedLobby[], total: number): void {
-    this._lobbies = lobbies
+    this._lobbies = new Map(lobbies.map((lobby): [string, ListedLobby] => [lobby.code, lobby]).reverse())
     this.total = total
     this._emit('change', this.all())
   }
 
   _happening(frame: Happening): void {
     if (!this._live) return
-    if (frame.type === 'listed') {
-      const { lobby } = frame
-      const index = this._lobbies.findIndex((other) => other.code === lobby.code)
-      if (index < 0) this._lobbies.unshift(lobby)
-      else this._lobbies[index] = lobby
-    } else if (frame.type === 'unlisted') {
-      this._lobbies = this._lobbies.filter((other) => other.code !== frame.code)
-    } else {
-      return
-    }
+    if (frame.type === 'listed') this._lobbies.set(frame.lobby.code, frame.lobby)
+    else if (frame.type !== 'unlisted' || !this._lobbies.delete(frame.code)) return
     this._emit('change', this.all())
   }
 

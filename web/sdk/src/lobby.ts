@@ -4,7 +4,7 @@ import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import type { Io } from './io/ports.js'
 import { Link, type Host, type LinkTrace } from './link.js'
-import { Session } from './session.js'
+import { closed, FORGOTTEN, Session } from './session.js'
 import type {
   ChannelOptions,
   ConnectOptions,
@@ -55,7 +55,8 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   _ice: RTCIceServer[] = []
   _ticket = ''
   _returning = false
-  _started?: { promise: Promise<void>; resolve: () => void; reject: (error: TwocanError) => void } | undefined
+  /** Whoever waits for `start`. */
+  _starting: ((error?: TwocanError) => void)[] = []
   _forget: () => void
 
   constructor(
@@ -70,7 +71,6 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     this.me = session._peer
     this._channels = _options.channels ?? {}
     this._began = this._io._now()
-    this.members = snapshot.members
     this._apply(snapshot)
     this._forget = this._io._leaving(() => void this.leave())
   }
@@ -81,25 +81,17 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
 
   async start(): Promise<void> {
     if (this.state === 'complete') return
-    if (this.state === 'gone') throw gone()
-    if (!this._started) {
-      let resolve!: () => void, reject!: (error: TwocanError) => void
-      const promise = new Promise<void>((yes, no) => {
-        resolve = yes
-        reject = no
-      })
-      promise.catch(() => {})
-      this._started = { promise, resolve, reject }
-    }
-    const { promise } = this._started
+    if (this.state === 'gone') throw closed()
+    const done = new Promise<void>((resolve, reject) => this._starting.push((error) => (error ? reject(error) : resolve())))
+    done.catch(() => {})
     if (this.isOwner && this.state === 'open') await this._ask({ type: 'seal' })
-    return promise
+    return done
   }
 
   async leave(): Promise<void> {
     const left = this._session ? this._ask({ type: 'leave' }).catch(() => {}) : undefined
     for (const link of [...this.peers.values()]) link.close()
-    this._end(new TwocanError('closed', 'The lobby was left.'))
+    this._end(closed())
     await left
   }
 
@@ -111,8 +103,8 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     return this._ask({ type: 'update', locked })
   }
 
-  update({ data, public: shown }: { data?: JsonObject; public?: boolean }): Promise<void> {
-    return this._ask({ type: 'update', ...(data && { data }), ...(shown !== undefined && { public: shown }) })
+  update(change: { data?: JsonObject; public?: boolean }): Promise<void> {
+    return this._ask({ type: 'update', ...change })
   }
 
   /** Something happened at the server. */
@@ -172,7 +164,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   /** We are out; after a kick without the links, else with those that are up. */
   _removed(why: RemovedWhy): void {
     if (this.state === 'gone') return
-    this._end(new TwocanError(why === 'session-lost' ? why : 'closed', `The lobby is gone: ${why}.`), why !== 'kicked')
+    this._end(why === 'session-lost' ? new TwocanError(why, FORGOTTEN) : closed(), why !== 'kicked')
     for (const link of [...this.peers.values()]) {
       if (why === 'kicked') link.close()
       else if (!link._pc.remoteDescription) link._fail()
@@ -181,7 +173,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   }
 
   _serverTrace(state: ServerState, code?: number): void {
-    this._emit('trace', { at: this._at(), type: 'server', state, ...(code !== undefined && { code }) })
+    this._emit('trace', { at: this._at(), type: 'server', state, code })
   }
 
   // What links ask of their lobby.
@@ -191,18 +183,6 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
       iceServers: [...this._ice, ...(this._options.iceServers ?? [])],
       iceTransportPolicy: this._options.iceTransportPolicy ?? 'all',
     }
-  }
-
-  _attached(): boolean {
-    return !!this._session
-  }
-
-  _online(): boolean {
-    return !!this._session?._up
-  }
-
-  _tell(frame: Outgoing): void {
-    this._session?._note(frame)
   }
 
   _tracing(): boolean {
@@ -229,7 +209,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   }
 
   _closed(link: Link): void {
-    if (this.peers.get(link.id) === link) this.peers.delete(link.id)
+    this.peers.delete(link.id)
     this._settle()
   }
 
@@ -279,12 +259,12 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   }
 
   _ask(frame: Outgoing): Promise<void> {
-    return this._session ? this._session._request(frame, () => {}) : Promise.reject(gone())
+    return this._session ? this._session._request(frame, () => {}) : Promise.reject(closed())
   }
 
   _apply(snapshot: Snapshot): void {
-    const { code, owner, data, size, locked, password, public: shown } = snapshot
-    Object.assign(this, { code, owner, data, size, locked, password, public: shown })
+    const { sealed: _sealed, ...rest } = snapshot
+    Object.assign(this, rest)
   }
 
   _renew(ice: Ice): void {
@@ -315,9 +295,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   }
 
   _finish(error?: TwocanError): void {
-    if (error) this._started?.reject(error)
-    else this._started?.resolve()
-    this._started = undefined
+    for (const each of this._starting.splice(0)) each(error)
   }
 
   _end(error: TwocanError, staying = false): void {
@@ -328,8 +306,4 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     this._session = undefined
     this._finish(error)
   }
-}
-
-function gone(): TwocanError {
-  return new TwocanError('closed', 'The lobby is no longer at the server.')
 }

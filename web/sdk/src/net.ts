@@ -1,6 +1,5 @@
 // Our side of the server: a session while one is needed, and the lobby and the list that hang on it.
 
-import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import type { Io } from './io/ports.js'
 import { LiveList } from './list.js'
@@ -17,7 +16,7 @@ import type {
   NetEvents,
   QuickOptions,
 } from './types.js'
-import type { Outgoing, Reply } from './wire.js'
+import type { Joined, Outgoing, Reply } from './wire.js'
 
 export class Client extends Emitter<NetEvents> implements Net {
   peer = ''
@@ -124,15 +123,13 @@ export class Client extends Emitter<NetEvents> implements Net {
 
   async _enter(frame: Outgoing): Promise<Lobby> {
     const session = await this._ready()
-    const { me } = this._options
     return session._request(
-      { ...(me && { me }), ...frame },
+      { me: this._options.me, ...frame },
       (reply) => {
-        if (reply.type !== 'joined') throw new TwocanError('bad-message', 'The server answered something else.')
         // Entering ends the list.
         this._list?._list._stop()
         this._list = undefined
-        return (this._room = new Room(session, reply.lobby, this._options))
+        return (this._room = new Room(session, (reply as Joined).lobby, this._options))
       },
       true,
     )

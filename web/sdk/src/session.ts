@@ -15,8 +15,8 @@ export const REPLY_MS = 15_000
 export const PING_MS = 15_000
 /** From a ping to the end of patience with a silent socket. */
 export const PONG_MS = 10_000
-/** Of waiting for the server before it is given up. */
-export const GIVE_UP_MS = 60_000
+/** Sockets that failed in a row before the server is given up: about a minute. */
+export const ATTEMPTS_MAX = 16
 /** First wait before a new socket; it doubles up to BACKOFF_MS_MAX, and is drawn from 50 to 100 % of that. */
 export const BACKOFF_MS = 250
 export const BACKOFF_MS_MAX = 5_000
@@ -25,6 +25,9 @@ export const BURST = 180
 export const FRAMES_PER_SECOND = 18
 /** Frames received before they are acknowledged without being asked. */
 export const ACK_EVERY = 64
+
+/** What `session-lost` says. */
+export const FORGOTTEN = 'The server has forgotten us.'
 
 /** Close codes after which nothing is to come back to: done, too long, bad hello, resumed elsewhere. */
 const FINAL = [1000, 1009, 4000, 4001]
@@ -70,11 +73,11 @@ export class Session {
   _tokens = BURST
   _tokensAt: number
   _attempt = 0
-  _downSince: number
   /** Stop the timer of this name. */
   _timer?: (() => void) | undefined
   _pumping?: (() => void) | undefined
-  _opening?: { resolve: () => void; reject: (error: TwocanError) => void } | undefined
+  /** Settles `_open`. */
+  _opened: (error?: TwocanError) => void = () => {}
 
   constructor(
     readonly _io: Io,
@@ -82,13 +85,13 @@ export class Session {
     readonly _app: string,
     readonly _hooks: SessionHooks,
   ) {
-    this._tokensAt = this._downSince = _io._now()
+    this._tokensAt = _io._now()
   }
 
   /** Opens the first socket. */
   _open(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this._opening = { resolve, reject }
+      this._opened = (error) => (error ? reject(error) : resolve())
       this._dial()
     })
   }
@@ -96,20 +99,17 @@ export class Session {
   /** Sends a request; `read` sees the reply at once, before any later frame. */
   _request<T>(frame: Outgoing, read: (reply: Reply) => T, portable = false): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (this._ended) return reject(new TwocanError('closed', 'The connection to the server is closed.'))
-      const id = this._nextId
-      this._pending.set(id, {
-        _resolve(reply) {
-          try {
-            resolve(read(reply))
-          } catch (error) {
-            reject(error)
-          }
+      if (this._ended) return reject(closed())
+      let late = false
+      this._pending.set(this._nextId, {
+        _resolve: (reply) => {
+          if (!late) resolve(read(reply))
+          else if (reply.type === 'joined') this._note({ type: 'leave' })
         },
         _reject: reject,
         _portable: portable,
         _stop: this._io._after(REPLY_MS, () => {
-          for (const [id, pending] of this._pending) if (pending._reject === reject) this._pending.delete(id)
+          late = true
           reject(new TwocanError('timeout', 'The server did not answer in time.'))
         }),
       })
@@ -168,7 +168,7 @@ export class Session {
     if (frame.type === 'welcome') return this._welcome(frame)
     if (!this._secret) {
       // Our hello was refused; the server closes next.
-      if (frame.type === 'error') this._opening?.reject(new TwocanError(frame.code, frame.message, frame.retry))
+      if (frame.type === 'error') this._opened(new TwocanError(frame.code, frame.message, frame.retry))
       return
     }
     if (frame.seq <= this._seq) return
@@ -182,15 +182,11 @@ export class Session {
   _answer(id: number, reply: Reply): void {
     this._handled(id)
     const pending = this._pending.get(id)
-    if (pending) {
-      this._pending.delete(id)
-      pending._stop()
-      if (reply.type === 'error') pending._reject(new TwocanError(reply.code, reply.message, reply.retry))
-      else pending._resolve(reply)
-    } else if (reply.type === 'joined') {
-      // Too late: whoever asked has gone.
-      this._note({ type: 'leave' })
-    }
+    if (!pending) return
+    this._pending.delete(id)
+    pending._stop()
+    if (reply.type === 'error') pending._reject(new TwocanError(reply.code, reply.message, reply.retry))
+    else pending._resolve(reply)
   }
 
   _handled(id: number): void {
@@ -208,7 +204,7 @@ export class Session {
     if (!first && !frame.resumed) this._startOver()
     this._handled(frame.received)
     this._sent = 0
-    if (first) this._opening?.resolve()
+    if (first) this._opened()
     else this._hooks._up(frame.resumed)
     this._pump()
   }
@@ -228,7 +224,7 @@ export class Session {
         this._outbox.push({ ...frame, id: this._nextId++ })
       } else {
         each._stop()
-        each._reject(new TwocanError('session-lost', 'The server no longer knows this session.'))
+        each._reject(new TwocanError('session-lost', FORGOTTEN))
       }
     }
   }
@@ -256,9 +252,7 @@ export class Session {
     this._up = false
     this._socket = undefined
     this._timer?.()
-    const now = this._io._now()
-    if (!this._attempt) this._downSince = now
-    if (this._done || FINAL.includes(code) || !this._secret || now - this._downSince > GIVE_UP_MS) {
+    if (this._done || FINAL.includes(code) || !this._secret || this._attempt >= ATTEMPTS_MAX) {
       return this._end(code, reason, code === 4004 ? 'server-full' : 'unreachable')
     }
     const longest = LATER.includes(code) ? BACKOFF_MS_MAX : Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** this._attempt)
@@ -282,12 +276,17 @@ export class Session {
     this._pumping?.()
     this._drop()
     const why = new TwocanError(error, reason || 'The server cannot be reached.')
-    if (!this._secret) this._opening?.reject(why)
+    if (!this._secret) this._opened(why)
     for (const pending of this._pending.values()) {
       pending._stop()
-      pending._reject(new TwocanError('closed', 'The connection to the server is closed.'))
+      pending._reject(closed())
     }
     this._pending.clear()
     this._hooks._ended(code, reason)
   }
+}
+
+/** What rejects where no session or no lobby is left. */
+export function closed(): TwocanError {
+  return new TwocanError('closed', 'No longer at the server.')
 }

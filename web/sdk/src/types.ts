@@ -264,17 +264,17 @@ export type CandidateType = 'host' | 'srflx' | 'prflx' | 'relay'
 /** A link's figures. */
 export interface PeerStats {
   /** `relayed` if either end is a relay. Undefined until a pair is selected. */
-  path?: Path
+  path?: Path | undefined
   /** Kind of our own address. */
-  local?: CandidateType
+  local?: CandidateType | undefined
   /** Kind of the other's address. */
-  remote?: CandidateType
+  remote?: CandidateType | undefined
   /** `udp` or `tcp` between the two candidates. */
-  protocol?: string
+  protocol?: string | undefined
   /** `udp`, `tcp` or `tls` between us and our relay, where our end is relayed. */
-  relayProtocol?: string
+  relayProtocol?: string | undefined
   /** Round trip, milliseconds, as last measured by ICE. */
-  rttMs?: number
+  rttMs?: number | undefined
   bytesSent: number
   bytesReceived: number
   /** Pieces that could not be read, since the start. */
@@ -330,5 +330,5 @@ export type Trace = { at: number } & (
   | { type: 'state'; peer: string; state: PeerState }
   | { type: 'restart'; peer: string; via: 'server' | 'link' }
   | { type: 'fail'; peer: string; reason: FailReason; message: string }
-  | { type: 'server'; state: 'sealed' | 'unsealed' | 'complete' | 'reconnecting' | 'resumed' | 'returning' | 'closed'; code?: number }
+  | { type: 'server'; state: 'sealed' | 'unsealed' | 'complete' | 'reconnecting' | 'resumed' | 'returning' | 'closed'; code?: number | undefined }
 )

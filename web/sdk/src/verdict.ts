@@ -28,15 +28,15 @@ export interface Evidence {
 const UNREACHABLE = 701
 
 const SENTENCES: Record<FailReason, string> = {
-  'no-candidates': 'This device found no address of its own to offer.',
-  'no-remote-candidates': 'The other side sent no address to try.',
-  'turn-rejected': 'No direct way was found, and the relay refused the credentials.',
-  'turn-unreachable': 'No direct way was found, and the relay could not be reached.',
-  'checks-failed': 'Every pair of addresses was tried, and none worked.',
+  'no-candidates': 'This device found no address to offer.',
+  'no-remote-candidates': 'The other side sent no address.',
+  'turn-rejected': 'No direct way, and the relay refused the credentials.',
+  'turn-unreachable': 'No direct way, and the relay cannot be reached.',
+  'checks-failed': 'Every pair of addresses was tried, none worked.',
   timeout: 'No way was found in time.',
-  'dtls-failed': 'A way was found, but no secure connection came about on it.',
+  'dtls-failed': 'A way was found, but no secure connection on it.',
   'peer-left': 'The other side left.',
-  'signaling-lost': 'The server was lost before the two sides could agree.',
+  'signaling-lost': 'The server was lost before the two sides agreed.',
   incompatible: 'The two sides do not understand each other.',
 }
 

@@ -34,12 +34,17 @@ export interface Welcome {
   received: number
 }
 
+export interface Joined {
+  type: 'joined'
+  lobby: Snapshot
+}
+
 /** What answers a request. */
 export type Reply =
   | { type: 'ok' }
   | { type: 'pong' }
   | { type: 'error'; code: ServerCode; message: string; retry?: number }
-  | { type: 'joined'; lobby: Snapshot }
+  | Joined
   | { type: 'lobbies'; total: number; lobbies: ListedLobby[] }
 
 /** What comes by itself. */
