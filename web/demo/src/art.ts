@@ -88,6 +88,18 @@ export function relayBox(): SVGGElement {
   );
 }
 
+/** A small bird that likes a tight string, its feet at 0, 0. */
+export function bird(): SVGGElement {
+  return svg(
+    'g',
+    { class: 'bird' },
+    svg('path', { class: 'bird-legs', d: 'M-3 0V-6M4 0V-6' }),
+    svg('path', { class: 'bird-body', d: 'M-26 -4C-18 -8 -14 -22 2 -22C4 -32 20 -34 22 -22L30 -19L22 -16C20 -4 4 -2 -6 -5C-14 -3 -20 -3 -26 -4Z' }),
+    svg('path', { class: 'bird-wing', d: 'M-12 -10C-6 -18 4 -18 8 -14C4 -7 -4 -6 -12 -10Z' }),
+    svg('circle', { class: 'bird-eye', cx: 15, cy: -24, r: 1.8 }),
+  );
+}
+
 /** A padlock, for lobbies with a password. */
 export function padlock(): SVGSVGElement {
   return svg(

@@ -41,6 +41,11 @@ export class Chat {
     this.#button.disabled = !on;
   }
 
+  focus(): void {
+    this.#log.scrollTop = this.#log.scrollHeight;
+    if (!this.#input.disabled) this.#input.focus();
+  }
+
   said(name: string, text: string, whose: 'mine' | 'theirs'): void {
     this.#add(el('li', { class: `said ${whose}` }, el('b', {}, name), el('span', {}, text.slice(0, TEXT_MAX))));
   }

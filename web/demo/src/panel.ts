@@ -140,7 +140,7 @@ export class Panel {
   #way(path: 'direct' | 'relayed', local: string, remote: string): void {
     this.#path.dataset['path'] = path;
     setText(this.#path, path);
-    setText(this.#pathDetail, path === 'direct' ? `nobody in between (${local} ↔ ${remote})` : `through the relay (${local} ↔ ${remote})`);
+    setText(this.#pathDetail, path === 'direct' ? `nobody in between: ${local} ↔ ${remote}` : `a box in between: ${local} ↔ ${remote}`);
   }
 
   #round(ms: number): void {

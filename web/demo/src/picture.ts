@@ -1,7 +1,7 @@
 //! The picture in the panel: two tins, the server's pole behind them, and a thread for each pair of addresses that is tried.
 
 import type { PairInfo, Path, PeerState } from 'twocan';
-import { lyingTin, pole, relayBox } from './art.ts';
+import { bird, lyingTin, pole, relayBox } from './art.ts';
 import { setText, svg } from './dom.ts';
 
 export type ThreadState = 'waiting' | 'tried' | 'succeeded' | 'failed';
@@ -31,6 +31,7 @@ export class Picture {
   readonly #wires: SVGPathElement;
   readonly #box: SVGGElement;
   readonly #them: SVGGElement;
+  readonly #bird = svg('g', { class: 'picture-bird' }, bird());
   readonly #myName = svg('text', { class: 'picture-name', x: 60, y: 234, 'text-anchor': 'middle' });
   readonly #theirName = svg('text', { class: 'picture-name', x: 420, y: 234, 'text-anchor': 'middle' });
   #path: Path | undefined;
@@ -48,6 +49,7 @@ export class Picture {
       this.#box,
       this.#bundle,
       this.#main,
+      this.#bird,
       lyingTin('mine', 26, HEIGHT, 1),
       this.#them,
       this.#myName,
@@ -69,6 +71,7 @@ export class Picture {
     this.#path = undefined;
     this.element.dataset['link'] = 'none';
     this.element.dataset['relay'] = 'no';
+    delete this.element.dataset['path'];
     this.#string(`M${LEFT} ${HEIGHT}C150 ${HEIGHT + 6} 138 286 190 284S236 268 262 282S300 292 316 280`, false);
   }
 
@@ -78,7 +81,7 @@ export class Picture {
 
   /** A pair of addresses, and what became of it. */
   pair(id: string, state: ThreadState, pair: PairInfo): void {
-    if (this.#threads.size === 0 && this.element.dataset['link'] !== 'open') this.#main.replaceChildren();
+    if (this.#threads.size === 0 && this.#path === undefined) this.#main.replaceChildren();
     const thread = this.#threads.get(id) ?? this.#thread(id, pair);
     if (!thread) return;
     thread.path.setAttribute('class', `thread ${state}${thread.relayed ? ' relayed' : ''}`);
@@ -88,6 +91,8 @@ export class Picture {
   /** This pair carries the conversation. */
   selected(path: Path): void {
     this.#path = path;
+    this.element.dataset['path'] = path;
+    this.#bird.setAttribute('transform', path === 'direct' ? `translate(${MIDDLE + 34} ${HEIGHT - 3})` : `translate(${MIDDLE} ${BOX - 17})`);
     if (path === 'relayed') this.element.dataset['relay'] = 'yes';
     this.#string(
       path === 'direct'

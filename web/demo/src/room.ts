@@ -19,6 +19,8 @@ export type RoomPhase = 'alone' | 'connecting' | 'letting-go' | 'playing' | 'ove
 const MOMENT_MS = 2600;
 /** How long the tight string is shown before the server is asked to let go. */
 const TIGHT_MS = 900;
+/** How long a line of chat shows on the table. */
+const BUBBLE_MS = 4000;
 
 export class Room {
   readonly element: HTMLElement;
@@ -37,7 +39,12 @@ export class Room {
   readonly #theirs = el('span', { class: 'player-name' });
   readonly #goOn = el('button', { class: 'button', type: 'button', 'data-test': 'start', hidden: true }, 'Play on without the server');
   readonly #barStatus = el('span', { class: 'bar-status' }, 'The string');
+  readonly #bubble = el('div', { class: 'bubble', 'aria-hidden': 'true', hidden: true });
+  readonly #chatButton: HTMLElement;
   readonly #off: (() => void)[] = [];
+  #bubbleTimer = 0;
+  #barPath: string | undefined;
+  #barRtt: number | undefined;
   #opponent: string | undefined;
   #ended = false;
   #closing = false;
@@ -56,6 +63,7 @@ export class Room {
       theirName: () => (this.#opponent === undefined ? 'The other side' : this.#nameOf(this.#opponent)),
     });
     exposed.game = this.#table;
+    this.#chatButton = this.#drawer('chat', this.#chat.element, 'Chat');
     this.element = this.#build();
     this.#goOn.addEventListener('click', () => void this.#letGo());
     this.#listen();
@@ -100,7 +108,7 @@ export class Room {
       'main',
       { class: 'room' },
       el('header', { class: 'room-head' }, el('h1', { class: 'brand' }, wordmark()), el('div', { class: 'chips' }, code, sound, leave)),
-      el('div', { class: 'room-left' }, this.#scoreboard(), el('div', { class: 'stage-frame' }, this.#stage, this.#overlay, this.#errors), this.#chat.element),
+      el('div', { class: 'room-left' }, this.#scoreboard(), el('div', { class: 'stage-frame' }, this.#stage, this.#overlay, this.#bubble, this.#errors), this.#chat.element),
       this.#panel.element,
       this.#bar(),
     );
@@ -121,18 +129,25 @@ export class Room {
   }
 
   #bar(): HTMLElement {
-    const drawer = (name: 'chat' | 'panel', element: HTMLElement, label: HTMLElement | string): HTMLElement => {
-      const button = el('button', { class: 'bar-button', type: 'button', 'aria-expanded': 'false', 'data-test': `open-${name}` }, label);
-      button.addEventListener('click', () => {
-        const open = element.dataset['open'] !== 'yes';
-        for (const other of [this.#chat.element, this.#panel.element]) other.dataset['open'] = 'no';
-        for (const other of button.parentElement?.querySelectorAll('button') ?? []) other.setAttribute('aria-expanded', 'false');
-        element.dataset['open'] = open ? 'yes' : 'no';
-        button.setAttribute('aria-expanded', String(open));
-      });
-      return button;
-    };
-    return el('nav', { class: 'room-bar', 'aria-label': 'Drawers' }, drawer('chat', this.#chat.element, 'Chat'), drawer('panel', this.#panel.element, this.#barStatus));
+    return el('nav', { class: 'room-bar', 'aria-label': 'Drawers' }, this.#chatButton, this.#drawer('panel', this.#panel.element, this.#barStatus));
+  }
+
+  /** A button that opens and closes a drawer; one is open at a time. */
+  #drawer(name: 'chat' | 'panel', element: HTMLElement, label: HTMLElement | string): HTMLElement {
+    const button = el('button', { class: 'bar-button', type: 'button', 'aria-expanded': 'false', 'data-test': `open-${name}` }, label);
+    button.addEventListener('click', () => {
+      const open = element.dataset['open'] !== 'yes';
+      for (const other of [this.#chat.element, this.#panel.element]) other.dataset['open'] = 'no';
+      for (const other of button.parentElement?.querySelectorAll('button') ?? []) other.setAttribute('aria-expanded', 'false');
+      element.dataset['open'] = open ? 'yes' : 'no';
+      button.setAttribute('aria-expanded', String(open));
+      if (name === 'chat' && open) {
+        delete button.dataset['unread'];
+        this.#bubble.hidden = true;
+        this.#chat.focus();
+      }
+    });
+    return button;
   }
 
   #phase(phase: RoomPhase): void {
@@ -211,9 +226,6 @@ export class Room {
       net.on('closed', (code) => this.#server(lobby.state === 'complete' || code === 1000 ? 'let-go' : 'lost')),
     );
   }
-
-  #barPath: string | undefined;
-  #barRtt: number | undefined;
 
   #server(state: 'connected' | 'reconnecting' | 'let-go' | 'lost'): void {
     this.#panel.server(state);
@@ -329,13 +341,24 @@ export class Room {
     }
     if (message.channel !== 'reliable' || typeof message.data !== 'object' || message.data === null) return;
     const data = message.data as Record<string, unknown>;
-    if (data['type'] === 'chat' && typeof data['text'] === 'string') this.#chat.said(this.#nameOf(peer.id), data['text'], 'theirs');
+    if (data['type'] === 'chat' && typeof data['text'] === 'string') this.#heard(this.#nameOf(peer.id), data['text']);
     if (data['type'] === 'seats' && typeof data['guest'] === 'string' && peer.id === this.#lobby.owner) {
       const role = data['guest'] === this.#lobby.me ? 'guest' : 'watch';
       if (this.#table.role === role && this.#opponent === peer.id) return;
       this.#opponent = peer.id;
       this.#begin(role);
     }
+  }
+
+  /** A line of chat from the other side; where the chat is in a drawer, it shows for a moment on the table. */
+  #heard(name: string, text: string): void {
+    this.#chat.said(name, text, 'theirs');
+    if (this.#chat.element.dataset['open'] === 'yes') return;
+    this.#chatButton.dataset['unread'] = 'yes';
+    this.#bubble.hidden = false;
+    fill(this.#bubble, el('b', {}, name), text.slice(0, 120));
+    window.clearTimeout(this.#bubbleTimer);
+    this.#bubbleTimer = window.setTimeout(() => (this.#bubble.hidden = true), BUBBLE_MS);
   }
 
   #say(text: string): void {

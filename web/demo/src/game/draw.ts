@@ -100,7 +100,8 @@ export class Drawing {
     this.#trailOf(palette);
     this.#can(world.cans[0], false, palette, world.away[0]);
     this.#can(world.cans[1], true, palette, world.away[1]);
-    this.#button(world, palette);
+    // While it counts down, the number stands where the button will be.
+    if (world.phase !== 'countdown' || world.timer < 20) this.#button(world, palette);
     this.#sparkle();
     if (world.phase === 'countdown' && !world.away[0] && !world.away[1]) {
       this.#count(Math.ceil(world.timer / 60), (world.timer % 60) / 60, palette);
@@ -318,11 +319,11 @@ export class Drawing {
   #count(number: number, part: number, palette: Palette): void {
     if (number < 1) return;
     const size = this.calm ? 0.3 : 0.24 + 0.14 * part;
-    this.#text(String(number), LENGTH / 2, 0.5, size, palette.ink, this.calm ? 1 : 0.35 + 0.65 * part);
+    this.#text(String(number), LENGTH / 2, 0.5, size, palette.ink, this.calm ? 1 : 0.35 + 0.65 * part, palette.table);
   }
 
   /** Text stands upright, however the table does. */
-  #text(text: string, x: number, y: number, size: number, color: string, alpha: number): void {
+  #text(text: string, x: number, y: number, size: number, color: string, alpha: number, edge?: string): void {
     const context = this.#context;
     const at = context.getTransform().transformPoint({ x, y });
     context.save();
@@ -331,6 +332,12 @@ export class Drawing {
     context.textAlign = 'center';
     context.textBaseline = 'middle';
     context.globalAlpha = alpha;
+    if (edge !== undefined) {
+      context.strokeStyle = edge;
+      context.lineWidth = 0.06 * this.#unit;
+      context.lineJoin = 'round';
+      context.strokeText(text, 0, size * this.#unit * 0.04);
+    }
     context.fillStyle = color;
     context.fillText(text, 0, size * this.#unit * 0.04);
     context.restore();
