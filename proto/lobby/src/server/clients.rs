@@ -67,8 +67,7 @@ impl Lobbies {
         match state {
             State::Silent { until, .. } => self.timers.clear(Timer::Hello(client), Some(until)),
             State::Bound(session) | State::Closing(Some(session)) => {
-                self.unbind(session, client, now);
-                if how == Ended::Goodbye {
+                if self.unbind(session, client, now) && how == Ended::Goodbye {
                     self.end_session(session, LeftWhy::Left, now);
                 }
             }
@@ -123,15 +122,17 @@ impl Lobbies {
         self.out.commands.push_back(Command::Close { client, why });
     }
 
-    /// Takes the socket away from its session, which then waits to be resumed.
-    fn unbind(&mut self, id: SessionId, client: ClientId, now: Instant) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.client == Some(client) {
-            session.client = None;
-            let lost_at = now + RESUME_WITHIN;
-            session.lost_at = Some(lost_at);
-            self.timers.set(Timer::Session(id), lost_at);
-        }
+    /// Takes the socket away from its session, which then waits to be resumed. Not if it has another one by now.
+    fn unbind(&mut self, id: SessionId, client: ClientId, now: Instant) -> bool {
+        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.client == Some(client))
+        else {
+            return false;
+        };
+        session.client = None;
+        let lost_at = now + RESUME_WITHIN;
+        session.lost_at = Some(lost_at);
+        self.timers.set(Timer::Session(id), lost_at);
+        true
     }
 
     pub(super) fn session_is_lost(&mut self, session: SessionId, now: Instant) {

@@ -98,8 +98,11 @@ impl Session {
 
     /// What came after `seq`; `None` where some of it is no longer held, or was never said.
     pub fn replay_after(&self, seq: u64) -> Option<impl Iterator<Item = &Arc<str>>> {
+        if seq > self.seq {
+            return None;
+        }
         let skip = (seq + 1).checked_sub(self.first_kept())?;
-        (seq <= self.seq).then(|| self.replay.iter().skip(skip as usize))
+        Some(self.replay.iter().skip(skip as usize))
     }
 
     /// The secret name by which a client comes back: whose it is, and the proof.
