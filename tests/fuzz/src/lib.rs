@@ -1,3 +1,5 @@
 //! What several targets share.
 
+pub mod input;
+pub mod relay;
 pub mod stun;
