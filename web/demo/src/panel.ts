@@ -146,7 +146,7 @@ export class Panel {
   #round(ms: number): void {
     this.#rtts.push(ms);
     if (this.#rtts.length > RTT_SAMPLES_MAX) this.#rtts.shift();
-    setText(this.#rtt, `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`);
+    setText(this.#rtt, milliseconds(ms));
     const high = Math.max(...this.#rtts, 1) * 1.15;
     const step = 96 / (RTT_SAMPLES_MAX - 1);
     this.#spark.setAttribute('d', this.#rtts.map((value, at) => `${at === 0 ? 'M' : 'L'}${(at * step).toFixed(1)} ${(23 - (value / high) * 21).toFixed(1)}`).join(''));
@@ -182,6 +182,11 @@ function figure(name: string, value: Element, detail?: Element): HTMLElement {
   const group = el('div', { class: 'figure' }, el('dt', {}, name), dd);
   if (detail) fill(dd, value, detail);
   return group;
+}
+
+/** A round trip as people read it. */
+export function milliseconds(ms: number): string {
+  return ms < 1 ? '< 1 ms' : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }
 
 function bytes(count: number): string {

@@ -1,13 +1,13 @@
 //! A lobby on the page: who is here, the invitation, the moment when the server lets go, the match, and every way it can end.
 
-import type { Failure, Lobby, Message, Net, Peer } from 'twocan';
+import type { Failure, Lobby, Message, Net, Peer, PeerState } from 'twocan';
 import { lyingTin, pole, wordmark } from './art.ts';
 import { Chat } from './chat.ts';
 import { announce, el, fill, setText, svg } from './dom.ts';
 import { Table } from './game/table.ts';
 import { invitation, linkTo } from './invite.ts';
 import { type Action, notice } from './notice.ts';
-import { Panel } from './panel.ts';
+import { Panel, milliseconds } from './panel.ts';
 import { exposed, record, recordLobby } from './record.ts';
 import type { Sound } from './sound.ts';
 import { wordsForError, wordsForFailure } from './words.ts';
@@ -19,6 +19,8 @@ export type RoomPhase = 'alone' | 'connecting' | 'letting-go' | 'playing' | 'ove
 const MOMENT_MS = 2600;
 /** How long the tight string is shown before the server is asked to let go. */
 const TIGHT_MS = 900;
+/** With a server that does not let go in this time, the match begins all the same. */
+const PATIENCE_MS = 8000;
 /** How long a line of chat shows on the table. */
 const BUBBLE_MS = 4000;
 
@@ -175,13 +177,19 @@ export class Room {
     setText(this.#theirs, them === undefined ? '…' : this.#nameOf(them));
     const open = this.#openPeers();
     this.#chat.enable(open.length > 0);
-    this.#goOn.hidden = !(lobby.isOwner && lobby.size > 2 && lobby.state === 'open' && open.length > 0 && open.length === lobby.peers.size);
+    const playing = this.element.dataset['phase'] === 'playing';
+    this.#goOn.hidden = !(playing && lobby.isOwner && lobby.state === 'open' && open.length > 0 && open.length === lobby.peers.size);
   }
 
   #nameOf(peer: string): string {
     const member = this.#lobby.members.find((other) => other.peer === peer);
     const name = (member?.me ?? this.#lobby.peers.get(peer)?.me)?.['name'];
     return typeof name === 'string' && name.trim() !== '' ? name.trim().slice(0, 24) : `Tin ${peer.slice(0, 3)}`;
+  }
+
+  /** Whether anybody is at the other end of a string, or on the way there. */
+  #anybody(): boolean {
+    return [...this.#lobby.peers.values()].some((peer) => peer.state !== 'failed' && peer.state !== 'closed');
   }
 
   #openPeers(): Peer[] {
@@ -198,7 +206,7 @@ export class Room {
         this.#panel.trace(event);
         if (event.type === 'selected') this.#barPath = event.path;
         if (event.type === 'rtt') this.#barRtt = event.ms;
-        if (event.type === 'selected' || event.type === 'rtt') setText(this.#barStatus, `${this.#barPath ?? 'The string'}${this.#barRtt === undefined ? '' : ` · ${Math.round(this.#barRtt)} ms`}`);
+        if (event.type === 'selected' || event.type === 'rtt') setText(this.#barStatus, `${this.#barPath ?? 'The string'}${this.#barRtt === undefined ? '' : ` · ${milliseconds(this.#barRtt)}`}`);
       }),
       lobby.on('arrive', (member) => {
         this.#chat.note(`${this.#nameOf(member.peer)} picked up a can.`);
@@ -254,27 +262,34 @@ export class Room {
   }
 
   #linked(peer: Peer): void {
-    this.#off.push(
-      peer.on('state', (state) => {
-        this.#refresh();
-        if (state === 'closed' || state === 'failed') this.#gone(peer.id);
-        if (state === 'mending') this.#panel.caption('The string went slack. Tying it again …');
-        if (state === 'open') this.#panel.caption('The string is tight again.');
-      }),
-    );
+    this.#off.push(peer.on('state', (state) => this.#changed(peer, state)));
     fill(this.#errors);
     this.#chat.note(`The string to ${this.#nameOf(peer.id)} is tight.`);
+    this.#sound.pluck(4);
+    this.#panel.caption(`The string is tight, tied in ${Math.round(peer.connectMs ?? 0)} ms.`);
     this.#refresh();
     const lobby = this.#lobby;
-    const way = this.#barPath === 'relayed' ? 'Through the relay' : 'Direct';
-    this.#panel.caption(`The string is tight. ${way}${peer.connectMs === undefined ? '' : `, tied in ${Math.round(peer.connectMs)} ms`}.`);
-    if (lobby.size > 2 || lobby.state === 'complete') {
+    if (lobby.size > 2 || lobby.state !== 'open' || this.element.dataset['phase'] === 'playing') {
       if (lobby.isOwner) this.#seat();
       return;
     }
     this.#phase('letting-go');
     this.#moment('The string is tight!', `You and ${this.#nameOf(peer.id)} are connected. The server may go now.`, 'tight');
-    if (lobby.isOwner) window.setTimeout(() => void this.#letGo(), TIGHT_MS);
+    if (!lobby.isOwner) return;
+    window.setTimeout(() => void this.#letGo(), TIGHT_MS);
+    window.setTimeout(() => {
+      if (this.element.dataset['phase'] === 'letting-go' && lobby.state !== 'complete') this.#seat();
+    }, PATIENCE_MS);
+  }
+
+  #changed(peer: Peer, state: PeerState): void {
+    this.#refresh();
+    if (state === 'closed') this.#gone(peer.id);
+    if (state === 'mending') this.#panel.caption('The string went slack. Tying it again …');
+    if (state === 'open') {
+      fill(this.#errors);
+      this.#panel.caption('The string is tight again.');
+    }
   }
 
   /** The owner asks the server to let go of everyone. */
@@ -404,7 +419,7 @@ export class Room {
       this.#seat();
       return;
     }
-    if (this.#openPeers().length > 0 || lobby.peers.size > 1) return;
+    if (this.#anybody()) return;
     if (lobby.state === 'complete' || lobby.state === 'gone') {
       this.#phase('over');
       this.#panel.caption('The other can is down. The string lies on the floor.');
@@ -412,7 +427,7 @@ export class Room {
         { what: 'The other side let go of the string.', why: 'They left, or their connection was lost for good. The server knows nothing of it: it has forgotten you both.', todo: 'Open a new lobby and send them the link.', code: 'link-closed' },
         [{ label: 'Back to the start', run: () => void this.leave(), primary: true }],
       );
-    } else if (lobby.peers.size === 0) {
+    } else {
       this.#panel.show(undefined);
       this.#panel.caption('Nobody holds the other can any more.');
       fill(this.#errors);
