@@ -80,20 +80,22 @@ impl Relays {
     /// Where to send what is for `peer`.
     pub(crate) fn outward(&self, peer: PeerAddr) -> SocketAddr {
         let PeerAddr(mut address) = peer;
-        if let Some(home) = self.home(Family::of(address.ip())) {
-            if address.ip() == home.external && self.ports.contains(&address.port()) {
-                address.set_ip(home.inside());
-            }
+        if let Some(home) = self.home(Family::of(address.ip()))
+            && address.ip() == home.external
+            && self.ports.contains(&address.port())
+        {
+            address.set_ip(home.inside());
         }
         address
     }
 
     /// Who sent what came from `address`: `outward`, the other way round.
     pub(crate) fn inward(&self, mut address: SocketAddr) -> PeerAddr {
-        if let Some(home) = self.home(Family::of(address.ip())) {
-            if address.ip() == home.inside() && self.ports.contains(&address.port()) {
-                address.set_ip(home.external);
-            }
+        if let Some(home) = self.home(Family::of(address.ip()))
+            && address.ip() == home.inside()
+            && self.ports.contains(&address.port())
+        {
+            address.set_ip(home.external);
         }
         PeerAddr(address)
     }

@@ -103,12 +103,11 @@ impl Thread {
                 },
                 Via::Relay(port, peer) => {
                     let to = relays.outward(peer);
-                    match relays.at(port) {
-                        Some(socket) => {
-                            count_sent(socket.send(Run { bytes, to, from: None, dont_fragment }), sockets)
-                        }
-                        None => sockets.dropped_gone += 1,
-                    }
+                    let Some(socket) = relays.at(port) else {
+                        sockets.dropped_gone += 1;
+                        continue;
+                    };
+                    count_sent(socket.send(Run { bytes, to, from: None, dont_fragment }), sockets);
                 }
             }
         }
