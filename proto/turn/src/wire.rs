@@ -45,6 +45,11 @@ pub fn is_channel_data(first: u8) -> bool {
     (0x40..=0x4F).contains(&first)
 }
 
+/// Whether a packet that begins with `first` can be STUN (RFC 7983: 0 to 3).
+pub fn is_stun(first: u8) -> bool {
+    first <= 3
+}
+
 /// What stands at the beginning of a stream's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -58,17 +63,18 @@ pub enum Frame {
 
 /// How long the STUN message or ChannelData is with which `stream` begins.
 pub fn frame_len(stream: &[u8]) -> Frame {
-    let &[first, _, high, low, ..] = stream else {
-        return match stream.first() {
-            Some(&first) if first > 0x4F => Frame::Garbage,
-            _ => Frame::Short,
-        };
-    };
+    let Some(&first) = stream.first() else { return Frame::Short };
+    if !is_stun(first) && !is_channel_data(first) {
+        return Frame::Garbage;
+    }
+    let &[_, _, high, low, ..] = stream else { return Frame::Short };
     let length = usize::from(u16::from_be_bytes([high, low]));
-    match first {
-        0x00..=0x3F if length.is_multiple_of(4) => Frame::Len(STUN_HEADER_LEN + length),
-        0x40..=0x4F => Frame::Len(CHANNEL_HEADER_LEN + length.next_multiple_of(4)),
-        _ => Frame::Garbage,
+    if is_channel_data(first) {
+        Frame::Len(CHANNEL_HEADER_LEN + length.next_multiple_of(4))
+    } else if length.is_multiple_of(4) {
+        Frame::Len(STUN_HEADER_LEN + length)
+    } else {
+        Frame::Garbage
     }
 }
 
@@ -128,6 +134,7 @@ mod tests {
     fn a_stream_that_is_neither_cannot_be_cut() {
         assert_eq!(frame_len(b"GET / HTTP/1.1"), Frame::Len(4 + 0x5420));
         assert_eq!(frame_len(&[0x16, 0x03, 0x01, 0x02]), Frame::Garbage);
+        assert_eq!(frame_len(&[0x16]), Frame::Garbage);
         assert_eq!(frame_len(&[0x50]), Frame::Garbage);
         assert_eq!(frame_len(&[0x80, 0, 0, 0]), Frame::Garbage);
         assert_eq!(frame_len(&[0x00, 0x03, 0x00, 0x07]), Frame::Garbage);

@@ -12,7 +12,7 @@ use super::answer::Request;
 use super::output::Via;
 use crate::address::{ClientAddr, Family, PeerAddr};
 use crate::stats::Discard;
-use crate::wire::{ChannelData, is_channel_data};
+use crate::wire::{ChannelData, is_channel_data, is_stun};
 
 impl Server {
     pub(super) fn client_packet(
@@ -28,7 +28,7 @@ impl Server {
         if is_channel_data(first) {
             return self.channel_data(packet, from, now);
         }
-        if first > 0x3F {
+        if !is_stun(first) {
             return Err(Discard::NotStun);
         }
         let message = Message::parse(packet).map_err(|_| Discard::Malformed)?;
