@@ -1,0 +1,331 @@
+//! Each limit of `server/limits.rs`, reached. (Those of resuming, guessing, sealing and draining: in their own stories.)
+
+mod world;
+
+use serde_json::{Value, json};
+use twocan_lobby::{Close, Ended, Limits};
+use world::{Player, World, code};
+
+fn roomy() -> Limits {
+    Limits {
+        frames_burst: 1_000_000,
+        guesses_per_address: 1_000_000,
+        guesses_per_lobby: 1_000_000,
+        sockets_per_address: 1_000_000,
+        sessions_per_address: 1_000_000,
+        lobbies_per_address: 1_000_000,
+        ..Limits::default()
+    }
+}
+
+#[test]
+fn a_frame_has_16384_bytes_at_most() {
+    let mut world = World::new();
+    let mut ada = world.player();
+    let frame = |len: usize| {
+        let head = r#"{"type":"ping","id":1,"x":""#;
+        format!("{head}{}\"}}", "x".repeat(len - head.len() - 2))
+    };
+    world.text(ada.client, &frame(16_384));
+    assert_eq!(world.kinds(&mut ada), ["pong"]);
+    world.text(ada.client, &frame(16_385));
+    assert_eq!(world.closed[&ada.client], Close::TooLong);
+}
+
+#[test]
+fn fields_are_refused_just_beyond_their_limits() {
+    let object = |len: usize| json!({"x": "y".repeat(len - 8)});
+    let text = |len: usize| Value::from("p".repeat(len));
+    for (message, field, inside, outside) in [
+        ("create", "data", object(2_048), object(2_049)),
+        ("create", "me", object(512), object(513)),
+        ("create", "password", text(128), text(129)),
+        ("create", "password", text(1), text(0)),
+        ("create", "size", json!(64), json!(65)),
+        ("create", "size", json!(2), json!(1)),
+        ("create", "size", json!(8), json!(-1)),
+        ("create", "data", json!({}), json!([])),
+        ("create", "me", json!({}), json!("x")),
+        ("quick", "filter", object(2_048), object(2_049)),
+        ("quick", "data", object(2_048), object(2_049)),
+        ("list", "filter", object(2_048), object(2_049)),
+    ] {
+        let mut world = World::new();
+        let (mut ada, mut bob) = (world.player(), world.player());
+        let reply = world.ask(&mut ada, json!({"type":message, field:inside}));
+        assert_ne!(reply["type"], "error", "{message} {field} {inside}");
+        let reply = world.ask(&mut bob, json!({"type":message, field:outside}));
+        assert_eq!(code(&reply), "bad-value", "{message} {field} {outside}");
+    }
+}
+
+#[test]
+fn data_too_deep_to_look_into_is_refused() {
+    let mut world = World::new();
+    let mut ada = world.player();
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+    for message in ["create", "quick", "update"] {
+        if message == "update" {
+            world.create(&mut ada, json!({}));
+        }
+        ada.id += 1;
+        world.text(ada.client, &format!(r#"{{"type":"{message}","id":{},"data":{deep}}}"#, ada.id));
+        assert_eq!(code(world.hear(&mut ada).last().unwrap()), "bad-value");
+    }
+}
+
+#[test]
+fn a_ticket_a_time_to_connect_and_a_number_have_their_limits() {
+    let mut world = World::new();
+    let (mut players, _) = world.lobby_of(2);
+    let mut eve = world.player();
+    let ticket = |len: usize| json!({"type":"return","ticket":"t".repeat(len)});
+    assert_eq!(code(&world.ask(&mut eve, ticket(4_096))), "bad-ticket");
+    assert_eq!(code(&world.ask(&mut eve, ticket(4_097))), "bad-value");
+    let linked = |ms: u64, peer: &str| json!({"type":"linked","peer":peer,"path":"direct","ms":ms});
+    let bob = players[1].peer.clone();
+    world.say(&mut players[0], linked(600_000, &bob));
+    assert!(world.hear(&mut players[0]).is_empty());
+    assert_eq!(code(&world.ask(&mut players[0], linked(600_001, &bob))), "bad-value");
+    world.text(eve.client, r#"{"type":"ping","id":9007199254740992}"#);
+    assert_eq!(code(&world.hear(&mut eve)[0]), "bad-message");
+    world.text(eve.client, r#"{"type":"ping","id":9007199254740991}"#);
+    assert_eq!(world.kinds(&mut eve), ["pong"]);
+}
+
+#[test]
+fn two_hundred_frames_at_once_then_twenty_a_second() {
+    let mut world = World::new();
+    let mut ada = world.player();
+    for _ in 0..200 {
+        assert_eq!(world.ask(&mut ada, json!({"type":"ping"}))["type"], "pong");
+    }
+    let reply = world.ask(&mut ada, json!({"type":"ping"}));
+    assert_eq!((code(&reply), reply["retry"].as_u64()), ("rate-limited", Some(1)));
+    world.pass(1_000);
+    let answered = (0..30).filter(|_| world.ask(&mut ada, json!({"type":"ping"}))["type"] == "pong").count();
+    assert_eq!(answered, 20);
+}
+
+#[test]
+fn what_reaches_many_counts_for_five() {
+    let mut world = World::new();
+    let mut ada = world.player();
+    for _ in 0..40 {
+        assert_eq!(world.ask(&mut ada, json!({"type":"list"}))["type"], "lobbies");
+    }
+    assert_eq!(code(&world.ask(&mut ada, json!({"type":"list"}))), "rate-limited");
+}
+
+#[test]
+fn each_link_brings_twenty_frames_more() {
+    let mut world = World::new();
+    let (mut players, _) = world.lobby_of(4);
+    let to = players[0].peer.clone();
+    let signal = json!({"type":"signal","to":to,"kind":"end-of-candidates"});
+    // The join spent one of the 200.
+    for n in 0..199 + 3 * 20 {
+        world.say(&mut players[3], signal.clone());
+        assert!(world.hear_only(&mut players[3], "error").is_empty(), "{n}");
+    }
+    assert_eq!(code(&world.ask(&mut players[3], signal)), "rate-limited");
+}
+
+#[test]
+fn after_two_hundred_refusals_the_socket_is_closed() {
+    let mut world = World::new();
+    let mut ada = world.player();
+    for _ in 0..400 {
+        world.say(&mut ada, json!({"type":"ping"}));
+    }
+    assert!(world.closed.is_empty());
+    world.say(&mut ada, json!({"type":"ping"}));
+    assert_eq!(world.closed[&ada.client], Close::TooManyRequests);
+}
+
+#[test]
+fn sockets_and_sessions_of_one_address_are_counted_and_given_back() {
+    let mut world =
+        World::with(Limits { sockets_per_address: 3, sessions_per_address: 2, ..Limits::default() });
+    let hello = r#"{"type":"hello","id":0,"app":"test"}"#;
+    let sockets: Vec<_> = (0..4).map(|_| world.connect("2001:db8::1")).collect();
+    assert_eq!(world.closed[&sockets[3]], Close::Full);
+    for socket in &sockets[..3] {
+        world.text(*socket, hello);
+    }
+    assert_eq!(world.closed[&sockets[2]], Close::Full, "a third session");
+    assert!(!world.closed.contains_key(&sockets[1]));
+    for socket in sockets {
+        world.end(socket, Ended::Goodbye);
+    }
+    world.player_from("2001:db8::2", "test");
+    world.player_from("2001:db8::3", "test");
+    world.player_from("192.0.2.1", "test");
+}
+
+#[test]
+fn lobbies_of_one_address_are_counted_and_given_back() {
+    let mut world = World::new();
+    let mut players: Vec<Player> = (0..17).map(|_| world.player()).collect();
+    for player in &mut players[..16] {
+        world.create(player, json!({}));
+    }
+    assert_eq!(code(&world.ask(&mut players[16], json!({"type":"create"}))), "too-many-lobbies");
+    assert_eq!(code(&world.ask(&mut players[16], json!({"type":"quick"}))), "too-many-lobbies");
+    world.ask(&mut players[0], json!({"type":"leave"}));
+    world.create(&mut players[16], json!({}));
+}
+
+#[test]
+fn sessions_and_lobbies_in_all_are_limited() {
+    let mut world = World::with(Limits { sessions: 3, lobbies: 2, ..Limits::default() });
+    let mut players: Vec<Player> = (0..3).map(|_| world.player()).collect();
+    world.create(&mut players[0], json!({}));
+    world.create(&mut players[1], json!({}));
+    assert_eq!(code(&world.ask(&mut players[2], json!({"type":"create"}))), "too-many-lobbies");
+    let client = world.connect("192.0.2.1");
+    world.text(client, r#"{"type":"hello","id":0,"app":"test"}"#);
+    assert_eq!(world.closed[&client], Close::Full);
+}
+
+#[test]
+fn eight_passwords_of_one_address_are_hashed_at_once() {
+    let mut world = World::new();
+    world.hold_hashes = true;
+    let mut players: Vec<Player> = (0..9).map(|_| world.player()).collect();
+    for player in &mut players {
+        world.say(player, json!({"type":"create","password":"x"}));
+    }
+    let reply = world.hear(&mut players[8]).remove(0);
+    assert_eq!((code(&reply), reply["retry"].as_u64()), ("rate-limited", Some(2)));
+    assert_eq!(world.hashes.len(), 8);
+    let job = world.hashes.remove(0);
+    world.make_hash(&job);
+    world.say(&mut players[8], json!({"type":"create","password":"x"}));
+    assert_eq!(world.hashes.len(), 8);
+}
+
+#[test]
+fn a_list_has_a_hundred_lobbies_and_counts_all() {
+    let mut world = World::with(roomy());
+    for _ in 0..101 {
+        let mut player = world.player();
+        world.create(&mut player, json!({"public":true}));
+    }
+    let mut eve = world.player();
+    let list = world.ask(&mut eve, json!({"type":"list"}));
+    assert_eq!((list["lobbies"].as_array().unwrap().len(), list["total"].as_u64()), (100, Some(101)));
+}
+
+#[test]
+fn a_list_of_large_lobbies_stays_under_its_bytes() {
+    let mut world = World::with(roomy());
+    for _ in 0..50 {
+        let mut player = world.player();
+        world.create(&mut player, json!({"public":true,"data":{"x":"y".repeat(2_000)}}));
+    }
+    let mut eve = world.player();
+    let list = world.ask(&mut eve, json!({"type":"list"}));
+    assert!(list.to_string().len() <= 49_152 + 200);
+    assert_eq!((list["lobbies"].as_array().unwrap().len(), list["total"].as_u64()), (23, Some(50)));
+}
+
+#[test]
+fn a_filter_looks_at_the_newest_two_thousand() {
+    let mut world = World::with(roomy());
+    for n in 0..2_001 {
+        let mut player = world.player();
+        world.create(&mut player, json!({"public":true,"data":{"first": n == 0}}));
+    }
+    let mut eve = world.player();
+    assert_eq!(world.ask(&mut eve, json!({"type":"list","filter":{"first":true}}))["total"], 0);
+    assert_eq!(world.ask(&mut eve, json!({"type":"list","filter":{"first":false}}))["total"], 2_000);
+}
+
+#[test]
+fn a_watcher_hears_a_hundred_changes_at_a_time_and_of_a_thousand_lobbies() {
+    let mut world = World::with(roomy());
+    let mut eve = world.player();
+    world.ask(&mut eve, json!({"type":"list","watch":true}));
+    for _ in 0..1_050 {
+        let mut player = world.player();
+        world.create(&mut player, json!({"public":true}));
+    }
+    world.pass(0);
+    assert_eq!(world.hear(&mut eve).len(), 100);
+    world.pass(249);
+    assert_eq!(world.hear(&mut eve).len(), 0);
+    world.pass(1);
+    assert_eq!(world.hear(&mut eve).len(), 100);
+    world.pass(10_000);
+    assert_eq!(world.hear(&mut eve).len(), 800, "a thousand in all");
+}
+
+#[test]
+fn beyond_thirty_thousand_lobbies_codes_are_longer() {
+    let mut world = World::with(roomy());
+    let mut lobby = String::new();
+    for _ in 0..30_001 {
+        assert!(lobby.len() <= 4);
+        let mut player = world.player();
+        lobby = world.create(&mut player, json!({}));
+    }
+    assert_eq!(lobby.len(), 6);
+    let mut bob = world.player();
+    assert_eq!(world.join(&mut bob, &lobby)["type"], "joined");
+}
+
+#[test]
+fn guesses_at_more_codes_than_can_be_remembered_wait() {
+    let mut world = World::with(roomy());
+    let letters: Vec<char> = "23456789ABCDEFGHJKMNPRSTVWXYZ".chars().collect();
+    let mut eve = world.player();
+    let code_of = |mut n: usize| -> String {
+        let mut text = String::new();
+        for _ in 0..4 {
+            text.push(letters[n % letters.len()]);
+            n /= letters.len();
+        }
+        text
+    };
+    for n in 0..65_536 {
+        world.say(&mut eve, json!({"type":"join","code":code_of(n)}));
+        world.take(eve.client);
+    }
+    eve.seq = 65_536;
+    assert_eq!(code(&world.join(&mut eve, &code_of(65_536))), "rate-limited");
+    assert_eq!(code(&world.join(&mut eve, &code_of(0))), "not-found", "those remembered are not affected");
+    world.pass(60_000);
+    assert_eq!(code(&world.join(&mut eve, &code_of(65_536))), "not-found", "and they are forgotten in time");
+}
+
+#[test]
+fn a_lobby_lives_for_a_day() {
+    let mut world = World::new();
+    let (mut players, _) = world.lobby_of(2);
+    world.pass(24 * 3_600_000 - 1);
+    assert_eq!(world.lobbies.lobbies(), 1);
+    world.hear(&mut players[0]);
+    world.pass(1);
+    let heard = world.hear(&mut players[0]);
+    assert_eq!((&heard[0]["type"], &heard[0]["why"]), (&json!("removed"), &json!("lobby-closed")));
+    assert_eq!(world.lobbies.lobbies(), 0);
+    assert_eq!(world.relay.last().unwrap(), "close");
+    world.create(&mut players[0], json!({}));
+}
+
+#[test]
+fn a_lobby_of_sixty_four_links_everyone_with_everyone() {
+    let mut world = World::with(roomy());
+    let (mut players, lobby) = world.lobby_of(64);
+    let mut late = world.player();
+    assert_eq!(code(&world.join(&mut late, &lobby)), "full");
+    world.ask(&mut players[0], json!({"type":"seal"}));
+    world.link_all(&mut players);
+    for player in &mut players {
+        let complete = world.hear(player).pop().unwrap();
+        assert_eq!(complete["type"], "complete");
+        let ticket = complete["ticket"].as_str().unwrap();
+        assert!(ticket.len() <= 4_096, "{}", ticket.len());
+    }
+}
