@@ -1,7 +1,11 @@
 //! The binary `twocan`: arguments -> settings -> run. Errors are printed once, here, and end with exit code 1 (2 for a
 //! wrong command line).
 
+mod ice;
 mod listen;
+mod page;
+mod relay_metrics;
+mod serve;
 mod settings;
 mod tls;
 mod values;
@@ -48,6 +52,15 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
     };
     let settings = settings.with_file()?;
-    println!("{:?}", listen::Listen::new(&settings, listen::primary_address)?);
-    Ok(())
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TWOCAN_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let colour =
+        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(colour)
+        .with_writer(std::io::stderr)
+        .init();
+    serve::run(settings)
 }

@@ -14,7 +14,7 @@ pub struct Config {
     /// Origins whose pages may open the socket; `*` is any. Empty: the origin that serves the page.
     pub origins: Vec<String>,
     /// The operator's secret, from which tickets are signed; the same on every node.
-    pub ticket_secret: [u8; 32],
+    pub ticket_secret: Vec<u8>,
     /// Limits of the lobby machine.
     pub limits: Limits,
     /// TCP connections at once, from one address.
@@ -28,11 +28,11 @@ pub struct Config {
 impl Config {
     /// A server on these addresses with the default limits.
     #[must_use]
-    pub fn new(listen: Vec<SocketAddr>, ticket_secret: [u8; 32]) -> Self {
+    pub fn new(listen: Vec<SocketAddr>, ticket_secret: impl Into<Vec<u8>>) -> Self {
         Self {
             listen,
             origins: Vec::new(),
-            ticket_secret,
+            ticket_secret: ticket_secret.into(),
             limits: Limits::default(),
             connections_per_address: 512,
             connections: 100_000,

@@ -1,0 +1,99 @@
+//! The page, embedded: the built files of `web/demo`, and the SDK for pages that want to try it from here.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+/// A file, as it is served.
+struct File {
+    path: &'static str,
+    content_type: &'static str,
+    bytes: &'static [u8],
+}
+
+macro_rules! files {
+    ($($path:literal, $content_type:literal, $file:literal;)*) => {
+        [$(File {
+            path: $path,
+            content_type: $content_type,
+            bytes: include_bytes!(concat!("../../web/", $file)),
+        }),*]
+    };
+}
+
+static FILES: [File; 6] = files! {
+    "/", "text/html; charset=utf-8", "demo/dist/index.html";
+    "/app.js", "text/javascript; charset=utf-8", "demo/dist/app.js";
+    "/style.css", "text/css; charset=utf-8", "demo/dist/style.css";
+    "/icon.svg", "image/svg+xml", "demo/dist/icon.svg";
+    "/manifest.webmanifest", "application/manifest+json", "demo/dist/manifest.webmanifest";
+    "/twocan.js", "text/javascript; charset=utf-8", "sdk/dist/twocan.js";
+};
+
+/// Nothing from elsewhere, and nobody else's frame around it. The socket goes to this server.
+const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
+
+/// Routes for every file.
+pub fn router() -> Router {
+    FILES.iter().fold(Router::new(), |router, file| {
+        let tag = entity_tag(file.bytes);
+        router.route(
+            file.path,
+            get(move |request: Request| std::future::ready(serve(file, &tag, request.headers()))),
+        )
+    })
+}
+
+fn serve(file: &'static File, tag: &str, request: &HeaderMap) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, file.content_type),
+        (header::ETAG, tag),
+        // Kept, but asked about each time: a new server shows its new page.
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    let known = request.get(header::IF_NONE_MATCH).is_some_and(|value| value == tag);
+    if known {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, file.bytes).into_response()
+}
+
+fn entity_tag(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    let hex: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_that_the_page_names_is_served() {
+        let html = std::str::from_utf8(FILES[0].bytes).unwrap();
+        let named = html.split(['"', '\'']).filter_map(|part| {
+            let file = part.strip_prefix("./").or_else(|| part.strip_prefix('/')).unwrap_or(part);
+            [".js", ".css", ".svg", ".webmanifest"].iter().any(|end| file.ends_with(end)).then_some(file)
+        });
+        let named: Vec<&str> = named.collect();
+        assert!(named.len() >= 3, "{named:?}");
+        for name in named {
+            assert!(FILES.iter().any(|file| file.path.strip_prefix('/') == Some(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_known_is_not_sent_again() {
+        let tag = entity_tag(FILES[0].bytes);
+        let mut headers = HeaderMap::new();
+        assert_eq!(serve(&FILES[0], &tag, &headers).status(), StatusCode::OK);
+        headers.insert(header::IF_NONE_MATCH, tag.parse().unwrap());
+        assert_eq!(serve(&FILES[0], &tag, &headers).status(), StatusCode::NOT_MODIFIED);
+    }
+}

@@ -1,0 +1,231 @@
+//! `twocan serve`: both halves started, told of each other, and ended together.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+use twocan_relay::Relay;
+use twocan_signaling::Signaling;
+use twocan_turn::{External, Policy, Transport, credential, policy::Cidr};
+
+use crate::ice::{Addresses, Ice};
+use crate::listen::{Listen, primary_address};
+use crate::settings::Settings;
+use crate::values::{Half, Secret};
+use crate::{page, relay_metrics, tls};
+
+/// How long what is under way may take to finish once we are asked to end. A second signal ends it at once.
+const DRAIN_LIMIT: Duration = Duration::from_secs(20);
+
+/// How often the relay is asked whether it is empty while it drains; its counters are about a second old anyway.
+const DRAIN_POLL: Duration = Duration::from_millis(250);
+
+/// Runs the server until a signal ends it.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    let listen = Listen::new(&settings, primary_address)?;
+    let keys = Keys::new(settings.turn_secret.as_ref())?;
+    let relay = match settings.only {
+        Some(Half::Signaling) => None,
+        _ => Some(start_relay(&settings, &listen, &keys)?),
+    };
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let outcome = runtime.block_on(async {
+        let signaling = match settings.only {
+            Some(Half::Relay) => None,
+            _ => Some(start_signaling(&settings, &listen, &keys, relay.as_ref()).await?),
+        };
+        announce(&settings, &listen, relay.as_ref(), signaling.as_ref());
+        until_ended(signaling, relay.as_ref()).await
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    if let Some(relay) = relay {
+        relay.stop();
+    }
+    if outcome.is_ok() {
+        info!("ended");
+    }
+    outcome
+}
+
+/// Text for `/metrics`.
+type MoreMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What is drawn or derived once.
+struct Keys {
+    grant: [u8; 32],
+    tickets: Vec<u8>,
+}
+
+impl Keys {
+    fn new(secret: Option<&Secret>) -> anyhow::Result<Keys> {
+        let Some(Secret(secret)) = secret else {
+            return Ok(Keys { grant: draw()?, tickets: draw()?.to_vec() });
+        };
+        Ok(Keys { grant: credential::grant_key(secret.as_bytes()), tickets: secret.as_bytes().to_vec() })
+    }
+}
+
+fn draw() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow!("the system gives no randomness"))?;
+    Ok(bytes)
+}
+
+fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Result<Relay> {
+    let tls = match (listen.turns.is_empty(), &settings.tls_cert, &settings.tls_key) {
+        (true, None, None) => None,
+        (false, Some(certificate), Some(key)) => Some(tls::server_config(certificate, key)?),
+        (false, ..) => bail!("--turns needs both --tls-cert and --tls-key"),
+        (true, ..) => bail!("--tls-cert and --tls-key are for --turns, which is not given"),
+    };
+    let default_ports = 49_152..=65_535;
+    let config = twocan_relay::Config {
+        turn: listen.turn.clone(),
+        turns: listen.turns.clone(),
+        tls,
+        external: External { v4: listen.external_v4, v6: listen.external_v6 },
+        listeners_besides: if settings.only.is_none() { vec![listen.http] } else { Vec::new() },
+        relay_ports: settings.relay_ports.as_ref().map_or(default_ports, |range| range.0.clone()),
+        threads: settings.relay_threads.or(std::thread::available_parallelism().ok()).map_or(1, Into::into),
+        realm: settings.realm.clone().unwrap_or_else(|| "twocan".to_owned()),
+        users: settings.turn_user.iter().map(|user| (user.name.clone(), user.password.clone())).collect(),
+        secret: settings.turn_secret.as_ref().map(|secret| secret.0.clone().into_bytes()),
+        policy: policy(settings)?,
+        ..twocan_relay::Config::new(keys.grant)
+    };
+    Ok(Relay::start(config)?)
+}
+
+/// The built-in policy, with the operator's ranges over it.
+fn policy(settings: &Settings) -> anyhow::Result<Policy> {
+    let range = |flag: &str, text: &str| text.parse::<Cidr>().map_err(|error| anyhow!("{flag}: {error}"));
+    let mut policy = Policy::default();
+    for text in &settings.allow_peer {
+        policy = policy.allow(range("--allow-peer", text)?);
+    }
+    for text in &settings.deny_peer {
+        policy = policy.deny(range("--deny-peer", text)?);
+    }
+    Ok(policy)
+}
+
+async fn start_signaling(
+    settings: &Settings,
+    listen: &Listen,
+    keys: &Keys,
+    relay: Option<&Relay>,
+) -> anyhow::Result<Signaling> {
+    let addresses = |transport| relay.map(|relay| relay.local_addrs(transport).collect::<Vec<_>>());
+    // The relay may run elsewhere: then it is where the operator says, and knows our secret.
+    let elsewhere = relay.is_none() && settings.turn_secret.is_some() && listen.external_named;
+    let (turn, turns) = match relay {
+        None if !elsewhere => (Vec::new(), Vec::new()),
+        _ => (
+            addresses(Transport::Udp).unwrap_or_else(|| listen.turn.clone()),
+            addresses(Transport::Tls).unwrap_or_else(|| listen.turns.clone()),
+        ),
+    };
+    let found =
+        [listen.external_v4.map(Into::into), listen.external_v6.map(Into::into)].into_iter().flatten();
+    let ice = Ice {
+        relay: relay.map(Relay::handle),
+        grant_key: keys.grant,
+        addresses: Addresses { turn, turns, named: settings.external_ip.clone(), found: found.collect() },
+    };
+    let mut config = twocan_signaling::Config::new(vec![listen.http], keys.tickets.clone());
+    config.origins = settings.origin.iter().map(|origin| parse_origin(origin)).collect::<Result<_, _>>()?;
+    config.more_metrics = relay
+        .map(Relay::handle)
+        .map(|handle| -> MoreMetrics { Arc::new(move || relay_metrics::text(&handle.stats())) });
+    Ok(twocan_signaling::bind(config, Arc::new(ice), page::router()).await?)
+}
+
+/// `scheme://host[:port]`, as browsers send it.
+fn parse_origin(text: &str) -> anyhow::Result<String> {
+    let origin = text.trim_end_matches('/');
+    match origin.split_once("://") {
+        Some(("http" | "https", host)) if !host.is_empty() && !host.contains(['/', ' ', '@']) => {
+            Ok(origin.to_ascii_lowercase())
+        }
+        _ => bail!("--origin: `{text}` is not an origin such as https://play.example"),
+    }
+}
+
+/// One line for each fact a person needs.
+fn announce(settings: &Settings, listen: &Listen, relay: Option<&Relay>, signaling: Option<&Signaling>) {
+    if let Some(relay) = relay {
+        for (name, transport) in [("UDP and TCP", Transport::Udp), ("TLS", Transport::Tls)] {
+            for address in relay.local_addrs(transport) {
+                info!("STUN and TURN over {name} on {address}");
+            }
+        }
+        let external =
+            [listen.external_v4.map(|ip| ip.to_string()), listen.external_v6.map(|ip| ip.to_string())];
+        let external: Vec<String> = external.into_iter().flatten().collect();
+        info!("relayed candidates carry {}", external.join(" and "));
+    }
+    if settings.public && !listen.external_named {
+        info!("if this machine is behind a NAT, say its public address: --external-ip");
+    }
+    match signaling {
+        Some(signaling) => {
+            let mut address = signaling.local_addr();
+            if address.ip().is_unspecified() {
+                let found = listen.external_v4.map(Into::into).or(listen.external_v6.map(Into::into));
+                address.set_ip(found.unwrap_or(address.ip()));
+            }
+            info!("ready: the page is at http://{address}");
+        }
+        None => info!("ready: relay only"),
+    }
+}
+
+/// Waits for a signal, then for what is under way, for so long.
+async fn until_ended(signaling: Option<Signaling>, relay: Option<&Relay>) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut asked = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    let (drain, draining) = tokio::sync::oneshot::channel::<()>();
+    let running = async {
+        match signaling {
+            Some(signaling) => signaling.run(async { drop(draining.await) }).await,
+            None => drop(draining.await),
+        }
+    };
+    tokio::pin!(running);
+    tokio::select! {
+        () = &mut running => bail!("the signaling server ended by itself"),
+        () = asked() => {}
+    }
+    info!("ending: no new lobbies or allocations; what is under way has {} s", DRAIN_LIMIT.as_secs());
+    let _ = drain.send(());
+    if let Some(relay) = relay {
+        relay.handle().drain();
+    }
+    let finish = async {
+        running.await;
+        relay_is_empty(relay).await;
+    };
+    tokio::select! {
+        // Both the end of the work and the end of its time are an orderly end.
+        _ = tokio::time::timeout(DRAIN_LIMIT, finish) => {}
+        () = asked() => {}
+    }
+    Ok(())
+}
+
+async fn relay_is_empty(relay: Option<&Relay>) {
+    let Some(handle) = relay.map(Relay::handle) else { return };
+    let began = Instant::now();
+    while handle.stats().sockets.relay_ports > 0 && began.elapsed() < DRAIN_LIMIT {
+        tokio::time::sleep(DRAIN_POLL).await;
+    }
+}
