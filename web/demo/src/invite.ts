@@ -4,6 +4,9 @@ import { labelTin } from './art.ts';
 import { announce, el, setText } from './dom.ts';
 import { qrOf } from './qr.ts';
 
+/** Hosts that mean something else on every device. */
+const LOOPBACK = /^(localhost|127\.|\[::1\])/;
+
 /** The link that leads to a lobby. */
 export function linkTo(code: string): string {
   return `${location.origin}${location.pathname}${location.search}#${code}`;
@@ -34,6 +37,7 @@ export function invitation(code: string, details: string[]): HTMLElement {
       el('p', {}, 'Send the link, or tell them the code. The string goes tight as soon as they are here.'),
       el('div', { class: 'invite-actions' }, shown, copy, share),
       el('p', { class: 'hint' }, details.join(' · ')),
+      LOOPBACK.test(location.hostname) && el('p', { class: 'hint' }, 'This link works on this device only. For others, start the server with --public.'),
     ),
   );
 }

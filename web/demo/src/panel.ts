@@ -1,57 +1,84 @@
 //! The panel: a picture of the string, its figures, where the server stands, and a log of what happened.
 
-import type { Lobby, Peer, Trace } from 'twocan';
+import type { Lobby, Path, Trace } from 'twocan';
 import { announce, el, fill, setText, svg } from './dom.ts';
-import { Picture } from './picture.ts';
-import { lineOf } from './story.ts';
+import { Picture, type ServerPicture } from './picture.ts';
+import { type Line, lineOf } from './story.ts';
 
 const LOG_LINES_MAX = 200;
 const RTT_SAMPLES_MAX = 48;
 const STATS_EVERY_MS = 1000;
 
-export type ServerState = 'connecting' | 'connected' | 'reconnecting' | 'let-go' | 'lost';
+/** `forgotten`: it was restarted, or we were away for too long, and it knows this lobby no more. */
+export type ServerState = 'connecting' | 'connected' | 'reconnecting' | 'let-go' | 'forgotten' | 'lost';
 
 const SERVER_WORDS: Record<ServerState, string> = {
   connecting: 'Calling the server …',
   connected: 'The server is with you',
   reconnecting: 'The server is out of reach; trying again …',
   'let-go': 'The server has forgotten you',
+  forgotten: 'The server has lost this lobby',
   lost: 'The server is gone',
 };
 
+const SERVER_PICTURES: Record<ServerState, ServerPicture> = {
+  connecting: 'there',
+  connected: 'there',
+  reconnecting: 'lost',
+  'let-go': 'gone',
+  forgotten: 'gone',
+  lost: 'lost',
+};
+
+/** What is known of one link. */
+interface View {
+  picture: Picture;
+  found: number;
+  tried: Set<string>;
+  rejected: Set<string>;
+  path: Path | undefined;
+  ends: string;
+  openMs: number | undefined;
+  rtts: number[];
+  bytes: string;
+}
+
 export class Panel {
   readonly element: HTMLElement;
-  readonly #picture = new Picture();
+  readonly #frame = el('div', { class: 'picture-frame' });
   readonly #caption = el('p', { class: 'caption', 'data-test': 'stage' });
-  readonly #path = el('output', { class: 'figure-value', 'data-test': 'path' }, '–');
-  readonly #pathDetail = el('span', { class: 'figure-detail' });
-  readonly #rtt = el('output', { class: 'figure-value', 'data-test': 'rtt' }, '–');
+  readonly #path = el('output', { class: 'figure-value', 'data-test': 'path' });
+  readonly #ends = el('span', { class: 'figure-detail' });
+  readonly #rtt = el('output', { class: 'figure-value', 'data-test': 'rtt' });
   readonly #spark = svg('path', { class: 'spark' });
-  readonly #time = el('output', { class: 'figure-value', 'data-test': 'connect-ms' }, '–');
-  readonly #bytes = el('output', { class: 'figure-value small', 'data-test': 'bytes' }, '–');
+  readonly #time = el('output', { class: 'figure-value', 'data-test': 'connect-ms' });
+  readonly #bytes = el('output', { class: 'figure-value small', 'data-test': 'bytes' });
   readonly #counts = el('span', { class: 'figure-detail' });
   readonly #server = el('p', { class: 'server-line', 'data-test': 'server-state' });
   readonly #log = el('ol', { class: 'log', 'data-test': 'log', tabindex: 0, 'aria-label': 'What happened, newest first' });
   readonly #lobby: Lobby;
   readonly #nameOf: (peer: string) => string;
-  readonly #watch: { timer: number };
-  #rtts: number[] = [];
-  #tally = { found: 0, tried: new Set<string>(), good: new Set<string>(), bad: new Set<string>() };
-  #shown: string | undefined;
-  #left = false;
+  readonly #status: (words: string) => void;
+  readonly #timer: number;
+  /** By the other end's name; the empty one is nobody's. */
+  readonly #views = new Map<string, View>();
+  #shown = '';
+  #state: ServerState = 'connected';
 
-  constructor(lobby: Lobby, nameOf: (peer: string) => string) {
+  /** `status` hears the way and the round trip in a few words, whenever they change. */
+  constructor(lobby: Lobby, nameOf: (peer: string) => string, status: (words: string) => void) {
     this.#lobby = lobby;
     this.#nameOf = nameOf;
+    this.#status = status;
     this.element = el(
       'section',
       { class: 'panel card', 'aria-label': 'What happens on the string' },
-      el('div', { class: 'picture-frame' }, this.#picture.element),
+      this.#frame,
       this.#caption,
       el(
         'dl',
         { class: 'figures' },
-        figure('Way', this.#path, this.#pathDetail),
+        figure('Way', this.#path, this.#ends),
         figure('Round trip', this.#rtt, svg('svg', { viewBox: '0 0 96 24', class: 'sparkline', 'aria-hidden': 'true', preserveAspectRatio: 'none' }, this.#spark)),
         figure('Tied in', this.#time, this.#counts),
         figure('Sent · received', this.#bytes),
@@ -62,12 +89,12 @@ export class Panel {
     );
     this.server('connected');
     this.caption('Nobody holds the other can yet.');
-    this.#picture.names(this.#nameOf(lobby.me), undefined);
-    this.#watch = { timer: window.setInterval(() => void this.#poll(), STATS_EVERY_MS) };
+    this.show(undefined);
+    this.#timer = window.setInterval(() => void this.#poll(), STATS_EVERY_MS);
   }
 
   destroy(): void {
-    clearInterval(this.#watch.timer);
+    clearInterval(this.#timer);
   }
 
   caption(sentence: string): void {
@@ -77,98 +104,119 @@ export class Panel {
   }
 
   server(state: ServerState): void {
-    if (this.#left && state !== 'let-go') return;
-    this.#left = state === 'let-go';
+    if (this.#state === 'let-go' && state !== 'let-go') return;
+    this.#state = state;
     this.#server.dataset['state'] = state;
     setText(this.#server, SERVER_WORDS[state]);
-    this.#picture.server(state === 'let-go' ? 'gone' : state === 'lost' || state === 'reconnecting' ? 'lost' : 'there');
+    for (const view of this.#views.values()) view.picture.server(SERVER_PICTURES[state]);
   }
 
-  /** Whom the picture shows: the first who comes, or whoever is chosen. */
+  /** Whose link the picture and the figures show. */
   show(peer: string | undefined): void {
-    if (peer === this.#shown) return;
-    this.#shown = peer;
-    this.#rtts = [];
-    this.#tally = { found: 0, tried: new Set(), good: new Set(), bad: new Set() };
-    this.#picture.alone();
-    this.#picture.names(this.#nameOf(this.#lobby.me), peer === undefined ? undefined : this.#nameOf(peer));
-    for (const output of [this.#path, this.#rtt, this.#time, this.#bytes]) setText(output, '–');
-    this.#spark.removeAttribute('d');
+    this.#shown = peer ?? '';
+    const view = this.#view(this.#shown);
+    if (this.#frame.firstChild !== view.picture.element) fill(this.#frame, view.picture.element);
+    this.#render();
   }
 
   trace(event: Trace): void {
-    if ('peer' in event && this.#shown === undefined) this.show(event.peer);
     const line = lineOf(event, 'peer' in event ? this.#nameOf(event.peer) : '');
     if (line) this.#write(event.at, line);
-    if (!('peer' in event) || event.peer !== this.#shown) return;
+    if (!('peer' in event)) return;
+    this.#note(this.#view(event.peer), event);
+    if (this.#shown === '') this.show(event.peer);
+    else if (this.#shown === event.peer) this.#render();
+  }
+
+  #view(peer: string): View {
+    let view = this.#views.get(peer);
+    if (!view) {
+      const picture = new Picture();
+      picture.server(SERVER_PICTURES[this.#state]);
+      picture.names(this.#nameOf(this.#lobby.me), peer === '' ? undefined : this.#nameOf(peer));
+      view = { picture, found: 0, tried: new Set(), rejected: new Set(), path: undefined, ends: '', openMs: undefined, rtts: [], bytes: '–' };
+      this.#views.set(peer, view);
+    }
+    return view;
+  }
+
+  #note(view: View, event: Extract<Trace, { peer: string }>): void {
     switch (event.type) {
       case 'candidate':
-        this.#tally.found += 1;
+        view.found += 1;
         break;
       case 'pair':
-        this.#count(event.id, event.state);
-        this.#picture.pair(event.id, event.state, event.pair);
+        if (event.state !== 'waiting') view.tried.add(event.id);
+        if (event.state === 'failed') view.rejected.add(event.id);
+        view.picture.pair(event.id, event.state, event.pair);
         break;
       case 'selected':
-        this.#picture.selected(event.path);
-        this.#way(event.path, event.pair.local.type, event.pair.remote.type);
+        view.picture.selected(event.path);
+        view.path = event.path;
+        view.ends = `${event.pair.local.type} ↔ ${event.pair.remote.type}`;
         break;
       case 'open':
-        setText(this.#time, `${Math.round(event.ms)} ms`);
+        view.openMs = event.ms;
         break;
       case 'rtt':
-        this.#round(event.ms);
+        if (view.rtts.length === 0) view.rtts.push(event.ms);
         break;
       case 'state':
-        this.#picture.state(event.state);
+        view.picture.state(event.state);
         break;
       case 'fail':
-        this.#picture.state('failed');
+        view.picture.state('failed');
         break;
       default:
     }
-    setText(this.#counts, `${this.#tally.found} found, ${this.#tally.tried.size} tried, ${this.#tally.bad.size} rejected`);
   }
 
-  #count(id: string, state: string): void {
-    const { tried, good, bad } = this.#tally;
-    if (state !== 'waiting') tried.add(id);
-    if (state === 'succeeded') good.add(id);
-    if (state === 'failed') bad.add(id);
-  }
-
-  #way(path: 'direct' | 'relayed', local: string, remote: string): void {
-    this.#path.dataset['path'] = path;
-    setText(this.#path, path);
-    setText(this.#pathDetail, path === 'direct' ? `nobody in between: ${local} ↔ ${remote}` : `a box in between: ${local} ↔ ${remote}`);
-  }
-
-  #round(ms: number): void {
-    this.#rtts.push(ms);
-    if (this.#rtts.length > RTT_SAMPLES_MAX) this.#rtts.shift();
-    setText(this.#rtt, milliseconds(ms));
-    const high = Math.max(...this.#rtts, 1) * 1.15;
+  #render(): void {
+    const view = this.#view(this.#shown);
+    const rtt = view.rtts.at(-1);
+    if (view.path) this.#path.dataset['path'] = view.path;
+    else delete this.#path.dataset['path'];
+    setText(this.#path, view.path ?? '–');
+    setText(this.#ends, view.path ? `${view.path === 'direct' ? 'nobody in between' : 'a box in between'}: ${view.ends}` : '');
+    setText(this.#time, view.openMs === undefined ? '–' : `${Math.round(view.openMs)} ms`);
+    setText(this.#rtt, rtt === undefined ? '–' : milliseconds(rtt));
+    setText(this.#bytes, view.bytes);
+    setText(this.#counts, view.found === 0 ? '' : `${view.found} found, ${view.tried.size} tried, ${view.rejected.size} rejected`);
+    const high = Math.max(...view.rtts, 1) * 1.15;
     const step = 96 / (RTT_SAMPLES_MAX - 1);
-    this.#spark.setAttribute('d', this.#rtts.map((value, at) => `${at === 0 ? 'M' : 'L'}${(at * step).toFixed(1)} ${(23 - (value / high) * 21).toFixed(1)}`).join(''));
+    this.#spark.setAttribute('d', view.rtts.map((value, at) => `${at === 0 ? 'M' : 'L'}${(at * step).toFixed(1)} ${(23 - (value / high) * 21).toFixed(1)}`).join(''));
+    this.#status(view.path ? `${view.path}${rtt === undefined ? '' : ` · ${milliseconds(rtt)}`}` : 'The string');
   }
 
   async #poll(): Promise<void> {
-    const peer: Peer | undefined = this.#shown === undefined ? undefined : this.#lobby.peers.get(this.#shown);
+    const peer = this.#lobby.peers.get(this.#shown);
+    const view = this.#view(this.#shown);
     if (!peer || document.hidden) return;
     try {
       const stats = await peer.stats();
-      if (stats.path && stats.local && stats.remote) this.#way(stats.path, stats.local, stats.remote);
-      setText(this.#bytes, `${bytes(stats.bytesSent)} · ${bytes(stats.bytesReceived)}`);
+      if (stats.path && stats.local && stats.remote) {
+        if (stats.path !== view.path) view.picture.selected(stats.path);
+        view.path = stats.path;
+        view.ends = `${stats.local} ↔ ${stats.remote}${stats.relayProtocol ? ` (${stats.relayProtocol})` : ''}`;
+      }
+      if (stats.rttMs !== undefined && peer.state === 'open') {
+        view.rtts.push(stats.rttMs);
+        if (view.rtts.length > RTT_SAMPLES_MAX) view.rtts.shift();
+      }
+      view.bytes = `${bytes(stats.bytesSent)} · ${bytes(stats.bytesReceived)}`;
+      this.#render();
     } catch {
       // The link is being closed: its last figures stay.
     }
   }
 
-  #write(at: number, line: { tone: string; text: string; detail?: string }): void {
+  #write(at: number, line: Line): void {
+    // An outage tells the same again and again: once is enough.
+    if (this.#log.firstElementChild?.getAttribute('data-text') === line.text && line.detail === undefined) return;
     this.#log.prepend(
       el(
         'li',
-        { class: `log-line ${line.tone}` },
+        { class: `log-line ${line.tone}`, 'data-text': line.text },
         el('span', { class: 'log-time' }, `${(at / 1000).toFixed(2)} s`),
         el('span', { class: 'log-text' }, line.text, line.detail !== undefined && el('small', {}, line.detail)),
       ),
@@ -185,7 +233,7 @@ function figure(name: string, value: Element, detail?: Element): HTMLElement {
 }
 
 /** A round trip as people read it. */
-export function milliseconds(ms: number): string {
+function milliseconds(ms: number): string {
   return ms < 1 ? '< 1 ms' : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }
 

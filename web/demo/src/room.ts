@@ -7,7 +7,7 @@ import { announce, el, fill, setText, svg } from './dom.ts';
 import { Table } from './game/table.ts';
 import { invitation, linkTo } from './invite.ts';
 import { type Action, notice } from './notice.ts';
-import { Panel, milliseconds } from './panel.ts';
+import { Panel } from './panel.ts';
 import { exposed, record, recordLobby } from './record.ts';
 import type { Sound } from './sound.ts';
 import { wordsForError, wordsForFailure } from './words.ts';
@@ -43,11 +43,16 @@ export class Room {
   readonly #barStatus = el('span', { class: 'bar-status' }, 'The string');
   readonly #bubble = el('div', { class: 'bubble', 'aria-hidden': 'true', hidden: true });
   readonly #chatButton: HTMLElement;
+  /** Also of those who have left. */
+  readonly #names = new Map<string, string>();
   readonly #off: (() => void)[] = [];
+  #reachable = true;
   #bubbleTimer = 0;
-  #barPath: string | undefined;
-  #barRtt: number | undefined;
   #opponent: string | undefined;
+  /** For those who watch: who plays against the owner. */
+  #watched: string | undefined;
+  /** Who played last: named until somebody else comes. */
+  #last: string | undefined;
   #ended = false;
   #closing = false;
 
@@ -57,12 +62,12 @@ export class Room {
     this.#sound = sound;
     this.#leave = leave;
     recordLobby(lobby);
-    this.#panel = new Panel(lobby, (peer) => this.#nameOf(peer));
+    this.#panel = new Panel(lobby, (peer) => this.#nameOf(peer), (words) => setText(this.#barStatus, words));
     this.#chat = new Chat((text) => this.#say(text));
     this.#table = new Table(sound, {
       send: (bytes) => this.#sendGame(bytes),
       score: (mine, theirs) => setText(this.#score, `${mine} : ${theirs}`),
-      theirName: () => (this.#opponent === undefined ? 'The other side' : this.#nameOf(this.#opponent)),
+      theirName: () => this.#nameOr(this.#watched ?? this.#opponent, 'The other side'),
     });
     exposed.game = this.#table;
     this.#chatButton = this.#drawer('chat', this.#chat.element, 'Chat');
@@ -172,19 +177,29 @@ export class Room {
 
   #refresh(): void {
     const lobby = this.#lobby;
-    const them = this.#opponent ?? [...lobby.peers.keys()][0];
-    setText(this.#mine, this.#nameOf(lobby.me));
-    setText(this.#theirs, them === undefined ? '…' : this.#nameOf(them));
+    const them = this.#opponent ?? [...lobby.peers.keys()][0] ?? (this.#ending() ? this.#last : undefined);
+    this.#last = them ?? this.#last;
+    setText(this.#mine, this.#nameOf(this.#watched === undefined ? lobby.me : lobby.owner));
+    setText(this.#theirs, this.#nameOr(this.#watched ?? them, '…'));
     const open = this.#openPeers();
     this.#chat.enable(open.length > 0);
     const playing = this.element.dataset['phase'] === 'playing';
-    this.#goOn.hidden = !(playing && lobby.isOwner && lobby.state === 'open' && open.length > 0 && open.length === lobby.peers.size);
+    this.#goOn.hidden = !(playing && this.#reachable && lobby.isOwner && lobby.state === 'open' && open.length > 0 && open.length === lobby.peers.size);
   }
 
   #nameOf(peer: string): string {
     const member = this.#lobby.members.find((other) => other.peer === peer);
     const name = (member?.me ?? this.#lobby.peers.get(peer)?.me)?.['name'];
-    return typeof name === 'string' && name.trim() !== '' ? name.trim().slice(0, 24) : `Tin ${peer.slice(0, 3)}`;
+    if (typeof name === 'string' && name.trim() !== '') this.#names.set(peer, name.trim().slice(0, 24));
+    return this.#names.get(peer) ?? `Tin ${peer.slice(0, 3)}`;
+  }
+
+  #ending(): boolean {
+    return this.#lobby.state === 'complete' || this.#lobby.state === 'gone';
+  }
+
+  #nameOr(peer: string | undefined, otherwise: string): string {
+    return peer === undefined ? otherwise : this.#nameOf(peer);
   }
 
   /** Whether anybody is at the other end of a string, or on the way there. */
@@ -202,12 +217,7 @@ export class Room {
     const lobby = this.#lobby;
     const net = this.#net;
     this.#off.push(
-      lobby.on('trace', (event) => {
-        this.#panel.trace(event);
-        if (event.type === 'selected') this.#barPath = event.path;
-        if (event.type === 'rtt') this.#barRtt = event.ms;
-        if (event.type === 'selected' || event.type === 'rtt') setText(this.#barStatus, `${this.#barPath ?? 'The string'}${this.#barRtt === undefined ? '' : ` · ${milliseconds(this.#barRtt)}`}`);
-      }),
+      lobby.on('trace', (event) => this.#panel.trace(event)),
       lobby.on('arrive', (member) => {
         this.#chat.note(`${this.#nameOf(member.peer)} picked up a can.`);
         this.#arrived();
@@ -216,7 +226,7 @@ export class Room {
       lobby.on('message', (message, peer) => this.#message(message, peer)),
       lobby.on('fail', (failure) => this.#failed(failure)),
       lobby.on('leave', (member, why) => {
-        const name = typeof member.me['name'] === 'string' ? member.me['name'] : 'Somebody';
+        const name = this.#nameOf(member.peer);
         this.#chat.note(why === 'kicked' ? `${name} was shown out.` : why === 'lost' ? `The server lost ${name}.` : `${name} left.`);
         if (why !== 'lost' || !this.#openPeers().some((peer) => peer.id === member.peer)) this.#gone(member.peer);
       }),
@@ -229,14 +239,20 @@ export class Room {
       lobby.on('unsealed', () => this.#refresh()),
       lobby.on('complete', () => this.#complete()),
       lobby.on('removed', (why) => this.#removed(why)),
-      net.on('reconnecting', () => this.#server('reconnecting')),
-      net.on('resumed', () => this.#server('connected')),
+      net.on('reconnecting', (attempt) => {
+        if (attempt === 1) this.#server('reconnecting');
+      }),
+      net.on('resumed', (kept) => {
+        if (kept) this.#server('connected');
+      }),
       net.on('closed', (code) => this.#server(lobby.state === 'complete' || code === 1000 ? 'let-go' : 'lost')),
     );
   }
 
   #server(state: 'connected' | 'reconnecting' | 'let-go' | 'lost'): void {
     this.#panel.server(state);
+    this.#reachable = state === 'connected';
+    this.#refresh();
     if (this.#ended || this.#lobby.state === 'complete') return;
     const playing = this.#openPeers().length > 0;
     if (state === 'lost') {
@@ -336,11 +352,13 @@ export class Room {
     void lobby.all.send('reliable', { type: 'seats', guest: guest.id }).catch(() => undefined);
     if (this.#table.role === 'owner' && this.#opponent === guest.id) return;
     this.#opponent = guest.id;
+    this.#watched = undefined;
     this.#begin('owner');
   }
 
   #begin(role: 'owner' | 'guest' | 'watch'): void {
     this.#phase('playing');
+    this.#panel.show(this.#opponent);
     this.#refresh();
     this.#table.begin(role);
     record('page', 'match', role);
@@ -359,8 +377,10 @@ export class Room {
     if (data['type'] === 'chat' && typeof data['text'] === 'string') this.#heard(this.#nameOf(peer.id), data['text']);
     if (data['type'] === 'seats' && typeof data['guest'] === 'string' && peer.id === this.#lobby.owner) {
       const role = data['guest'] === this.#lobby.me ? 'guest' : 'watch';
-      if (this.#table.role === role && this.#opponent === peer.id) return;
+      const watched = role === 'watch' ? data['guest'] : undefined;
+      if (this.#table.role === role && this.#opponent === peer.id && this.#watched === watched) return;
       this.#opponent = peer.id;
+      this.#watched = watched;
       this.#begin(role);
     }
   }
@@ -412,6 +432,7 @@ export class Room {
     if (this.#ended) return;
     if (this.#opponent === peer) {
       this.#opponent = undefined;
+      this.#watched = undefined;
       this.#table.end();
     }
     const lobby = this.#lobby;
@@ -420,7 +441,7 @@ export class Room {
       return;
     }
     if (this.#anybody()) return;
-    if (lobby.state === 'complete' || lobby.state === 'gone') {
+    if (this.#ending()) {
       this.#phase('over');
       this.#panel.caption('The other can is down. The string lies on the floor.');
       this.#fail(
@@ -438,8 +459,10 @@ export class Room {
   #removed(why: 'kicked' | 'lobby-closed' | 'session-lost'): void {
     if (this.#ended) return;
     if (why === 'session-lost' && this.#openPeers().length > 0) {
-      this.#panel.server('lost');
+      this.#panel.server('forgotten');
+      this.#panel.caption('The server lost its memory. Your string holds: play on.');
       this.#chat.note('The server has forgotten this lobby before it was time. Your string holds: play on.');
+      this.#refresh();
       return;
     }
     this.#table.end();
