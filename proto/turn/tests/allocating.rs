@@ -1,5 +1,7 @@
 //! Allocate and Refresh (RFC 8656 7 and 8), request by request.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod kit;
 
 use kit::{Client, EXTERNAL, PEER, PEER_V6, Ports, Reply, UNIX, World, addr, port_of, unknown_of};
@@ -182,9 +184,9 @@ fn ipv6_alone_and_both_families_can_be_had() {
     assert!(relayed.len() == 2 && relayed[0].is_ipv4() && relayed[1].is_ipv6());
     assert_eq!(client.permit(&mut world, &[addr(PEER), addr(PEER_V6)]), 0);
     client.send(&mut world, addr(PEER), b"four");
-    assert_eq!(world.to_peer(addr(PEER)).unwrap(), b"four");
+    assert_eq!(world.peer_got(addr(PEER)).unwrap(), b"four");
     client.send(&mut world, addr(PEER_V6), b"six");
-    assert_eq!(world.to_peer(addr(PEER_V6)).unwrap(), b"six");
+    assert_eq!(world.peer_got(addr(PEER_V6)).unwrap(), b"six");
 }
 
 #[test]
@@ -245,7 +247,8 @@ fn attributes_that_contradict_each_other_are_400() {
     let mut world = World::new();
     let mut client = Client::ada(FROM);
     let token = ReservationToken([1; 8]);
-    let contradictions: [&dyn Fn(&mut Builder<'_, Open>); 6] = [
+    type Add<'a> = &'a dyn Fn(&mut Builder<'_, Open>);
+    let contradictions: [Add<'_>; 6] = [
         &|b| ignore(b.add(&token).unwrap().add(&EvenPort { reserve_next: false }).unwrap()),
         &|b| ignore(b.add(&token).unwrap().add(&RequestedAddressFamily(Family::V4)).unwrap()),
         &|b| ignore(b.add(&token).unwrap().add(&AdditionalAddressFamily(Family::V6)).unwrap()),

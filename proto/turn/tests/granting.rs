@@ -1,5 +1,7 @@
 //! Credentials that the lobby grants: they reach their own group, nobody else, and end with it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod kit;
 
 use kit::{Client, EXTERNAL, PEER, Ports, UNIX, World, addr};
@@ -27,8 +29,8 @@ fn members_of_a_group_reach_each_others_relayed_addresses() {
     assert_eq!(ada.bind(&mut world, 0x4000, relayed_bob), 0);
     assert_eq!(bob.permit(&mut world, &[relayed_ada]), 0);
     ada.send_channel(&mut world, 0x4000, b"hi");
-    assert_eq!(world.to_peer(relayed_bob).unwrap(), b"hi");
-    world.from_peer(relayed_ada, relayed_bob, b"hi");
+    assert_eq!(world.peer_got(relayed_bob).unwrap(), b"hi");
+    world.peer_sends(relayed_ada, relayed_bob, b"hi");
     assert_eq!(world.take_sent().len(), 1);
 }
 
@@ -46,7 +48,7 @@ fn a_group_on_loopback_reaches_its_own_relayed_addresses_and_nothing_else_there(
     let relayed_bob = bob.allocate(&mut world);
     assert_eq!(ada.permit(&mut world, &[relayed_bob]), 0);
     ada.send(&mut world, relayed_bob, b"x");
-    assert!(world.to_peer(relayed_bob).is_some());
+    assert!(world.peer_got(relayed_bob).is_some());
     for port in [3_478, 8_080, 22, 1] {
         let peer = std::net::SocketAddr::new("127.0.0.1".parse().unwrap(), port);
         assert_eq!(ada.permit(&mut world, &[peer]), 403, "{port}");
@@ -71,7 +73,7 @@ fn another_groups_relayed_address_is_denied() {
     // A permission for the address, by way of a member's port, opens no stranger's port behind the same address.
     assert_eq!(ada.permit(&mut world, &[relayed_ada]), 0);
     ada.send(&mut world, relayed_eve, b"x");
-    world.from_peer(relayed_eve, relayed_ada, b"x");
+    world.peer_sends(relayed_eve, relayed_ada, b"x");
     assert!(world.take_sent().is_empty());
     assert_eq!(world.server.stats().discarded(Discard::PeerDenied), 2);
 }

@@ -1,5 +1,7 @@
 //! Which peers a client may name: every special-purpose address, however it is written, by whichever method, is refused.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod kit;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,7 +28,7 @@ fn allowed(world: &mut World, client: &mut Client, peer: SocketAddr) -> [bool; 3
     let number = 0x4000 + u16::try_from(world.server.stats().stored.channels).unwrap();
     let bind = client.bind(world, number, peer);
     client.send(world, peer, b"x");
-    let send = world.to_peer(peer).is_some();
+    let send = world.peer_got(peer).is_some();
     for code in [permit, bind] {
         assert!(matches!(code, 0 | 403), "{peer}: {code}");
     }
@@ -172,9 +174,9 @@ fn the_servers_own_listeners_are_refused_even_where_their_address_is_allowed() {
     client.send(&mut world, addr("8.8.4.4:3478"), b"x");
     assert!(world.take_sent().is_empty());
     let relayed = SocketAddr::new("8.8.4.4".parse().unwrap(), world.open_ports()[0].port);
-    world.from_peer(addr("8.8.4.4:50000"), relayed, b"x");
+    world.peer_sends(addr("8.8.4.4:50000"), relayed, b"x");
     assert_eq!(world.take_sent().len(), 1);
-    world.from_peer(addr("8.8.4.4:3478"), relayed, b"x");
+    world.peer_sends(addr("8.8.4.4:3478"), relayed, b"x");
     assert!(world.take_sent().is_empty());
 }
 
@@ -217,5 +219,5 @@ fn a_port_of_zero_cannot_be_sent_to() {
     client.send(&mut world, addr("8.8.8.8:0"), b"x");
     assert!(world.take_sent().is_empty());
     client.send(&mut world, addr("8.8.8.8:9"), b"x");
-    assert!(world.to_peer(addr("8.8.8.8:9")).is_some());
+    assert!(world.peer_got(addr("8.8.8.8:9")).is_some());
 }

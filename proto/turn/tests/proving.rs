@@ -1,5 +1,7 @@
 //! Who is answered, and what is kept of those who have not proved themselves.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod kit;
 
 use kit::{Client, PEER, Reply, UNIX, World, addr};
@@ -373,9 +375,9 @@ fn padding_is_zero_in_everything_that_is_sent() {
     let relayed = client.allocate(&mut world);
     client.permit(&mut world, &[addr(PEER)]);
     // Fill the arena with something that a leak would show.
-    world.from_peer(addr(PEER), relayed, &[0xAA; 1_200]);
+    world.peer_sends(addr(PEER), relayed, &[0xAA; 1_200]);
     world.take_sent();
-    world.from_peer(addr(PEER), relayed, b"x");
+    world.peer_sends(addr(PEER), relayed, b"x");
     let sent = world.take_sent();
     assert_eq!(padded(&sent[0].bytes), 3);
     assert_eq!(Message::parse(&sent[0].bytes).unwrap().get::<Data<'_>>().unwrap().unwrap().0, b"x");

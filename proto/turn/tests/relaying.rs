@@ -1,5 +1,7 @@
 //! Data between a client and its peers, in every way that RFC 8656 knows.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod kit;
 
 use kit::{Client, EXTERNAL, PEER, PEER_V6, Ports, World, addr, port_of};
@@ -42,7 +44,7 @@ fn a_permitted_peer_reaches_the_client_as_a_data_indication() {
     let mut world = World::new();
     let (mut client, relayed) = allocated(&mut world);
     client.permit(&mut world, &[addr("8.8.8.8:1")]);
-    world.from_peer(addr(PEER), relayed, b"hello back");
+    world.peer_sends(addr(PEER), relayed, b"hello back");
     let sent = world.take_sent();
     let message = Message::parse(&sent[0].bytes).unwrap();
     assert_eq!(sent[0].via, Via::Client(client.addr));
@@ -56,7 +58,7 @@ fn a_stranger_does_not_reach_the_client() {
     let mut world = World::new();
     let (mut client, relayed) = allocated(&mut world);
     client.permit(&mut world, &[addr(PEER)]);
-    world.from_peer(addr("8.8.4.4:5000"), relayed, b"psst");
+    world.peer_sends(addr("8.8.4.4:5000"), relayed, b"psst");
     assert!(world.take_sent().is_empty());
     assert_eq!(world.server.stats().discarded(Discard::NoPermission), 1);
 }
@@ -67,8 +69,8 @@ fn channel_data_flows_both_ways() {
     let (mut client, relayed) = allocated(&mut world);
     assert_eq!(client.bind(&mut world, 0x4001, addr(PEER)), 0);
     client.send_channel(&mut world, 0x4001, b"ping");
-    assert_eq!(world.to_peer(addr(PEER)).unwrap(), b"ping");
-    world.from_peer(addr(PEER), relayed, b"pong!");
+    assert_eq!(world.peer_got(addr(PEER)).unwrap(), b"ping");
+    world.peer_sends(addr(PEER), relayed, b"pong!");
     assert_eq!(world.take_sent()[0].bytes, [&[0x40, 0x01, 0, 5], &b"pong!"[..]].concat());
 }
 
@@ -80,8 +82,8 @@ fn channel_data_in_a_stream_is_padded_with_zeros() {
         let relayed = client.allocate(&mut world);
         client.bind(&mut world, 0x4001, addr(PEER));
         client.send_channel(&mut world, 0x4001, b"hello");
-        assert_eq!(world.to_peer(addr(PEER)).unwrap(), b"hello");
-        world.from_peer(addr(PEER), relayed, b"hello");
+        assert_eq!(world.peer_got(addr(PEER)).unwrap(), b"hello");
+        world.peer_sends(addr(PEER), relayed, b"hello");
         assert_eq!(world.take_sent()[0].bytes, [0x40, 0x01, 0, 5, b'h', b'e', b'l', b'l', b'o', 0, 0, 0]);
     }
 }
@@ -92,10 +94,10 @@ fn empty_data_is_relayed_like_any_other() {
     let (mut client, relayed) = allocated(&mut world);
     client.bind(&mut world, 0x4001, addr(PEER));
     client.send_channel(&mut world, 0x4001, b"");
-    assert_eq!(world.to_peer(addr(PEER)).unwrap(), b"");
+    assert_eq!(world.peer_got(addr(PEER)).unwrap(), b"");
     client.send(&mut world, addr(PEER), b"");
-    assert_eq!(world.to_peer(addr(PEER)).unwrap(), b"");
-    world.from_peer(addr(PEER), relayed, b"");
+    assert_eq!(world.peer_got(addr(PEER)).unwrap(), b"");
+    world.peer_sends(addr(PEER), relayed, b"");
     assert_eq!(world.take_sent()[0].bytes, [0x40, 0x01, 0, 0]);
 }
 
@@ -104,7 +106,7 @@ fn a_peer_without_a_channel_is_heard_as_an_indication_even_beside_one() {
     let mut world = World::new();
     let (mut client, relayed) = allocated(&mut world);
     client.bind(&mut world, 0x4001, addr(PEER));
-    world.from_peer(addr("8.8.8.8:6000"), relayed, b"other port");
+    world.peer_sends(addr("8.8.8.8:6000"), relayed, b"other port");
     let sent = world.take_sent();
     assert_eq!(Message::parse(&sent[0].bytes).unwrap().method(), Method::DATA);
 }
@@ -124,10 +126,10 @@ fn channel_data_that_says_more_than_it_has_is_dropped() {
     let mut world = World::new();
     let (mut client, _) = allocated(&mut world);
     client.bind(&mut world, 0x4001, addr(PEER));
-    world.from_client(&client, &[0x40, 0x01, 0, 5, 1, 2]);
+    world.client_sends(&client, &[0x40, 0x01, 0, 5, 1, 2]);
     assert_eq!(world.server.stats().discarded(Discard::ChannelDataLength), 1);
-    world.from_client(&client, &[0x40, 0x01, 0, 2, 1, 2, 0, 0]);
-    assert_eq!(world.to_peer(addr(PEER)).unwrap(), [1, 2], "padding is allowed over UDP as well");
+    world.client_sends(&client, &[0x40, 0x01, 0, 2, 1, 2, 0, 0]);
+    assert_eq!(world.peer_got(addr(PEER)).unwrap(), [1, 2], "padding is allowed over UDP as well");
 }
 
 #[test]
@@ -137,14 +139,14 @@ fn a_permission_ends_after_five_minutes_and_a_channel_after_ten() {
     client.bind(&mut world, 0x4001, addr(PEER));
     world.t(299_999);
     client.send_channel(&mut world, 0x4001, b"x");
-    assert!(world.to_peer(addr(PEER)).is_some());
+    assert!(world.peer_got(addr(PEER)).is_some());
     world.t(300_000);
     client.send_channel(&mut world, 0x4001, b"x");
-    world.from_peer(addr(PEER), relayed, b"x");
+    world.peer_sends(addr(PEER), relayed, b"x");
     assert!(world.take_sent().is_empty(), "neither direction without a permission");
     client.permit(&mut world, &[addr(PEER)]);
     client.send_channel(&mut world, 0x4001, b"x");
-    assert!(world.to_peer(addr(PEER)).is_some(), "the channel is still there");
+    assert!(world.peer_got(addr(PEER)).is_some(), "the channel is still there");
     client.refresh(&mut world, 3_600);
     world.t(599_000);
     client.permit(&mut world, &[addr(PEER)]);
@@ -165,8 +167,8 @@ fn ipv6_is_relayed_from_an_ipv6_address() {
     assert!(relayed.is_ipv6());
     client.bind(&mut world, 0x4001, addr(PEER_V6));
     client.send_channel(&mut world, 0x4001, b"six");
-    assert_eq!(world.to_peer(addr(PEER_V6)).unwrap(), b"six");
-    world.from_peer(addr(PEER_V6), relayed, b"six");
+    assert_eq!(world.peer_got(addr(PEER_V6)).unwrap(), b"six");
+    world.peer_sends(addr(PEER_V6), relayed, b"six");
     assert_eq!(world.take_sent()[0].via, Via::Client(client.addr));
 }
 
@@ -194,7 +196,7 @@ fn dont_fragment_is_passed_on_where_the_sockets_can() {
             builder.add(&Data(b"whole")).unwrap();
         });
         world.take_sent();
-        world.from_client(client, &packet);
+        world.client_sends(client, &packet);
     };
     send(&mut world, &mut client);
     assert!(world.take_sent()[0].dont_fragment);
@@ -240,12 +242,12 @@ fn an_icmp_error_reaches_the_client_as_a_data_indication() {
 #[test]
 fn a_port_that_is_nobodys_hears_nothing() {
     let mut world = World::new();
-    world.from_peer(addr(PEER), addr(&format!("{EXTERNAL}:50001")), b"anyone?");
+    world.peer_sends(addr(PEER), addr(&format!("{EXTERNAL}:50001")), b"anyone?");
     assert_eq!(world.server.stats().discarded(Discard::NoPort), 1);
     let (mut client, relayed) = allocated(&mut world);
     client.permit(&mut world, &[addr(PEER)]);
     client.refresh(&mut world, 0);
-    world.from_peer(addr(PEER), relayed, b"anyone?");
+    world.peer_sends(addr(PEER), relayed, b"anyone?");
     assert_eq!(world.server.stats().discarded(Discard::NoPort), 2);
 }
 
@@ -261,8 +263,8 @@ fn two_clients_of_one_relay_reach_each_other() {
     assert_eq!(one.bind(&mut world, 0x4001, relayed_two), 0);
     assert_eq!(two.bind(&mut world, 0x4002, relayed_one), 0);
     one.send_channel(&mut world, 0x4001, b"hello");
-    let data = world.to_peer(relayed_two).unwrap();
-    world.from_peer(relayed_one, relayed_two, &data);
+    let data = world.peer_got(relayed_two).unwrap();
+    world.peer_sends(relayed_one, relayed_two, &data);
     assert_eq!(world.take_sent()[0].bytes, [&[0x40, 0x02, 0, 5], &b"hello"[..]].concat());
 }
 

@@ -1,5 +1,6 @@
 //! What is known of all threads together: who has which relayed address, who is in which group, what is reserved.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -242,8 +243,10 @@ impl Directory {
 
     /// A port waits for its token.
     pub fn reserve(&mut self, token: ReservationToken, reservation: Reservation) {
-        self.reservation_order.push_back((reservation.expires, token));
-        self.reservations.insert(token, reservation);
+        if let Entry::Vacant(vacant) = self.reservations.entry(token) {
+            self.reservation_order.push_back((reservation.expires, token));
+            vacant.insert(reservation);
+        }
     }
 
     /// What waits for this token, if it has not run out.

@@ -15,6 +15,7 @@ impl Server {
         let until = self.clock.unix_s(now) + self.limits.credential_lifetime_max.as_secs();
         let max = self.limits.members;
         let is_stored = match news {
+            News::Allocated { relayed, .. } if self.is_own(*relayed) => true,
             News::Allocated { user, group, client, relayed } => {
                 self.told_freed(*relayed);
                 self.directory.count_up(user, *client);
@@ -57,9 +58,14 @@ impl Server {
         self.count_stored();
     }
 
-    /// Another thread's relayed address is gone. News about our own is an echo.
+    /// News about a relayed address of our own is an echo.
+    fn is_own(&self, relayed: RelayAddr) -> bool {
+        self.directory.holder(relayed).is_some_and(|holder| holder.is_own)
+    }
+
+    /// Another thread's relayed address is gone.
     fn told_freed(&mut self, relayed: RelayAddr) {
-        if self.directory.holder(relayed).is_some_and(|holder| !holder.is_own)
+        if !self.is_own(relayed)
             && let Some(holder) = self.directory.remove(relayed)
         {
             self.directory.count_down(&holder.user, holder.client);

@@ -122,7 +122,7 @@ impl Client {
     /// Sends bytes and returns what came back to this client, if anything.
     pub fn send_raw(&mut self, world: &mut World, packet: &[u8]) -> Option<Reply> {
         world.take_sent();
-        world.from_client(self, packet);
+        world.client_sends(self, packet);
         let mut mine = world.take_sent().into_iter().filter(|sent| sent.via == Via::Client(self.addr));
         let reply = mine.next().map(|sent| Reply { bytes: sent.bytes });
         assert!(mine.next().is_none(), "at most one answer to one packet");
@@ -210,7 +210,7 @@ impl Client {
     /// As `send_raw`, but what went to peers stays in `world.sent`.
     fn send_raw_keeping(&mut self, world: &mut World, packet: &[u8]) -> Option<Reply> {
         world.take_sent();
-        world.from_client(self, packet);
+        world.client_sends(self, packet);
         let mine = world.sent.iter().find(|sent| sent.via == Via::Client(self.addr));
         mine.map(|sent| Reply { bytes: sent.bytes.clone() })
     }

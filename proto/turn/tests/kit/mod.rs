@@ -107,12 +107,12 @@ impl World {
         self.now = then;
     }
 
-    pub fn from_client(&mut self, client: &Client, packet: &[u8]) {
+    pub fn client_sends(&mut self, client: &Client, packet: &[u8]) {
         self.server.handle_client(packet, client.addr, self.now);
         self.drain();
     }
 
-    pub fn from_peer(&mut self, peer: SocketAddr, to: SocketAddr, packet: &[u8]) {
+    pub fn peer_sends(&mut self, peer: SocketAddr, to: SocketAddr, packet: &[u8]) {
         self.server.handle_peer(packet, PeerAddr(peer), port_of(to), self.now);
         self.drain();
     }
@@ -193,7 +193,7 @@ impl World {
     }
 
     /// The payload of the one packet that went to `peer` since the last time.
-    pub fn to_peer(&mut self, peer: SocketAddr) -> Option<Vec<u8>> {
+    pub fn peer_got(&mut self, peer: SocketAddr) -> Option<Vec<u8>> {
         let sent = self.take_sent();
         let mut found = sent
             .into_iter()

@@ -1,0 +1,353 @@
+//! Every field of `Limits`, reached.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod kit;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kit::{Client, PEER, Ports, UNIX, World, addr};
+use twocan_stun::attribute::{EvenPort, Lifetime};
+use twocan_stun::{Class, Method};
+use twocan_turn::{Discard, Limits, PortError, Rate};
+
+const FROM: &str = "198.51.100.7:4000";
+
+fn world(change: impl FnOnce(&mut Limits)) -> World {
+    World::with(|config| change(&mut config.limits))
+}
+
+fn peer(n: usize) -> SocketAddr {
+    SocketAddr::new(std::net::Ipv4Addr::new(8, 8, 8, u8::try_from(n).unwrap()).into(), 5_000)
+}
+
+/// A client with an allocation and a channel to `PEER`.
+fn talking(world: &mut World) -> (Client, SocketAddr) {
+    let mut client = Client::ada(FROM);
+    let relayed = client.allocate(world);
+    assert_eq!(client.bind(world, 0x4000, addr(PEER)), 0);
+    (client, relayed)
+}
+
+fn codes(world: &mut World, clients: impl Iterator<Item = Client>) -> Vec<u16> {
+    clients.map(|mut client| client.allocate_with(world, |_| ()).code()).collect()
+}
+
+#[test]
+fn allocations() {
+    let mut world = world(|limits| limits.allocations = 2);
+    let clients = ["1.1.1.1:1", "1.1.1.1:2", "1.1.1.1:3"].into_iter().map(Client::ada);
+    assert_eq!(codes(&mut world, clients), [0, 0, 508]);
+    Client::ada("1.1.1.1:1").refresh(&mut world, 0);
+    assert_eq!(codes(&mut world, [Client::ada("1.1.1.1:3")].into_iter()), [0]);
+}
+
+#[test]
+fn allocations_per_user() {
+    let mut world = world(|limits| limits.allocations_per_user = 2);
+    let clients = ["1.1.1.1:1", "1.1.1.2:1", "1.1.1.3:1"].into_iter().map(Client::ada);
+    assert_eq!(codes(&mut world, clients), [0, 0, 486]);
+    let bob = Client::new("1.1.1.3:1", "bob", "builder");
+    assert_eq!(codes(&mut world, [bob].into_iter()), [0]);
+    Client::ada("1.1.1.1:1").refresh(&mut world, 0);
+    assert_eq!(codes(&mut world, [Client::ada("1.1.1.4:1")].into_iter()), [0]);
+}
+
+#[test]
+fn a_renewed_credential_has_no_quota_of_its_own() {
+    let mut world = world(|limits| limits.allocations_per_user = 2);
+    let clients =
+        (0..3_u16).map(|n| Client::timed(&format!("1.1.1.{n}:1"), UNIX + 60 + u64::from(n), "alice"));
+    assert_eq!(codes(&mut world, clients), [0, 0, 486]);
+}
+
+#[test]
+fn three_hundred_allocations_of_one_user_are_too_many_by_default() {
+    let mut world = World::new();
+    let clients = (1..=300).map(|port| Client::ada(&format!("1.1.1.1:{port}")));
+    let granted = codes(&mut world, clients).into_iter().filter(|code| *code == 0).count();
+    assert_eq!(granted, 128);
+}
+
+#[test]
+fn allocations_per_address() {
+    let mut world = world(|limits| limits.allocations_per_address = 2);
+    let clients = ["1.1.1.1:1", "[::ffff:1.1.1.1]:1", "1.1.1.1:3", "1.1.1.2:1"].into_iter().map(Client::ada);
+    assert_eq!(codes(&mut world, clients), [0, 0, 486, 0]);
+    let clients = ["[2a00::1]:1", "[2a00::ffff:0:0:2]:1", "[2a00::3]:1", "[2a00:0:0:1::1]:1"];
+    assert_eq!(
+        codes(&mut world, clients.into_iter().map(Client::ada)),
+        [0, 0, 486, 0],
+        "a /64 is one address"
+    );
+}
+
+#[test]
+fn permissions_per_allocation() {
+    let mut world = world(|limits| limits.permissions_per_allocation = 3);
+    let mut client = Client::ada(FROM);
+    client.allocate(&mut world);
+    assert_eq!(client.permit(&mut world, &[peer(1), peer(2)]), 0);
+    assert_eq!(client.permit(&mut world, &[peer(3), peer(4)]), 508);
+    assert_eq!(client.permit(&mut world, &[peer(3), peer(3), peer(1)]), 0);
+    assert_eq!(client.permit(&mut world, &[peer(4)]), 508);
+    assert_eq!(client.bind(&mut world, 0x4000, peer(4)), 508);
+    world.t(300_000);
+    assert_eq!(client.permit(&mut world, &[peer(4)]), 0, "those that ran out make room");
+}
+
+#[test]
+fn channels_per_allocation() {
+    let mut world = world(|limits| limits.channels_per_allocation = 2);
+    let mut client = Client::ada(FROM);
+    client.allocate(&mut world);
+    let bound = [0x4000, 0x4001, 0x4002].map(|n| client.bind(&mut world, n, peer(usize::from(n - 0x3FFF))));
+    assert_eq!(bound, [0, 0, 508]);
+    assert_eq!(client.bind(&mut world, 0x4000, peer(1)), 0, "a refresh needs no room");
+    client.refresh(&mut world, 3_600);
+    world.t(601_000);
+    assert_eq!(client.bind(&mut world, 0x4002, peer(3)), 0, "those that ran out make room");
+    assert_eq!(world.server.stats().stored.channels, 1);
+}
+
+#[test]
+fn peers_per_request() {
+    let mut world = world(|limits| limits.peers_per_request = 2);
+    let mut client = Client::ada(FROM);
+    client.allocate(&mut world);
+    assert_eq!(client.permit(&mut world, &[peer(1), peer(2), peer(3)]), 400);
+    assert_eq!(client.permit(&mut world, &[peer(1), peer(2)]), 0);
+}
+
+#[test]
+fn reservations() {
+    let mut world = world(|limits| limits.reservations = 1);
+    let pair = |world: &mut World, from: &str| {
+        let reply = Client::ada(from).allocate_with(world, |builder| {
+            builder.add(&EvenPort { reserve_next: true }).unwrap();
+        });
+        reply.code()
+    };
+    assert_eq!(pair(&mut world, "1.1.1.1:1"), 0);
+    assert_eq!(pair(&mut world, "1.1.1.1:2"), 508);
+    world.t(30_000);
+    assert_eq!(pair(&mut world, "1.1.1.1:2"), 0);
+}
+
+#[test]
+fn port_attempts() {
+    let mut world = world(|limits| limits.port_attempts = 5);
+    world.ports = Ports::Fail(PortError::InUse);
+    assert_eq!(Client::ada(FROM).allocate_with(&mut world, |_| ()).code(), 508);
+    assert_eq!(world.commands.len(), 5);
+    assert_eq!(world.server.stats().stored.entries(), 0);
+}
+
+#[test]
+fn ports_of_the_range() {
+    let mut world = World::with(|config| config.relay_ports = 50_000..=50_001);
+    let clients = ["1.1.1.1:1", "1.1.1.1:2", "1.1.1.1:3"].into_iter().map(Client::ada);
+    assert_eq!(codes(&mut world, clients), [0, 0, 508]);
+}
+
+#[test]
+fn bytes() {
+    let mut world = world(|limits| limits.bytes = Rate { per_second: 1_000, burst: 3_000 });
+    let (mut client, relayed) = talking(&mut world);
+    let data = [7; 1_000];
+    client.send_channel(&mut world, 0x4000, &data);
+    client.send(&mut world, addr(PEER), &data);
+    world.peer_sends(addr(PEER), relayed, &data);
+    assert_eq!(world.server.stats().discarded(Discard::ByteRate), 0);
+    world.take_sent();
+    world.peer_sends(addr(PEER), relayed, &data);
+    client.send_channel(&mut world, 0x4000, &data);
+    assert!(world.take_sent().is_empty());
+    assert_eq!(world.server.stats().discarded(Discard::ByteRate), 2);
+    world.t(1_000);
+    client.send_channel(&mut world, 0x4000, &data);
+    assert!(world.peer_got(addr(PEER)).is_some());
+}
+
+#[test]
+fn packets() {
+    let mut world = world(|limits| limits.packets = Rate { per_second: 10, burst: 20 });
+    let (mut client, relayed) = talking(&mut world);
+    for _ in 0..15 {
+        client.send_channel(&mut world, 0x4000, b"x");
+        world.peer_sends(addr(PEER), relayed, b"x");
+    }
+    assert_eq!(world.server.stats().discarded(Discard::PacketRate), 10);
+    let flows = (world.server.stats().to_peers.packets, world.server.stats().to_clients.packets);
+    assert_eq!(flows, (10, 10));
+}
+
+#[test]
+fn a_stranger_cannot_use_up_a_clients_packets() {
+    let mut world = world(|limits| limits.packets = Rate { per_second: 10, burst: 20 });
+    let (mut client, relayed) = talking(&mut world);
+    for _ in 0..100 {
+        world.peer_sends(addr("9.9.9.9:1"), relayed, b"x");
+    }
+    client.send_channel(&mut world, 0x4000, b"x");
+    assert!(world.peer_got(addr(PEER)).is_some());
+}
+
+#[test]
+fn new_peers() {
+    let mut world = world(|limits| limits.new_peers = Rate { per_second: 1, burst: 2 });
+    let mut client = Client::ada(FROM);
+    client.allocate(&mut world);
+    assert_eq!(client.permit(&mut world, &[peer(1), peer(2)]), 0);
+    assert_eq!(client.permit(&mut world, &[peer(3)]), 508);
+    assert_eq!(client.permit(&mut world, &[peer(1), peer(2)]), 0, "a refresh is not new");
+    world.t(1_000);
+    assert_eq!(client.permit(&mut world, &[peer(3)]), 0);
+}
+
+fn bindings(world: &mut World, from: &str, count: usize) -> usize {
+    let mut client = Client::ada(from);
+    let packet = client.bare(Class::Request, Method::BINDING, |_| ());
+    (0..count).filter(|_| client.send_raw(world, &packet).is_some()).count()
+}
+
+#[test]
+fn answers() {
+    let mut world = world(|limits| limits.answers = Rate { per_second: 10, burst: 20 });
+    assert_eq!(bindings(&mut world, "8.8.8.8:1", 100), 20);
+    assert_eq!(bindings(&mut world, "8.8.8.9:1", 100), 0, "the same /24");
+    assert_eq!(bindings(&mut world, "8.8.9.9:1", 100), 20);
+    assert_eq!(bindings(&mut world, "[2a00::1]:1", 100), 20);
+    assert_eq!(bindings(&mut world, "[2a00:0:0:ff::1]:1", 100), 0, "the same /56");
+    assert_eq!(bindings(&mut world, "127.0.0.1:1", 100), 100, "no victim of a reflection");
+    assert_eq!(world.server.stats().discarded(Discard::AnswerRate), 440);
+    world.t(1_000);
+    assert_eq!(bindings(&mut world, "8.8.8.8:1", 100), 10);
+    let mut client = Client::ada("8.8.8.10:1");
+    let packet = client.bare(Class::Request, Method::ALLOCATE, |_| ());
+    assert!(client.send_raw(&mut world, &packet).is_none(), "challenges are metered like bindings");
+}
+
+#[test]
+fn answers_to_those_who_proved_themselves_are_not_metered() {
+    let mut world = world(|limits| limits.answers = Rate { per_second: 1, burst: 2 });
+    let mut client = Client::ada("8.8.8.8:1");
+    client.allocate(&mut world);
+    for _ in 0..100 {
+        assert_eq!(client.refresh(&mut world, 600).code(), 0);
+    }
+}
+
+#[test]
+fn answers_local() {
+    let mut world = world(|limits| limits.answers_local = Rate { per_second: 10, burst: 20 });
+    assert_eq!(bindings(&mut world, "127.0.0.1:1", 100), 20);
+    assert_eq!(bindings(&mut world, "10.0.0.1:1", 100), 20);
+    assert_eq!(bindings(&mut world, "8.8.8.8:1", 100), 100);
+}
+
+#[test]
+fn lifetimes() {
+    let mut world = world(|limits| {
+        limits.lifetime_default = Duration::from_secs(100);
+        limits.lifetime_max = Duration::from_secs(200);
+        limits.permission_lifetime = Duration::from_secs(10);
+        limits.channel_lifetime = Duration::from_secs(20);
+    });
+    let mut client = Client::ada(FROM);
+    let reply = client.allocate_with(&mut world, |_| ());
+    assert_eq!(reply.lifetime_s(), 100);
+    assert_eq!(client.refresh(&mut world, 1_000).lifetime_s(), 200);
+    client.bind(&mut world, 0x4000, addr(PEER));
+    world.t(10_000);
+    client.send_channel(&mut world, 0x4000, b"x");
+    assert_eq!(world.server.stats().discarded(Discard::NoPermission), 1);
+    world.t(20_000);
+    client.send_channel(&mut world, 0x4000, b"x");
+    assert_eq!(world.server.stats().discarded(Discard::NoChannel), 1);
+}
+
+#[test]
+fn reservation_lifetime() {
+    let mut world = world(|limits| limits.reservation_lifetime = Duration::from_secs(5));
+    Client::ada(FROM).allocate_with(&mut world, |builder| {
+        builder.add(&EvenPort { reserve_next: true }).unwrap().add(&Lifetime(3_600)).unwrap();
+    });
+    world.t(4_999);
+    assert_eq!(world.server.stats().stored.reservations, 1);
+    world.t(5_000);
+    assert_eq!(world.server.stats().stored.reservations, 0);
+}
+
+#[test]
+fn nonce_lifetime() {
+    let mut world = world(|limits| limits.nonce_lifetime = Duration::from_secs(10));
+    let mut client = Client::ada(FROM);
+    client.allocate(&mut world);
+    world.t(9_000);
+    assert_eq!(client.refresh(&mut world, 600).code(), 0);
+    world.t(11_000);
+    assert_eq!(client.refresh(&mut world, 600).code(), 438);
+}
+
+#[test]
+fn credential_lifetime_max() {
+    let mut world = world(|limits| limits.credential_lifetime_max = Duration::from_secs(100));
+    let clients = [100, 101].into_iter().map(|s| Client::timed(&format!("1.1.1.1:{s}"), UNIX + s, "alice"));
+    assert_eq!(codes(&mut world, clients), [0, 401]);
+}
+
+#[test]
+fn members() {
+    let mut world = world(|limits| limits.members = 2);
+    world.granted("g", "ADA", "8.8.8.8");
+    world.granted("g", "BOB", "8.8.8.8");
+    world.granted("g", "CYD", "9.9.9.9");
+    world.granted("g", "ADA", "8.8.4.4");
+    world.revoked("h", "DAN");
+    let stats = world.server.stats();
+    assert_eq!((stats.stored.members, stats.discarded(Discard::DirectoryFull)), (2, 2));
+}
+
+#[test]
+fn username_bytes() {
+    let long = "a".repeat(400);
+    let mut world = World::with(|config| config.users = vec![(long.clone(), "p".into())]);
+    assert_eq!(Client::new(FROM, &long, "p").allocate_with(&mut world, |_| ()).code(), 0);
+    let mut world = world_of_short_names();
+    let id = "b".repeat(200);
+    assert_eq!(Client::timed(FROM, UNIX + 60, &id).allocate_with(&mut world, |_| ()).code(), 401);
+    assert_eq!(Client::timed(FROM, UNIX + 60, "b").allocate_with(&mut world, |_| ()).code(), 0);
+}
+
+fn world_of_short_names() -> World {
+    world(|limits| limits.username_bytes = 100)
+}
+
+#[test]
+fn message_bytes() {
+    let mut world = world(|limits| limits.message_bytes = 500);
+    let (mut client, relayed) = talking(&mut world);
+    client.send_channel(&mut world, 0x4000, &[0; 497]);
+    world.peer_sends(addr(PEER), relayed, &[0; 501]);
+    assert!(world.take_sent().is_empty());
+    assert_eq!(world.server.stats().discarded(Discard::Length), 2);
+    client.send_channel(&mut world, 0x4000, &[0; 496]);
+    assert!(world.peer_got(addr(PEER)).is_some());
+}
+
+#[test]
+fn the_largest_datagram_is_relayed_and_a_larger_one_is_dropped() {
+    let mut world = World::new();
+    let mut client = Client::ada(FROM);
+    let relayed = client.allocate(&mut world);
+    client.permit(&mut world, &[addr(PEER)]);
+    world.peer_sends(addr(PEER), relayed, &[0; 65_500]);
+    assert_eq!(world.take_sent().len(), 1);
+    world.peer_sends(addr(PEER), relayed, &[0; 65_530]);
+    assert!(world.take_sent().is_empty(), "no Data indication is long enough");
+    world.peer_sends(addr(PEER), relayed, &[0; 65_536]);
+    assert!(world.take_sent().is_empty());
+    assert_eq!(world.server.stats().discarded(Discard::Length), 2);
+}
