@@ -45,6 +45,8 @@ interface View {
 
 export class Panel {
   readonly element: HTMLElement;
+  /** The way and the round trip in a few words, for the button that opens the panel. */
+  readonly status = el('span', { class: 'bar-status' }, 'The string');
   readonly #frame = el('div', { class: 'picture-frame' });
   readonly #caption = el('p', { class: 'caption', 'data-test': 'stage' });
   readonly #path = el('output', { class: 'figure-value', 'data-test': 'path' });
@@ -58,18 +60,15 @@ export class Panel {
   readonly #log = el('ol', { class: 'log', 'data-test': 'log', tabindex: 0, 'aria-label': 'What happened, newest first' });
   readonly #lobby: Lobby;
   readonly #nameOf: (peer: string) => string;
-  readonly #status: (words: string) => void;
   readonly #timer: number;
   /** By the other end's name; the empty one is nobody's. */
   readonly #views = new Map<string, View>();
   #shown = '';
   #state: ServerState = 'connected';
 
-  /** `status` hears the way and the round trip in a few words, whenever they change. */
-  constructor(lobby: Lobby, nameOf: (peer: string) => string, status: (words: string) => void) {
+  constructor(lobby: Lobby, nameOf: (peer: string) => string) {
     this.#lobby = lobby;
     this.#nameOf = nameOf;
-    this.#status = status;
     this.element = el(
       'section',
       { class: 'panel card', 'aria-label': 'What happens on the string' },
@@ -185,7 +184,7 @@ export class Panel {
     const high = Math.max(...view.rtts, 1) * 1.15;
     const step = 96 / (RTT_SAMPLES_MAX - 1);
     this.#spark.setAttribute('d', view.rtts.map((value, at) => `${at === 0 ? 'M' : 'L'}${(at * step).toFixed(1)} ${(23 - (value / high) * 21).toFixed(1)}`).join(''));
-    this.#status(view.path ? `${view.path}${rtt === undefined ? '' : ` · ${milliseconds(rtt)}`}` : 'The string');
+    setText(this.status, view.path ? `${view.path}${rtt === undefined ? '' : ` · ${milliseconds(rtt)}`}` : 'The string');
   }
 
   async #poll(): Promise<void> {

@@ -32,8 +32,8 @@ export class Picture {
   readonly #box: SVGGElement;
   readonly #them: SVGGElement;
   readonly #bird = svg('g', { class: 'picture-bird' }, bird());
-  readonly #myName = svg('text', { class: 'picture-name', x: 60, y: 234, 'text-anchor': 'middle' });
-  readonly #theirName = svg('text', { class: 'picture-name', x: 420, y: 234, 'text-anchor': 'middle' });
+  readonly #myName = svg('text', { class: 'picture-name', x: 27, y: 234 });
+  readonly #theirName = svg('text', { class: 'picture-name', x: 453, y: 234, 'text-anchor': 'end' });
   #path: Path | undefined;
 
   constructor() {

@@ -1,11 +1,11 @@
 //! A lobby on the page: who is here, the invitation, the moment when the server lets go, the match, and every way it can end.
 
 import type { Failure, Lobby, Message, Net, Peer, PeerState } from 'twocan';
-import { lyingTin, pole, wordmark } from './art.ts';
 import { Chat } from './chat.ts';
-import { announce, el, fill, setText, svg } from './dom.ts';
+import { fill, setText } from './dom.ts';
+import { Frame } from './frame.ts';
 import { Table } from './game/table.ts';
-import { invitation, linkTo } from './invite.ts';
+import { invitation } from './invite.ts';
 import { type Action, notice } from './notice.ts';
 import { Panel } from './panel.ts';
 import { exposed, record, recordLobby } from './record.ts';
@@ -21,11 +21,10 @@ const MOMENT_MS = 2600;
 const TIGHT_MS = 900;
 /** With a server that does not let go in this time, the match begins all the same. */
 const PATIENCE_MS = 8000;
-/** How long a line of chat shows on the table. */
-const BUBBLE_MS = 4000;
 
 export class Room {
   readonly element: HTMLElement;
+  readonly #frame: Frame;
   readonly #lobby: Lobby;
   readonly #net: Net;
   readonly #leave: (invite?: string) => void;
@@ -33,21 +32,10 @@ export class Room {
   readonly #panel: Panel;
   readonly #table: Table;
   readonly #sound: Sound;
-  readonly #stage = el('div', { class: 'stage' });
-  readonly #overlay = el('div', { class: 'overlay' });
-  readonly #errors = el('div', { class: 'errors' });
-  readonly #score = el('output', { class: 'score', 'data-test': 'score', 'aria-label': 'Score' }, '0 : 0');
-  readonly #mine = el('span', { class: 'player-name' });
-  readonly #theirs = el('span', { class: 'player-name' });
-  readonly #goOn = el('button', { class: 'button', type: 'button', 'data-test': 'start', hidden: true }, 'Play on without the server');
-  readonly #barStatus = el('span', { class: 'bar-status' }, 'The string');
-  readonly #bubble = el('div', { class: 'bubble', 'aria-hidden': 'true', hidden: true });
-  readonly #chatButton: HTMLElement;
   /** Also of those who have left. */
   readonly #names = new Map<string, string>();
   readonly #off: (() => void)[] = [];
   #reachable = true;
-  #bubbleTimer = 0;
   #opponent: string | undefined;
   /** For those who watch: who plays against the owner. */
   #watched: string | undefined;
@@ -62,17 +50,17 @@ export class Room {
     this.#sound = sound;
     this.#leave = leave;
     recordLobby(lobby);
-    this.#panel = new Panel(lobby, (peer) => this.#nameOf(peer), (words) => setText(this.#barStatus, words));
+    this.#panel = new Panel(lobby, (peer) => this.#nameOf(peer));
     this.#chat = new Chat((text) => this.#say(text));
     this.#table = new Table(sound, {
       send: (bytes) => this.#sendGame(bytes),
-      score: (mine, theirs) => setText(this.#score, `${mine} : ${theirs}`),
+      score: (mine, theirs) => setText(this.#frame.score, `${mine} : ${theirs}`),
       theirName: () => this.#nameOr(this.#watched ?? this.#opponent, 'The other side'),
     });
     exposed.game = this.#table;
-    this.#chatButton = this.#drawer('chat', this.#chat.element, 'Chat');
-    this.element = this.#build();
-    this.#goOn.addEventListener('click', () => void this.#letGo());
+    this.#frame = new Frame(lobby.code, sound, this.#chat, this.#panel, () => void this.leave());
+    this.element = this.#frame.element;
+    this.#frame.goOn.addEventListener('click', () => void this.#letGo());
     this.#listen();
     this.#phase('alone');
     this.#refresh();
@@ -95,75 +83,13 @@ export class Room {
 
   // ── what is on the page ──────────────────────────────────────────────────────────────────────────────────────────
 
-  #build(): HTMLElement {
-    const lobby = this.#lobby;
-    const code = el('button', { class: 'chip code-chip', type: 'button', title: 'Copy the link', 'data-test': 'code-chip' }, lobby.code);
-    code.addEventListener('click', () => {
-      void navigator.clipboard?.writeText(linkTo(lobby.code)).then(() => announce('The link is copied.'), () => undefined);
-      code.classList.add('done');
-      window.setTimeout(() => code.classList.remove('done'), 1200);
-    });
-    const sound = el('button', { class: 'chip', type: 'button', 'aria-pressed': String(this.#sound.on), title: 'Sound' }, this.#sound.on ? '♪ on' : '♪ off');
-    sound.addEventListener('click', () => {
-      const on = this.#sound.toggle();
-      this.#sound.wake();
-      setText(sound, on ? '♪ on' : '♪ off');
-      sound.setAttribute('aria-pressed', String(on));
-    });
-    const leave = el('button', { class: 'chip', type: 'button', 'data-test': 'leave', onclick: () => void this.leave() }, 'Leave');
-    const room = el(
-      'main',
-      { class: 'room' },
-      el('header', { class: 'room-head' }, el('h1', { class: 'brand' }, wordmark()), el('div', { class: 'chips' }, code, sound, leave)),
-      el('div', { class: 'room-left' }, this.#scoreboard(), el('div', { class: 'stage-frame' }, this.#stage, this.#overlay, this.#bubble, this.#errors), this.#chat.element),
-      this.#panel.element,
-      this.#bar(),
-    );
-    return room;
-  }
-
-  #scoreboard(): HTMLElement {
-    const tin = (whose: 'mine' | 'theirs'): SVGSVGElement =>
-      svg('svg', { viewBox: '-2 -38 86 76', class: 'score-tin', 'aria-hidden': 'true' }, lyingTin(whose, whose === 'mine' ? 0 : 82, 0, 1, whose === 'theirs'));
-    return el(
-      'div',
-      { class: 'scoreboard' },
-      el('div', { class: 'player' }, tin('mine'), this.#mine),
-      el('div', { class: 'score-string' }, this.#score),
-      el('div', { class: 'player right' }, this.#theirs, tin('theirs')),
-      this.#goOn,
-    );
-  }
-
-  #bar(): HTMLElement {
-    return el('nav', { class: 'room-bar', 'aria-label': 'Drawers' }, this.#chatButton, this.#drawer('panel', this.#panel.element, this.#barStatus));
-  }
-
-  /** A button that opens and closes a drawer; one is open at a time. */
-  #drawer(name: 'chat' | 'panel', element: HTMLElement, label: HTMLElement | string): HTMLElement {
-    const button = el('button', { class: 'bar-button', type: 'button', 'aria-expanded': 'false', 'data-test': `open-${name}` }, label);
-    button.addEventListener('click', () => {
-      const open = element.dataset['open'] !== 'yes';
-      for (const other of [this.#chat.element, this.#panel.element]) other.dataset['open'] = 'no';
-      for (const other of button.parentElement?.querySelectorAll('button') ?? []) other.setAttribute('aria-expanded', 'false');
-      element.dataset['open'] = open ? 'yes' : 'no';
-      button.setAttribute('aria-expanded', String(open));
-      if (name === 'chat' && open) {
-        delete button.dataset['unread'];
-        this.#bubble.hidden = true;
-        this.#chat.focus();
-      }
-    });
-    return button;
-  }
-
   #phase(phase: RoomPhase): void {
     if (this.element.dataset['phase'] === phase) return;
     this.element.dataset['phase'] = phase;
     record('page', 'phase', phase);
-    if (phase === 'alone') fill(this.#stage, invitation(this.#lobby.code, this.#details()));
-    else if (this.#stage.firstChild !== this.#table.element) fill(this.#stage, this.#table.element);
-    if (phase === 'alone' || phase === 'playing') fill(this.#overlay);
+    if (phase === 'alone') fill(this.#frame.stage, invitation(this.#lobby.code, this.#details()));
+    else if (this.#frame.stage.firstChild !== this.#table.element) fill(this.#frame.stage, this.#table.element);
+    if (phase === 'alone' || phase === 'playing') fill(this.#frame.overlay);
   }
 
   #details(): string[] {
@@ -179,12 +105,12 @@ export class Room {
     const lobby = this.#lobby;
     const them = this.#opponent ?? [...lobby.peers.keys()][0] ?? (this.#ending() ? this.#last : undefined);
     this.#last = them ?? this.#last;
-    setText(this.#mine, this.#nameOf(this.#watched === undefined ? lobby.me : lobby.owner));
-    setText(this.#theirs, this.#nameOr(this.#watched ?? them, '…'));
+    setText(this.#frame.mine, this.#nameOf(this.#watched === undefined ? lobby.me : lobby.owner));
+    setText(this.#frame.theirs, this.#nameOr(this.#watched ?? them, '…'));
     const open = this.#openPeers();
     this.#chat.enable(open.length > 0);
     const playing = this.element.dataset['phase'] === 'playing';
-    this.#goOn.hidden = !(playing && this.#reachable && lobby.isOwner && lobby.state === 'open' && open.length > 0 && open.length === lobby.peers.size);
+    this.#frame.goOn.hidden = !(playing && this.#reachable && lobby.isOwner && lobby.state === 'open' && open.length > 0 && open.length === lobby.peers.size);
   }
 
   #nameOf(peer: string): string {
@@ -272,14 +198,14 @@ export class Room {
     if (this.element.dataset['phase'] === 'alone') {
       this.#phase('connecting');
       this.#panel.caption(`${this.#nameOf(other)} holds the other can. Trying every way at once …`);
-      this.#moment('Tightening the string …', `Looking for the shortest way to ${this.#nameOf(other)}.`, 'tightening');
+      this.#frame.moment('Tightening the string …', `Looking for the shortest way to ${this.#nameOf(other)}.`, 'tightening');
     }
     this.#refresh();
   }
 
   #linked(peer: Peer): void {
     this.#off.push(peer.on('state', (state) => this.#changed(peer, state)));
-    fill(this.#errors);
+    fill(this.#frame.errors);
     this.#chat.note(`The string to ${this.#nameOf(peer.id)} is tight.`);
     this.#sound.pluck(4);
     this.#panel.caption(`The string is tight, tied in ${Math.round(peer.connectMs ?? 0)} ms.`);
@@ -290,7 +216,7 @@ export class Room {
       return;
     }
     this.#phase('letting-go');
-    this.#moment('The string is tight!', `You and ${this.#nameOf(peer.id)} are connected. The server may go now.`, 'tight');
+    this.#frame.moment('The string is tight!', `You and ${this.#nameOf(peer.id)} are connected. The server may go now.`, 'tight');
     if (!lobby.isOwner) return;
     window.setTimeout(() => void this.#letGo(), TIGHT_MS);
     window.setTimeout(() => {
@@ -303,7 +229,7 @@ export class Room {
     if (state === 'closed') this.#gone(peer.id);
     if (state === 'mending') this.#panel.caption('The string went slack. Tying it again …');
     if (state === 'open') {
-      fill(this.#errors);
+      fill(this.#frame.errors);
       this.#panel.caption('The string is tight again.');
     }
   }
@@ -312,7 +238,7 @@ export class Room {
   async #letGo(): Promise<void> {
     if (this.#closing || this.#ended) return;
     this.#closing = true;
-    this.#goOn.disabled = true;
+    this.#frame.goOn.disabled = true;
     try {
       await this.#lobby.start();
     } catch (error) {
@@ -322,7 +248,7 @@ export class Room {
       if (this.#openPeers().length > 0) this.#seat();
     } finally {
       this.#closing = false;
-      this.#goOn.disabled = false;
+      this.#frame.goOn.disabled = false;
       this.#refresh();
     }
   }
@@ -333,11 +259,11 @@ export class Room {
     this.#chat.note('The server has forgotten this lobby. From here on it is only you.');
     this.#refresh();
     if (this.element.dataset['phase'] === 'playing') {
-      this.#moment('The server lets go', 'It has forgotten you. You’re still talking.', 'gone');
-      window.setTimeout(() => fill(this.#overlay), MOMENT_MS);
+      this.#frame.moment('The server lets go', 'It has forgotten you. You’re still talking.', 'gone');
+      window.setTimeout(() => fill(this.#frame.overlay), MOMENT_MS);
       return;
     }
-    this.#moment('The server lets go', 'It has forgotten you. You’re still talking.', 'gone');
+    this.#frame.moment('The server lets go', 'It has forgotten you. You’re still talking.', 'gone');
     window.setTimeout(() => {
       if (!this.#ended && this.#lobby.isOwner) this.#seat();
     }, MOMENT_MS);
@@ -388,12 +314,7 @@ export class Room {
   /** A line of chat from the other side; where the chat is in a drawer, it shows for a moment on the table. */
   #heard(name: string, text: string): void {
     this.#chat.said(name, text, 'theirs');
-    if (this.#chat.element.dataset['open'] === 'yes') return;
-    this.#chatButton.dataset['unread'] = 'yes';
-    this.#bubble.hidden = false;
-    fill(this.#bubble, el('b', {}, name), text.slice(0, 120));
-    window.clearTimeout(this.#bubbleTimer);
-    this.#bubbleTimer = window.setTimeout(() => (this.#bubble.hidden = true), BUBBLE_MS);
+    this.#frame.bubble(name, text);
   }
 
   #say(text: string): void {
@@ -417,9 +338,9 @@ export class Room {
     this.#refresh();
     const peer = this.#lobby.peers.get(failure.peer);
     const actions: Action[] = [];
-    if (peer) actions.push({ label: 'Try again', run: () => { fill(this.#errors); peer.retry(); }, primary: true });
+    if (peer) actions.push({ label: 'Try again', run: () => { fill(this.#frame.errors); peer.retry(); }, primary: true });
     if (this.#lobby.isOwner && this.#lobby.state === 'open' && peer) {
-      actions.push({ label: 'Show them out', run: () => { fill(this.#errors); void this.#lobby.kick(peer).catch(() => undefined); } });
+      actions.push({ label: 'Show them out', run: () => { fill(this.#frame.errors); void this.#lobby.kick(peer).catch(() => undefined); } });
     }
     actions.push({ label: 'Leave', run: () => void this.leave() });
     this.#panel.caption('The string did not hold.');
@@ -451,7 +372,7 @@ export class Room {
     } else {
       this.#panel.show(undefined);
       this.#panel.caption('Nobody holds the other can any more.');
-      fill(this.#errors);
+      fill(this.#frame.errors);
       this.#phase('alone');
     }
   }
@@ -474,21 +395,10 @@ export class Room {
   }
 
   #fail(words: Parameters<typeof notice>[0], actions: Action[]): void {
-    fill(this.#overlay);
-    fill(this.#errors, notice(words, actions));
+    fill(this.#frame.overlay);
+    fill(this.#frame.errors, notice(words, actions));
     record('page', 'error', words.code);
   }
 
-  #moment(title: string, sentence: string, kind: 'tightening' | 'tight' | 'gone'): void {
-    fill(
-      this.#overlay,
-      el(
-        'div',
-        { class: `moment ${kind}`, 'data-test': 'moment' },
-        svg('svg', { viewBox: '-60 -112 120 124', class: 'moment-art', 'aria-hidden': 'true' }, svg('path', { class: 'ground', d: 'M-60 4C-20 -2 20 2 60 -1V12H-60Z' }), pole(104)),
-        el('strong', {}, title),
-        el('p', {}, sentence),
-      ),
-    );
-  }
+
 }

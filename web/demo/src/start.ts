@@ -1,8 +1,8 @@
 //! The first page: open a lobby, or join one by code, link or list.
 
 import type { ListedLobby, Lobby, LobbyList, Net } from 'twocan';
-import { padlock, wordmark } from './art.ts';
-import { el, fill, setText } from './dom.ts';
+import { bird, padlock, wordmark } from './art.ts';
+import { el, fill, setText, svg } from './dom.ts';
 import { notice } from './notice.ts';
 import { record } from './record.ts';
 import { recall, remember } from './store.ts';
@@ -10,6 +10,7 @@ import { wordsForError } from './words.ts';
 
 const NAME_MAX = 24;
 const CODE_LETTERS = /[^23456789ABCDEFGHJKMNPRSTVWXYZ]/g;
+const MOODS = ['Brave', 'Calm', 'Clever', 'Jolly', 'Lucky', 'Merry', 'Nimble', 'Proud', 'Quick', 'Sunny', 'Tiny', 'Witty'];
 const NAMES = ['Tomato', 'Peach', 'Sardine', 'Bean', 'Olive', 'Cherry', 'Pea', 'Plum', 'Corn', 'Pear', 'Tuna', 'Apricot'];
 
 export interface StartHooks {
@@ -43,7 +44,7 @@ export class Start {
   constructor(hooks: StartHooks, invite: string | undefined) {
     this.#hooks = hooks;
     this.#name.value = recall('name') ?? '';
-    this.#name.placeholder = NAMES[Math.floor(Math.random() * NAMES.length)] ?? 'Tomato';
+    this.#name.placeholder = `${oneOf(MOODS)} ${oneOf(NAMES)}`;
     this.#public.checked = recall('public') !== 'no';
     this.#size.value = recall('size') ?? '2';
     this.#code.addEventListener('input', () => this.#tidyCode());
@@ -156,7 +157,7 @@ export class Start {
 
   #show(lobbies: readonly ListedLobby[]): void {
     if (lobbies.length === 0) {
-      fill(this.#list, el('li', { class: 'nobody' }, 'Nobody at the moment. Open a lobby, and you are the first.'));
+      fill(this.#list, el('li', { class: 'nobody' }, quietString(), 'Nobody at the moment. Open a lobby, and you are the first.'));
       return;
     }
     fill(this.#list, ...lobbies.map((lobby) => this.#row(lobby)));
@@ -234,6 +235,21 @@ export class Start {
       delete button.dataset['busy'];
     }
   }
+}
+
+/** What there is to see where nobody waits. */
+function quietString(): SVGSVGElement {
+  return svg(
+    'svg',
+    { viewBox: '0 0 260 74', class: 'quiet', 'aria-hidden': 'true' },
+    svg('path', { class: 'twine', d: 'M4 40Q130 76 256 40' }),
+    svg('path', { class: 'twine-lay', d: 'M4 40Q130 76 256 40' }),
+    svg('g', { transform: 'translate(150 54)' }, bird()),
+  );
+}
+
+function oneOf(words: readonly string[]): string {
+  return words[Math.floor(Math.random() * words.length)] ?? '';
 }
 
 function labelled(id: string, text: string, field: HTMLElement): HTMLElement {
