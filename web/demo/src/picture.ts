@@ -37,18 +37,18 @@ export class Picture {
   #path: Path | undefined;
 
   constructor() {
-    this.#pole = svg('g', { transform: `translate(${MIDDLE} 292)` }, pole(262));
-    this.#wires = svg('path', { class: 'wires', d: `M62 146C110 92 150 58 206 42M418 146C370 92 330 58 274 42` });
+    this.#pole = svg('g', { transform: `translate(${MIDDLE} 292)` }, pole(232));
+    this.#wires = svg('path', { class: 'wires', d: `M62 146C104 102 148 80 206 72M418 146C376 102 332 80 274 72` });
     this.#box = svg('g', { class: 'picture-box', transform: `translate(${MIDDLE} ${BOX})` }, relayBox());
     this.#them = svg('g', { class: 'picture-them' }, lyingTin('theirs', 454, HEIGHT, 1, true));
     this.element = svg(
       'svg',
-      { viewBox: '0 0 480 306', class: 'picture', role: 'img', 'aria-label': 'Two tins and what is between them', 'data-server': 'there', 'data-link': 'none' },
+      { viewBox: '0 40 480 266', class: 'picture', role: 'img', 'aria-label': 'Two tins and what is between them', 'data-server': 'there', 'data-link': 'none' },
       svg('path', { class: 'ground', d: 'M0 292C90 282 180 290 250 287S410 281 480 290V306H0Z' }),
       svg('g', { class: 'server-picture' }, this.#wires, this.#pole),
-      this.#box,
       this.#bundle,
       this.#main,
+      this.#box,
       this.#bird,
       lyingTin('mine', 26, HEIGHT, 1),
       this.#them,

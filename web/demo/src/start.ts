@@ -72,6 +72,8 @@ export class Start {
 
   fail(error: unknown): void {
     const words = wordsForError(error);
+    // A server that is still away is told once, not at every try.
+    if (this.#errors.querySelector(`[data-code="${words.code}"]`) && words.code === 'unreachable') return;
     record('page', 'error', words.code);
     fill(this.#errors, notice(words));
     this.#errors.scrollIntoView({ block: 'nearest' });

@@ -5,16 +5,16 @@ import { lineOf } from './story.ts';
 import { wordsForError, wordsForFailure } from './words.ts';
 
 const host = { type: 'host' as const, protocol: 'udp', address: '192.0.2.7', port: 5000 };
-const relay = { type: 'relay' as const, protocol: 'udp', address: '2001:db8::1', port: 6000 };
+const relay = { type: 'relay' as const, protocol: 'tcp', address: '2001:db8::1', port: 6000 };
 
 it('says which pair was accepted', () => {
   const line = lineOf({ at: 5, type: 'pair', peer: 'X', id: '1', state: 'succeeded', pair: { local: host, remote: relay } }, 'Bob');
-  expect(line).toEqual({ tone: 'good', text: 'Accepted: this way works', detail: 'host 192.0.2.7:5000 udp ↔ relay [2001:db8::1]:6000 udp' });
+  expect(line).toEqual({ tone: 'good', text: 'Accepted: this way works', detail: 'host 192.0.2.7:5000 ↔ relay [2001:db8::1]:6000 tcp' });
 });
 
 it('shortens names that hide an address, and leaves out what the picture shows', () => {
   const hidden = { ...host, address: 'f3a19c02-aaaa-bbbb.local' };
-  expect(lineOf({ at: 0, type: 'candidate', peer: 'X', side: 'remote', candidate: hidden }, 'Bob')?.detail).toBe('host f3a19c….local udp');
+  expect(lineOf({ at: 0, type: 'candidate', peer: 'X', side: 'remote', candidate: hidden }, 'Bob')?.detail).toBe('host f3a19c….local');
   expect(lineOf({ at: 0, type: 'rtt', peer: 'X', ms: 5 }, 'Bob')).toBeUndefined();
 });
 

@@ -12,9 +12,10 @@ export interface Line {
 }
 
 function address({ address: host, port, protocol }: CandidateInfo): string {
-  if (host === '') return `hidden ${protocol}`;
-  if (host.endsWith('.local')) return `${host.slice(0, 6)}….local ${protocol}`;
-  return `${host.includes(':') ? `[${host}]` : host}${port ? `:${port}` : ''} ${protocol}`;
+  const over = protocol === 'udp' ? '' : ` ${protocol}`;
+  if (host === '') return `(hidden)${over}`;
+  if (host.endsWith('.local')) return `${host.slice(0, 6)}….local${over}`;
+  return `${host.includes(':') ? `[${host}]` : host}${port ? `:${port}` : ''}${over}`;
 }
 
 const pairOf = (pair: PairInfo): string => `${pair.local.type} ${address(pair.local)} ↔ ${pair.remote.type} ${address(pair.remote)}`;

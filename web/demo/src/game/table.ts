@@ -165,6 +165,7 @@ export class Table {
 
   /** Turns what changed since the last frame into sound, sparks and words. */
   #notice(world: World): void {
+    if (!this.#role) return;
     const seen = this.#seen;
     if (newer(world.hits, seen.hits)) {
       seen.hits = world.hits;
@@ -178,7 +179,7 @@ export class Table {
       this.#sound.pluck(seen.rally);
     }
     const count = world.phase === 'countdown' ? Math.ceil(world.timer / 60) : 0;
-    if (count !== seen.count && this.#role) this.#sound.tick(count === 0);
+    if (count !== seen.count) this.#sound.tick(count === 0);
     seen.count = count;
     const [mine, theirs] = world.score;
     if (mine !== seen.mine || theirs !== seen.theirs) {
@@ -199,8 +200,7 @@ export class Table {
   #explain(world: World): void {
     const them = this.#hooks.theirName();
     const silent = performance.now() - this.#heardAt > SILENCE_MS;
-    if (!this.#role) this.#say('');
-    else if (world.phase === 'over') this.#over(world, them);
+    if (world.phase === 'over') this.#over(world, them);
     else if (silent) this.#say('quiet', `No word from ${them}`, 'The match waits until the string is tight again.');
     else if (world.away[1]) this.#say('away', `${them} looks elsewhere`, 'Their page is in the background. The match goes on when they are back.');
     else this.#say('');
