@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::FRAME_LEN_MAX;
+use crate::wire::{ChannelNumber, FRAME_LEN_MAX};
 
 /// A token bucket's measure: what flows in each second, and how much it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub struct Limits {
     pub permissions_per_allocation: u32,
     /// Channels of one allocation; beyond: 508.
     pub channels_per_allocation: u32,
+    /// The highest channel number that may be bound, from 0x4000 on; beyond: 400. 0x4FFF is as RFC 8656 has it, the
+    /// default 0x7FFF as RFC 5766 had it: see [`crate::wire::ChannelNumber`].
+    pub channel_number_max: u16,
     /// XOR-PEER-ADDRESS in one CreatePermission; beyond: 400.
     pub peers_per_request: u32,
     /// Ports reserved for a RESERVATION-TOKEN, over all threads; beyond: 508.
@@ -74,6 +77,7 @@ impl Default for Limits {
             allocations_per_address: 2_048,
             permissions_per_allocation: 256,
             channels_per_allocation: 256,
+            channel_number_max: ChannelNumber::MAX,
             peers_per_request: 32,
             reservations: 1_024,
             port_attempts: 8,

@@ -4,21 +4,25 @@
 //!  0                   1                   2                   3
 //!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 //! +-------------------------------+-------------------------------+
-//! | channel number 0x4000..0x4FFF |  length of the data           |
+//! | channel number 0x4000..0x7FFF |  length of the data           |
 //! +-------------------------------+-------------------------------+
 //! | data, in a stream padded with zeros to a multiple of 4        |
 //! +---------------------------------------------------------------+
 //! ```
 
-/// A channel number, 0x4000 to 0x4FFF (RFC 8656 12).
+/// A channel number, 0x4000 to 0x7FFF. RFC 8656 (12) narrowed RFC 5766's range to 0x4FFF, so that endpoints which share a
+/// socket with other protocols can tell them apart. A server's port carries nothing else, and clients still draw from the
+/// whole range (coturn's own among them): [`crate::Limits::channel_number_max`] says how far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelNumber(u16);
 
 impl ChannelNumber {
     /// The first number a client may bind.
     pub const MIN: u16 = 0x4000;
-    /// The last number a client may bind; up to 0x7FFF is reserved.
-    pub const MAX: u16 = 0x4FFF;
+    /// The last number of RFC 5766.
+    pub const MAX: u16 = 0x7FFF;
+    /// The last number of RFC 8656.
+    pub const MAX_RFC_8656: u16 = 0x4FFF;
 
     /// `None` if `number` is outside the range.
     pub fn new(number: u16) -> Option<ChannelNumber> {
@@ -40,9 +44,9 @@ const STUN_HEADER_LEN: usize = 20;
 /// The longest frame that a stream can carry: a STUN header and 65,535 bytes, padded.
 pub const FRAME_LEN_MAX: usize = STUN_HEADER_LEN + 65_536;
 
-/// Whether a packet that begins with `first` is ChannelData (RFC 7983: 64 to 79).
+/// Whether a packet that begins with `first` is ChannelData: 64 to 127 (RFC 7983: to 79, see [`ChannelNumber`]).
 pub fn is_channel_data(first: u8) -> bool {
-    (0x40..=0x4F).contains(&first)
+    (0x40..=0x7F).contains(&first)
 }
 
 /// Whether a packet that begins with `first` can be STUN (RFC 7983: 0 to 3).
@@ -89,7 +93,7 @@ pub struct ChannelData<'a> {
 
 impl<'a> ChannelData<'a> {
     /// Reads one message; padding and whatever else follows the data is ignored. `None` if it is shorter than it says,
-    /// or its number is outside 0x4000 to 0x4FFF.
+    /// or its number is outside 0x4000 to 0x7FFF.
     pub fn parse(packet: &'a [u8]) -> Option<ChannelData<'a>> {
         let (&[n1, n0, l1, l0], rest) = packet.split_first_chunk::<CHANNEL_HEADER_LEN>()?;
         let channel = ChannelNumber::new(u16::from_be_bytes([n1, n0]))?;
@@ -135,7 +139,7 @@ mod tests {
         assert_eq!(frame_len(b"GET / HTTP/1.1"), Frame::Len(4 + 0x5420));
         assert_eq!(frame_len(&[0x16, 0x03, 0x01, 0x02]), Frame::Garbage);
         assert_eq!(frame_len(&[0x16]), Frame::Garbage);
-        assert_eq!(frame_len(&[0x50]), Frame::Garbage);
+        assert_eq!(frame_len(&[0x80]), Frame::Garbage);
         assert_eq!(frame_len(&[0x80, 0, 0, 0]), Frame::Garbage);
         assert_eq!(frame_len(&[0x00, 0x03, 0x00, 0x07]), Frame::Garbage);
     }
@@ -153,9 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn channel_numbers_above_4fff_are_reserved() {
-        assert!(ChannelNumber::new(0x4FFF).is_some());
-        assert!(ChannelNumber::new(0x5000).is_none());
+    fn channel_numbers_lie_between_stun_and_rtp() {
+        assert!(ChannelNumber::new(0x7FFF).is_some());
+        assert!(ChannelNumber::new(0x8000).is_none());
+        assert!(ChannelNumber::new(0x4000).is_some());
         assert!(ChannelNumber::new(0x3FFF).is_none());
     }
 

@@ -475,7 +475,7 @@ fn a_channel_number_belongs_to_one_peer_and_a_peer_has_one_number() {
     assert_eq!(client.bind(&mut world, 0x4000, addr("8.8.4.4:1")), 400);
     assert_eq!(client.bind(&mut world, 0x4001, addr(PEER)), 400);
     assert_eq!(client.bind(&mut world, 0x4FFF, addr("8.8.4.4:1")), 0);
-    for number in [0x3FFF, 0x5000, 0x7FFF, 0, 0xFFFF] {
+    for number in [0x3FFF, 0x8000, 0, 0xFFFF] {
         assert_eq!(client.bind(&mut world, number, addr("8.8.4.4:2")), 400, "{number:#x}");
     }
     assert_eq!(client.bind(&mut world, 0x4002, addr("8.8.4.4:0")), 400, "a peer without a port");

@@ -112,6 +112,22 @@ fn channels_per_allocation() {
 }
 
 #[test]
+fn channel_number_max() {
+    for (max, allowed, refused) in [(0x7FFF, 0x7FFF, 0x8000), (0x4FFF, 0x4FFF, 0x5000)] {
+        let mut world = world(|limits| limits.channel_number_max = max);
+        let mut client = Client::ada(FROM);
+        let relayed = client.allocate(&mut world);
+        assert_eq!(client.bind(&mut world, refused, addr(PEER)), 400, "{refused:#x}");
+        assert_eq!(client.bind(&mut world, allowed, addr(PEER)), 0, "{allowed:#x}");
+        client.send_channel(&mut world, allowed, b"x");
+        assert_eq!(world.peer_got(addr(PEER)).unwrap(), b"x");
+        world.peer_sends(addr(PEER), relayed, b"y");
+        assert_eq!(world.take_sent()[0].bytes[..2], allowed.to_be_bytes());
+    }
+    assert_eq!(Limits::default().channel_number_max, 0x7FFF);
+}
+
+#[test]
 fn peers_per_request() {
     let mut world = world(|limits| limits.peers_per_request = 2);
     let mut client = Client::ada(FROM);

@@ -52,7 +52,9 @@ impl Server {
         let (Some(ChannelNumberAttribute(number)), Some(XorPeerAddress(peer))) = (number, peer) else {
             return Err(ErrorCode::BAD_REQUEST);
         };
-        let number = ChannelNumber::new(number).ok_or(ErrorCode::BAD_REQUEST)?;
+        let number = ChannelNumber::new(number)
+            .filter(|number| number.number() <= self.limits.channel_number_max)
+            .ok_or(ErrorCode::BAD_REQUEST)?;
         if peer.port() == 0 {
             return Err(ErrorCode::BAD_REQUEST);
         }
