@@ -58,7 +58,7 @@ export class Channel {
     return new Promise((resolve, reject) => {
       const [kind, content] = encode(data)
       const tooLarge = content.length > (this._reassembler._joins ? MESSAGE_BYTES_MAX : this._pieceMax())
-      if (tooLarge) return reject(new TwocanError('too-large', `${content.length} bytes are too many here.`))
+      if (tooLarge) return reject(new TwocanError('too-large', `${content.length} bytes are too many.`))
       if (/^clos/.test(this._channel.readyState)) return reject(closed())
       if (this._reliable && this._queued && this._queued + content.length > BACKLOG_BYTES_MAX) {
         return reject(new TwocanError('backlog', 'Too much waits: await each send.'))

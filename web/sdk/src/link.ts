@@ -256,7 +256,9 @@ export class Link extends Emitter<PeerEvents> implements Peer {
   _gathered(candidate: RTCIceCandidate | null): void {
     if (!candidate) {
       this._trace({ type: 'gathered', side: 'local' })
-      return this._send('end-of-candidates', null)
+      this._send('end-of-candidates', null)
+      if (this.state === 'connecting' && !this._localTypes.size) this._fail()
+      return
     }
     const info = readCandidate(candidate.candidate)
     if (!info) return
@@ -332,7 +334,8 @@ export class Link extends Emitter<PeerEvents> implements Peer {
       this._restart()
       this._restarting = this._after(RESTART_MS, again)
     }
-    if (restart && this._offers) again()
+    // An offer of ours that went over the dead link must be made again, or theirs would be passed over for it.
+    if (restart && (this._offers || this._pc.signalingState !== 'stable')) again()
     else this._restarting = this._after(RESTART_MS / 2, again)
     // The link's own channels are given a moment before the ticket is used.
     if (!this._host._session) {

@@ -10,6 +10,7 @@ import type {
   ConnectOptions,
   FailReason,
   JsonObject,
+  LeftWhy,
   Lobby,
   LobbyEvents,
   LobbyState,
@@ -90,8 +91,8 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
 
   async leave(): Promise<void> {
     const left = this._session ? this._ask({ type: 'leave' }).catch(() => {}) : undefined
-    for (const link of [...this.peers.values()]) link.close()
     this._end(closed())
+    for (const link of [...this.peers.values()]) link.close()
     await left
   }
 
@@ -121,13 +122,10 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
       case 'signal':
         return this.peers.get(frame.from)?._signal(frame.kind, frame.data)
       case 'left': {
-        const member = this._member(frame.peer)
         const link = this.peers.get(frame.peer)
         // A member that the server lost may well be there still.
-        if (link && !(frame.why === 'lost' && link.state === 'open')) link._gone()
-        if (!member) return
-        this.members = this.members.filter((other) => other !== member)
-        return this._emit('leave', member, frame.why)
+        if (frame.why !== 'lost' || link?.state !== 'open') link?._gone()
+        return this._left(frame.peer, frame.why)
       }
       case 'owner':
         this.owner = frame.peer
@@ -210,6 +208,8 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
 
   _closed(link: Link): void {
     this.peers.delete(link.id)
+    // Once the server has let go, only the link itself tells.
+    if (this.state === 'complete') this._left(link.id, 'left')
     this._settle()
   }
 
@@ -256,6 +256,13 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
 
   _member(peer: string): Member | undefined {
     return this.members.find((member) => member.peer === peer)
+  }
+
+  _left(peer: string, why: LeftWhy): void {
+    const member = this._member(peer)
+    if (!member) return
+    this.members = this.members.filter((other) => other !== member)
+    this._emit('leave', member, why)
   }
 
   _ask(frame: Outgoing): Promise<void> {

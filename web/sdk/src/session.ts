@@ -110,7 +110,7 @@ export class Session {
         _portable: portable,
         _stop: this._io._after(REPLY_MS, () => {
           late = true
-          reject(new TwocanError('timeout', 'The server did not answer in time.'))
+          reject(new TwocanError('timeout', 'No answer in time.'))
         }),
       })
       this._note(frame)
@@ -275,7 +275,7 @@ export class Session {
     this._timer?.()
     this._pumping?.()
     this._drop()
-    const why = new TwocanError(error, reason || 'The server cannot be reached.')
+    const why = new TwocanError(error, reason || 'The server is out of reach.')
     if (!this._secret) this._opened(why)
     for (const pending of this._pending.values()) {
       pending._stop()

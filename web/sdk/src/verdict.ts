@@ -30,14 +30,14 @@ const UNREACHABLE = 701
 const SENTENCES: Record<FailReason, string> = {
   'no-candidates': 'This device found no address to offer.',
   'no-remote-candidates': 'The other side sent no address.',
-  'turn-rejected': 'No direct way, and the relay refused the credentials.',
-  'turn-unreachable': 'No direct way, and the relay cannot be reached.',
-  'checks-failed': 'Every pair of addresses was tried, none worked.',
+  'turn-rejected': 'No direct way was found, and the relay refused us.',
+  'turn-unreachable': 'No direct way was found, and the relay is out of reach.',
+  'checks-failed': 'Every way was tried, and none worked.',
   timeout: 'No way was found in time.',
-  'dtls-failed': 'A way was found, but no secure connection on it.',
+  'dtls-failed': 'A way was found, but it could not be secured.',
   'peer-left': 'The other side left.',
-  'signaling-lost': 'The server was lost before the two sides agreed.',
-  incompatible: 'The two sides do not understand each other.',
+  'signaling-lost': 'The server was lost on the way.',
+  incompatible: 'The two sides do not fit together.',
 }
 
 export function verdict(seen: Evidence): FailReason {

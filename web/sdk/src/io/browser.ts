@@ -10,7 +10,7 @@ const SUBPROTOCOL = 'twocan.v1'
 export function browserIo(options: ConnectOptions): Io {
   const Socket = options.WebSocket ?? globalThis.WebSocket
   const Connection = options.RTCPeerConnection ?? globalThis.RTCPeerConnection
-  if (!Socket || !Connection) throw new TwocanError('no-webrtc', 'This browser has no WebRTC, so it cannot connect to others.')
+  if (!Socket || !Connection) throw new TwocanError('no-webrtc', 'This browser has no WebRTC.')
   return {
     _socket: (url) => new Socket(url, SUBPROTOCOL),
     _connection: (configuration) => new Connection(configuration),
