@@ -232,6 +232,7 @@ export class Table {
     this.#note.hidden = key === '';
     fill(this.#note, title !== '' && el('strong', {}, title), sentence !== '' && el('p', {}, sentence), button);
     if (title !== '') announce(`${title}. ${sentence}`);
+    if (button && (document.activeElement === this.#canvas || document.activeElement === document.body)) button.focus({ preventScroll: true });
     if (key === '' && this.#role) this.#canvas.focus({ preventScroll: true });
   }
 
