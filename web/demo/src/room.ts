@@ -226,7 +226,11 @@ export class Room {
 
   #changed(peer: Peer, state: PeerState): void {
     this.#refresh();
-    if (state === 'closed') this.#gone(peer.id);
+    if (state === 'closed') {
+      // A lobby that the server has lost tells nothing of who leaves.
+      if (this.#lobby.state === 'gone' && !this.#ended) this.#chat.note(`${this.#nameOf(peer.id)} left.`);
+      this.#gone(peer.id);
+    }
     if (state === 'mending') this.#panel.caption('The string went slack. Tying it again …');
     if (state === 'open') {
       fill(this.#frame.errors);

@@ -59,6 +59,15 @@ describe('a match', () => {
     expect(compared).toBeGreaterThan(20);
   });
 
+  it('a guest that catches what it sees misses nothing, at a fifth of a second there and back and with loss', () => {
+    const world = pair(6);
+    for (let at = 0; at < 3600; at += 1) {
+      world.tick(world.owner.world.ball.y, world.guest.shown().ball.y, at % 10 === 0);
+    }
+    expect(world.owner.world.hits).toBeGreaterThan(40);
+    expect(world.owner.world.score).toEqual([0, 0]);
+  });
+
   it('a lost message is made good by the next', () => {
     const world = pair(2);
     for (let at = 0; at < 400; at += 1) world.tick(0.5, 0.3, at % 3 === 0);
