@@ -43,7 +43,9 @@ pub(crate) async fn run(mut socket: WebSocket, client: ClientId, door: Door, mac
         Outcome::Theirs(code) => code,
         Outcome::Dead => None,
     };
-    let how = if code == Some(Close::Complete.code()) { Ended::Goodbye } else { Ended::Cut };
+    // 1001 is what a browser says for a page that is closed or reloaded (RFC 6455 7.4.1): its session is lost with it.
+    let goodbye = [Close::Complete, Close::GoingAway].map(Close::code);
+    let how = if code.is_some_and(|code| goodbye.contains(&code)) { Ended::Goodbye } else { Ended::Cut };
     // A machine that is gone has no more use for it.
     let _ = machine.send(Input::Disconnected { client, how }).await;
 }

@@ -23,7 +23,7 @@ pub struct Door {
 /// How a socket ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Its client closed it with 1000, or answered our own close: it will not come back.
+    /// Its client closed it with 1000 or 1001, or answered our own close: it will not come back.
     Goodbye,
     /// In any other way: its session waits.
     Cut,
