@@ -96,7 +96,12 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         policy: policy(settings)?,
         ..twocan_relay::Config::new(keys.grant)
     };
-    Ok(Relay::start(config)?)
+    Relay::start(config).map_err(|error| match error {
+        twocan_relay::Error::PortTaken { .. } => {
+            anyhow!("{error}; end the other program, or name another port with --turn")
+        }
+        other => other.into(),
+    })
 }
 
 /// The built-in policy, with the operator's ranges over it.
@@ -140,7 +145,14 @@ async fn start_signaling(
     config.more_metrics = relay
         .map(Relay::handle)
         .map(|handle| -> MoreMetrics { Arc::new(move || relay_metrics::text(&handle.stats())) });
-    Ok(twocan_signaling::bind(config, Arc::new(ice), page::router()).await?)
+    let bound = twocan_signaling::bind(config, Arc::new(ice), page::router()).await;
+    bound.map_err(|error| match error {
+        twocan_signaling::Error::PortTaken { address } => {
+            let port = address.port();
+            anyhow!("port {port} is already taken: HTTP cannot listen on {address}; end the other program, or name another port with --http")
+        }
+        other => other.into(),
+    })
 }
 
 /// `scheme://host[:port]`, as browsers send it.
