@@ -8,12 +8,14 @@ import { createInterface } from 'node:readline'
 import puppeteer from 'puppeteer-core'
 
 const [kind, settings] = [process.argv[2], JSON.parse(process.argv[3] ?? '{}')]
+const viewport = { width: 1280, height: 800 }
 const profile = mkdtempSync(join(tmpdir(), `twocan-${kind}-`))
 
 const chromium = () => puppeteer.launch({
   browser: 'chrome',
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   headless: true,
+  defaultViewport: viewport,
   pipe: true,
   userDataDir: profile,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -28,6 +30,7 @@ const firefox = () => {
     browser: 'firefox',
     executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
     headless: true,
+    defaultViewport: viewport,
     userDataDir: profile,
     extraPrefsFirefox: { 'network.captive-portal-service.enabled': false, 'network.connectivity-service.enabled': false },
   })
@@ -56,7 +59,7 @@ const commands = {
   key: ({ name, action }) => page.keyboard[action](name).then(() => null),
   viewport: (size) => page.setViewport(size).then(() => null),
   screenshot: ({ path }) => page.screenshot({ path }).then(() => null),
-  log: () => log,
+  log: async () => log,
 }
 
 process.stdout.write(`${JSON.stringify({ ready: await browser.version() })}\n`)

@@ -1,5 +1,7 @@
 // A browser in a namespace, as the tests see it: each call is a line to agent.mjs over there.
 import { createInterface } from 'node:readline'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const agent = fileURLToPath(new URL('agent.mjs', import.meta.url))
@@ -45,7 +47,23 @@ export class Player {
   /** Runs a function in the page; what it is given and gives back travels as JSON. */
   evaluate(code, ...args) { return this.#call('evaluate', { source: String(code), args }) }
   /** Waits until a function in the page says something true, and gives that back. */
-  wait(code, { timeout = 20_000, args = [] } = {}) { return this.#call('wait', { source: String(code), args, timeout }) }
+  async wait(code, { timeout = 20_000, args = [] } = {}) {
+    try {
+      return await this.#call('wait', { source: String(code), args, timeout })
+    } catch (error) {
+      throw new Error(await this.#explain(error, code, args))
+    }
+  }
+
+  /** What was waited for, and what the page looked like by then. */
+  async #explain(error, code, args) {
+    const picture = join(tmpdir(), `twocan-${this.kind}-${process.pid}.png`)
+    await this.screenshot(picture).catch(() => {})
+    const events = await this.evaluate(() => (window.twocan?.events ?? []).slice(-25).map((event) => JSON.stringify(event))).catch(() => [])
+    const log = await this.log().catch(() => [])
+    return [`${error.message}, waiting for ${code} ${JSON.stringify(args)}`, `page: ${picture}`, 'events:', ...events, 'console:', ...log.slice(-15)].join('\n')
+  }
+
   click(selector) { return this.#call('click', { selector }) }
   type(selector, text) { return this.#call('type', { selector, text }) }
   key(name, action = 'press') { return this.#call('key', { name, action }) }

@@ -125,7 +125,7 @@ export async function joinFromList(player, code) {
 /** Both are linked, and the server has let go of both with 1000. */
 export async function letGo(player) {
   await player.wait(() => window.twocan.lobby?.state === 'complete')
-  await player.wait(() => window.twocan.events.some((event) => event.type === 'server' && event.state === 'closed' && event.code === 1000))
+  await player.wait(() => window.twocan.events.some((event) => event.from === 'net' && event.type === 'closed' && event.detail[0] === 1000))
 }
 
 /** What the link says of itself. */
