@@ -95,9 +95,7 @@ impl World {
             }
             (Class::Indication, Cause::Peer { from, len }) => {
                 assert_eq!(message.method(), Method::DATA);
-                // A socket of both families shows an IPv4 peer in IPv6 clothes.
-                let from_as_written = SocketAddr::new(from.0.ip().to_canonical(), from.0.port());
-                assert_eq!(message.get(), Ok(Some(XorPeerAddress(from_as_written))));
+                assert_eq!(message.get(), Ok(Some(XorPeerAddress(undressed(from.0)))));
                 assert!(bytes.len() <= len + WRAPPING_LEN_MAX + 12);
                 assert_may_be_heard(from.0);
             }
@@ -174,7 +172,13 @@ fn group(client: usize) -> Option<&'static str> {
     Some(cast::MEMBERS[client.checked_sub(FIRST_MEMBER)?].0)
 }
 
+/// A socket of both families shows an IPv4 peer in IPv6 clothes; the relay takes them off.
+fn undressed(from: SocketAddr) -> SocketAddr {
+    SocketAddr::new(from.ip().to_canonical(), from.port())
+}
+
 fn assert_may_be_heard(from: SocketAddr) {
+    let from = undressed(from);
     let is_own = from.ip() == IpAddr::V4(EXTERNAL_V4) || from.ip() == IpAddr::V6(EXTERNAL_V6);
     assert!(is_own || Policy::new().allows(from.ip()), "{from} is denied, and was heard");
 }
