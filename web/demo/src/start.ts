@@ -13,6 +13,8 @@ const CODE_LETTERS = /[^23456789ABCDEFGHJKMNPRSTVWXYZ]/g;
 const MOODS = ['Brave', 'Calm', 'Clever', 'Jolly', 'Lucky', 'Merry', 'Nimble', 'Proud', 'Quick', 'Sunny', 'Tiny', 'Witty'];
 const NAMES = ['Tomato', 'Peach', 'Sardine', 'Bean', 'Olive', 'Cherry', 'Pea', 'Plum', 'Corn', 'Pear', 'Tuna', 'Apricot'];
 
+const LIVE = 'This list keeps itself up to date';
+
 export interface StartHooks {
   /** The session at the server; rejects where there is none. */
   net(): Promise<Net>;
@@ -36,6 +38,8 @@ export class Start {
   readonly #errors = el('div', { class: 'errors' });
   readonly #list = el('ul', { class: 'lobbies', 'data-test': 'list' });
   readonly #live = el('p', { class: 'live', 'data-test': 'server-state', 'data-state': 'connecting' }, 'Calling the server …');
+  readonly #off: (() => void)[] = [];
+  #followed: Net | undefined;
   #watching: LobbyList | undefined;
   #retry = 0;
   #busy = false;
@@ -55,6 +59,7 @@ export class Start {
 
   destroy(): void {
     this.#gone = true;
+    for (const off of this.#off) off();
     clearTimeout(this.#retry);
     this.#watching?.close();
   }
@@ -86,13 +91,14 @@ export class Start {
       this.#state('connecting', 'Calling the server …');
       const net = await this.#hooks.net();
       if (this.#gone) return;
+      this.#follow(net);
       const list = await net.lobbies();
       if (this.#gone) return list.close();
       this.#watching = list;
       list.on('change', (lobbies) => this.#show(lobbies));
       list.on('close', () => this.#again());
       this.#show(list.all());
-      this.#state('connected', 'This list keeps itself up to date');
+      this.#state('connected', LIVE);
       if (this.#errors.querySelector('[data-code="unreachable"]')) fill(this.#errors);
     } catch (error) {
       if (this.#gone) return;
@@ -100,6 +106,17 @@ export class Start {
       if (!this.#busy) this.fail(error);
       this.#again();
     }
+  }
+
+  /** Says where the server stands, while this page is open. */
+  #follow(net: Net): void {
+    if (this.#followed === net) return;
+    this.#followed = net;
+    this.#off.push(
+      net.on('reconnecting', () => this.#state('lost', 'The server is out of reach. Trying again …')),
+      net.on('resumed', () => this.#state('connected', LIVE)),
+      net.on('closed', () => this.#again()),
+    );
   }
 
   #again(): void {
