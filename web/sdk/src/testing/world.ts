@@ -1,0 +1,203 @@
+// A pretend outside world for tests: a clock that is told, timers that obey it, sockets and connections that only write down.
+
+import type { Connection, Io, Socket } from '../io/ports.js'
+
+/** A socket whose other end is the test. */
+export class FakeSocket {
+  onopen?: () => void
+  onmessage?: (event: { data: string }) => void
+  onclose?: (event: { code: number; reason: string }) => void
+  sent: Record<string, unknown>[] = []
+  closed: number | undefined
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text) as Record<string, unknown>)
+  }
+
+  close(code: number): void {
+    this.closed = code
+  }
+
+  /** A frame from the server. */
+  says(frame: object): void {
+    this.onmessage?.({ data: JSON.stringify(frame) })
+  }
+
+  cut(code = 1006): void {
+    this.onclose?.({ code, reason: '' })
+  }
+}
+
+/** A data channel whose buffer the test empties. */
+export class FakeChannel {
+  readyState = 'connecting'
+  bufferedAmount = 0
+  bufferedAmountLowThreshold = 0
+  binaryType = ''
+  onopen?: () => void
+  onclose?: () => void
+  onmessage?: (event: { data: unknown }) => void
+  onbufferedamountlow?: () => void
+  sent: Uint8Array[] = []
+  ordered: boolean
+  maxRetransmits: number | null
+  maxPacketLifeTime: number | null
+
+  constructor(
+    readonly label = '',
+    readonly options: RTCDataChannelInit = {},
+  ) {
+    this.ordered = options.ordered ?? true
+    this.maxRetransmits = options.maxRetransmits ?? null
+    this.maxPacketLifeTime = options.maxPacketLifeTime ?? null
+  }
+
+  send(piece: Uint8Array): void {
+    this.sent.push(piece)
+    this.bufferedAmount += piece.length
+  }
+
+  open(): void {
+    this.readyState = 'open'
+    this.onopen?.()
+  }
+
+  drain(): void {
+    this.bufferedAmount = 0
+    this.onbufferedamountlow?.()
+  }
+}
+
+/** A connection that negotiates words instead of sessions. */
+export class FakeConnection {
+  connectionState = 'new'
+  iceConnectionState = 'new'
+  signalingState = 'stable'
+  localDescription: { type: string; sdp: string } | null = null
+  remoteDescription: { type: string; sdp: string } | null = null
+  sctp: { maxMessageSize: number } | null = null
+  onicecandidate?: (event: { candidate: unknown }) => void
+  onconnectionstatechange?: () => void
+  onicecandidateerror?: (event: object) => void
+  channels: FakeChannel[] = []
+  candidates: unknown[] = []
+  restarts = 0
+  version = 0
+  closed = false
+
+  constructor(public configuration: RTCConfiguration) {}
+
+  createDataChannel(label: string, options: RTCDataChannelInit): FakeChannel {
+    const channel = new FakeChannel(label, options)
+    this.channels.push(channel)
+    return channel
+  }
+
+  setLocalDescription(): Promise<void> {
+    const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer'
+    this.localDescription = { type, sdp: `o=- 1 ${++this.version} IN` }
+    this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable'
+    return Promise.resolve()
+  }
+
+  setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
+    if (description.sdp === 'bad') return Promise.reject(new Error('bad'))
+    this.remoteDescription = description
+    this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable'
+    return Promise.resolve()
+  }
+
+  addIceCandidate(candidate: unknown): Promise<void> {
+    this.candidates.push(candidate)
+    return Promise.resolve()
+  }
+
+  getStats(): Promise<object[]> {
+    return Promise.resolve([
+      { id: 'L', type: 'local-candidate', candidateType: 'host', protocol: 'udp' },
+      { id: 'R', type: 'remote-candidate', candidateType: 'relay', protocol: 'udp' },
+      { id: 'P', type: 'candidate-pair', localCandidateId: 'L', remoteCandidateId: 'R', state: 'succeeded', nominated: true },
+    ])
+  }
+
+  setConfiguration(configuration: RTCConfiguration): void {
+    this.configuration = configuration
+  }
+
+  restartIce(): void {
+    this.restarts++
+  }
+
+  close(): void {
+    this.closed = true
+  }
+
+  becomes(state: string): void {
+    this.connectionState = state
+    this.onconnectionstatechange?.()
+  }
+}
+
+export class World implements Io {
+  now = 0
+  sockets: FakeSocket[] = []
+  connections: FakeConnection[] = []
+  leaving: (() => void)[] = []
+  timers: { at: number; then: () => void }[] = []
+
+  get socket(): FakeSocket {
+    return this.sockets.at(-1)!
+  }
+
+  /** Lets time pass, timer by timer. */
+  pass(ms: number): void {
+    const end = this.now + ms
+    for (;;) {
+      const next = this.timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0]
+      if (!next) break
+      this.timers.splice(this.timers.indexOf(next), 1)
+      this.now = Math.max(this.now, next.at)
+      next.then()
+    }
+    this.now = end
+  }
+
+  _socket(): Socket {
+    this.sockets.push(new FakeSocket())
+    return this.socket as unknown as Socket
+  }
+
+  _connection(configuration: RTCConfiguration): Connection {
+    const connection = new FakeConnection(configuration)
+    this.connections.push(connection)
+    return connection as unknown as Connection
+  }
+
+  _now(): number {
+    return this.now
+  }
+
+  _after(ms: number, then: () => void): () => void {
+    const timer = { at: this.now + ms, then }
+    this.timers.push(timer)
+    return () => {
+      this.timers = this.timers.filter((other) => other !== timer)
+    }
+  }
+
+  _random(): number {
+    return 1
+  }
+
+  _leaving(then: () => void): () => void {
+    this.leaving.push(then)
+    return () => {
+      this.leaving = this.leaving.filter((other) => other !== then)
+    }
+  }
+}
+
+/** Lets what was promised happen. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 30; turn++) await Promise.resolve()
+}
