@@ -149,7 +149,7 @@ impl World {
         let Some(client) = player.socket else { return };
         player.id += 1;
         message["id"] = player.id.into();
-        if player.id % 3 == 0 {
+        if player.id.is_multiple_of(3) {
             message["ack"] = player.seq.into();
         }
         player.asked.insert(player.id);
