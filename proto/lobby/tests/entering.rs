@@ -1,5 +1,7 @@
 //! Ways in: by code, with a password, quickly; and who is kept out.
 
+#![allow(clippy::unwrap_used)] // what is not there fails the test
+
 mod world;
 
 use serde_json::json;
