@@ -44,7 +44,7 @@ test('a long message goes in pieces of 65,535 bytes, each one byte longer with i
   expect(pieces(new Uint8Array(PIECE_BYTES_MAX)).length).toBe(1)
   expect(pieces(new Uint8Array(PIECE_BYTES_MAX + 1)).map((piece) => piece.length)).toEqual([65_536, 2])
   const long = new Uint8Array(300_001).map((_, index) => index * 7)
-  expect(through(long)).toEqual(long)
+  expect(Buffer.compare(through(long) as Uint8Array, long)).toBe(0)
   expect(through('é'.repeat(100_000), 999)).toBe('é'.repeat(100_000))
 })
 

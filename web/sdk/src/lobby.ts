@@ -165,7 +165,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     this._end(why === 'session-lost' ? new TwocanError(why, FORGOTTEN) : closed(), why !== 'kicked')
     for (const link of [...this.peers.values()]) {
       if (why === 'kicked') link.close()
-      else if (!link._pc.remoteDescription) link._fail()
+      else if (link.state === 'connecting' && !link._pc.remoteDescription) link._fail()
     }
     this._emit('removed', why)
   }

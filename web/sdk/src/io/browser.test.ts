@@ -1,0 +1,50 @@
+// The outside world as a browser has it: addresses, and what is missing.
+
+import { afterEach, expect, test, vi } from 'vitest'
+import { connect } from '../index.js'
+import { browserIo, socketUrl } from './browser.js'
+
+afterEach(() => vi.unstubAllGlobals())
+
+test.each([
+  ['wss://play.example', 'wss://play.example/v1'],
+  ['https://play.example/any?x#y', 'wss://play.example/v1'],
+  ['http://127.0.0.1:8080', 'ws://127.0.0.1:8080/v1'],
+  ['wss://play.example/twocan/v1', 'wss://play.example/twocan/v1'],
+])('%s leads to %s', (url, socket) => {
+  expect(socketUrl(url)).toBe(socket)
+})
+
+test('an empty address is the server of the page', () => {
+  vi.stubGlobal('location', { href: 'https://play.example/game?lobby=ED84#x' })
+  expect(socketUrl('')).toBe('wss://play.example/v1')
+})
+
+test.each(['ftp://play.example', 'play.example', 'http://'])('%s is no address', (url) => {
+  expect(() => socketUrl(url)).toThrowError(expect.objectContaining({ code: 'bad-url' }))
+})
+
+test('a browser without WebRTC, or without WebSocket, says so', async () => {
+  vi.stubGlobal('RTCPeerConnection', undefined)
+  vi.stubGlobal('WebSocket', class {})
+  await expect(connect('wss://play.example', { app: 'x' })).rejects.toMatchObject({ code: 'no-webrtc' })
+  vi.stubGlobal('RTCPeerConnection', class {})
+  vi.stubGlobal('WebSocket', undefined)
+  expect(() => browserIo({ app: 'x' })).toThrowError(expect.objectContaining({ code: 'no-webrtc' }))
+})
+
+test('a channel of a name that every link has is refused', async () => {
+  await expect(connect('wss://play.example', { app: 'x', channels: { reliable: {} } })).rejects.toMatchObject({ code: 'bad-value' })
+})
+
+test('the socket asks for our subprotocol', () => {
+  const asked: unknown[][] = []
+  class Socket {
+    constructor(...args: unknown[]) {
+      asked.push(args)
+    }
+  }
+  const io = browserIo({ app: 'x', WebSocket: Socket as never, RTCPeerConnection: class {} as never })
+  io._socket('ws://x/v1')
+  expect(asked).toEqual([['ws://x/v1', 'twocan.v1']])
+})

@@ -1,0 +1,179 @@
+// One link: negotiation, channels, mending, and the word for a failure.
+
+import { expect, test } from 'vitest'
+import { ALONE_MS, BYE_MS, CONNECT_MS, FALTER_MS, MEND_MS, RESTART_MS } from './link.js'
+import { BOB, SERVERS, Table } from './testing/table.js'
+import { settled } from './testing/world.js'
+
+const HOST = 'candidate:1 1 udp 2122260223 192.0.2.5 4000 typ host'
+
+test('whoever has the role makes the offer, the other waits for it', async () => {
+  const offers = await (await new Table().enter()).arrive('offer')
+  expect(offers.sent('signal')).toMatchObject([{ to: BOB, kind: 'description', data: { type: 'offer' } }])
+  const answers = await (await new Table().enter()).arrive('answer')
+  expect(answers.sent('signal')).toEqual([])
+  await answers.signal('description', { type: 'offer', sdp: 'o=- 9 1 IN' })
+  expect(answers.sent('signal')).toMatchObject([{ kind: 'description', data: { type: 'answer' } }])
+})
+
+test('the connection uses the servers that were pushed, and those that are renewed', async () => {
+  const table = await (await new Table({ iceTransportPolicy: 'relay', iceServers: [{ urls: 'stun:own' }] }).enter()).arrive()
+  expect(table.connection.configuration).toEqual({ iceServers: [...SERVERS, { urls: 'stun:own' }], iceTransportPolicy: 'relay' })
+  table.says({ type: 'ice', servers: [], expires: 3600 })
+  expect(table.connection.configuration.iceServers).toEqual([{ urls: 'stun:own' }])
+})
+
+test('channels are negotiated by number, the own ones in the order of their names', async () => {
+  const table = await (await new Table({ channels: { b: {}, a: { maxPacketLifeTime: 9 }, B: {} } }).enter()).arrive()
+  expect(table.connection.channels.map((channel) => [channel.label, channel.options.id, channel.options.negotiated])).toEqual([
+    ['twocan', 0, true], ['reliable', 1, true], ['unreliable', 2, true], ['B', 3, true], ['a', 4, true], ['b', 5, true],
+  ])
+  expect(table.connection.channels[2]!.options).toMatchObject({ ordered: false, maxRetransmits: 0 })
+  await expect(table.link.send('twocan', 1)).rejects.toMatchObject({ code: 'no-channel' })
+})
+
+test('candidates trickle with their class, both ways', async () => {
+  const table = await (await new Table().enter()).arrive()
+  table.connection.onicecandidate?.({ candidate: { candidate: HOST, toJSON: () => ({ candidate: HOST }) } })
+  table.connection.onicecandidate?.({ candidate: null })
+  expect(table.sent('signal')).toMatchObject([
+    { kind: 'candidate', class: 'host', data: { candidate: HOST } },
+    { kind: 'end-of-candidates' },
+  ])
+  await table.signal('candidate', { candidate: HOST })
+  await table.signal('end-of-candidates', null)
+  expect(table.connection.candidates).toEqual([{ candidate: HOST }, undefined])
+})
+
+test('when offers cross, the polite side yields and the other passes over', async () => {
+  const polite = await (await new Table().enter()).arrive('offer')
+  await polite.signal('description', { type: 'offer', sdp: 'o=- 9 1 IN' })
+  expect(polite.sent('signal').at(-1)).toMatchObject({ data: { type: 'answer' } })
+  const impolite = await (await (await new Table().enter()).arrive('answer')).up()
+  impolite.link._restart()
+  await settled()
+  await impolite.signal('description', { type: 'offer', sdp: 'o=- 9 1 IN' })
+  expect(impolite.sent('signal').map((frame) => (frame.data as { type: string }).type)).toEqual(['offer'])
+})
+
+test('an offer that was overtaken on its way is passed over', async () => {
+  const table = await (await new Table().enter()).arrive('answer')
+  await table.signal('description', { type: 'offer', sdp: 'o=- 9 5 IN' })
+  await table.signal('description', { type: 'offer', sdp: 'o=- 9 4 IN' })
+  expect(table.connection.remoteDescription?.sdp).toBe('o=- 9 5 IN')
+})
+
+test('the link is up with its first channel, and is told to the server once', async () => {
+  const table = await (await new Table().enter()).arrive()
+  table.world.pass(212)
+  await table.up()
+  expect(table.log.filter(([event]) => event === 'peer').length).toBe(1)
+  expect(table.sent('linked')).toMatchObject([{ peer: BOB, path: 'relayed', local: 'host', remote: 'relay', ms: 212 }])
+  expect([table.link.state, table.link.connectMs]).toEqual(['open', 212])
+})
+
+test('a link that does not come up in time fails, and says why', async () => {
+  const table = await (await new Table().enter()).arrive()
+  table.link._localTypes.add('host')
+  for (let passed = 0; passed < CONNECT_MS; passed += 5_000) {
+    table.says({ type: 'owner', peer: BOB })
+    table.world.pass(5_000)
+  }
+  expect(table.log.at(-1)).toMatchObject(['fail', { peer: BOB, reason: 'no-remote-candidates' }])
+  expect(table.sent('failed')).toMatchObject([{ peer: BOB, reason: 'no-remote-candidates' }])
+  table.link.retry()
+  expect([table.link.state, table.connection.restarts]).toEqual(['connecting', 0])
+  table.world.pass(RESTART_MS / 2)
+  expect(table.connection.restarts).toBe(1)
+})
+
+test('a device without any address fails at once', async () => {
+  const table = await (await new Table().enter()).arrive()
+  table.connection.onicecandidate?.({ candidate: null })
+  expect(table.log.at(-1)).toMatchObject(['fail', { reason: 'no-candidates' }])
+})
+
+test('a description that does not fit is incompatible', async () => {
+  const table = await (await new Table().enter()).arrive()
+  await table.signal('description', { type: 'offer', sdp: 'bad' })
+  expect(table.log.at(-1)).toMatchObject(['fail', { reason: 'incompatible' }])
+})
+
+test('a moment of silence is waited out', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  table.connection.becomes('disconnected')
+  table.world.pass(FALTER_MS - 1)
+  table.connection.becomes('connected')
+  table.world.pass(FALTER_MS)
+  expect([table.link.state, table.connection.restarts]).toEqual(['open', 0])
+})
+
+test('a link that falters is restarted over the server, and told once more when it is back', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  await table.signal('description', { type: 'answer', sdp: 'o=- 9 1 IN' })
+  table.connection.becomes('disconnected')
+  table.world.pass(FALTER_MS)
+  await settled()
+  expect([table.link.state, table.connection.restarts]).toEqual(['mending', 1])
+  expect(table.sent('signal').at(-1)).toMatchObject({ data: { type: 'offer' } })
+  table.connection.becomes('connected')
+  await settled()
+  expect([table.link.state, table.sent('linked').length]).toEqual(['open', 2])
+})
+
+test('whoever answered restarts only if the other does not', async () => {
+  const table = await (await (await new Table().enter()).arrive('answer')).up()
+  table.connection.becomes('failed')
+  expect([table.link.state, table.connection.restarts]).toEqual(['mending', 0])
+  table.world.pass(RESTART_MS / 2)
+  expect(table.connection.restarts).toBe(1)
+})
+
+test('after the server was left, a restart goes over the link, then over a return by ticket', async () => {
+  const table = await (await (await (await new Table().enter()).arrive('offer')).up()).complete()
+  await table.bobSays({ type: 'signal', kind: 'description', data: { type: 'answer', sdp: 'o=- 9 1 IN' } })
+  table.connection.becomes('failed')
+  await settled()
+  expect(table.control()).toMatchObject([{ type: 'signal', kind: 'description', data: { type: 'offer' } }])
+  const before = table.world.sockets.length
+  table.world.pass(ALONE_MS)
+  expect(table.world.sockets.length).toBe(before + 1)
+  table.seq = 0
+  table.welcome()
+  await settled()
+  expect(table.sent('return')).toMatchObject([{ ticket: 'ticket' }])
+  table.replies({ type: 'joined', lobby: { code: 'ED84', members: [] } })
+  await settled()
+  table.says({ type: 'link', peer: BOB, role: 'offer', polite: true })
+  await settled()
+  expect(table.sent('signal')).toMatchObject([{ to: BOB, data: { type: 'offer' } }])
+  table.connection.becomes('connected')
+  await settled()
+  expect(table.sent('linked').length).toBe(1)
+  table.says({ type: 'complete', ticket: 'newer', ice: { servers: [], expires: 1 } })
+  table.socket.cut(1000)
+  expect([table.room.state, table.link.state, table.log.filter(([event]) => event === 'complete').length]).toEqual(['complete', 'open', 1])
+})
+
+test('what cannot be mended fails in the end', async () => {
+  const table = await (await (await (await new Table().enter()).arrive('offer')).up()).complete()
+  table.connection.becomes('failed')
+  table.world.pass(MEND_MS)
+  expect(table.log.at(-1)).toMatchObject(['fail', { peer: BOB, reason: 'signaling-lost' }])
+  expect(table.link.state).toBe('failed')
+})
+
+test('a goodbye closes the link without mending, and after the end it is a leave', async () => {
+  const table = await (await (await (await new Table().enter()).arrive()).up()).complete()
+  const { link } = table
+  await table.bobSays({ type: 'bye' })
+  expect([link.state, table.room.peers.size, table.log.at(-1)]).toEqual(['closed', 0, ['leave', { peer: BOB, me: { name: 'Bob' } }, 'left']])
+})
+
+test('we say goodbye ourselves, and close a moment later', async () => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  table.link.close()
+  expect([table.control(), table.connection.closed]).toEqual([[{ type: 'bye' }], false])
+  table.world.pass(BYE_MS)
+  expect(table.connection.closed).toBe(true)
+})
