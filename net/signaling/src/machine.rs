@@ -157,6 +157,15 @@ impl Machine {
     }
 }
 
+impl Drop for Machine {
+    /// However the machine ends, its sockets do not outlive it.
+    fn drop(&mut self) {
+        for queue in self.queues.values() {
+            queue.close(Close::GoingAway);
+        }
+    }
+}
+
 async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,

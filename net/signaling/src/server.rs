@@ -109,7 +109,9 @@ impl Signaling {
     /// Serves until `shutdown`, then sends everyone away in order: 1001, sealed lobbies a little later.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listeners, routes, machine, inputs, draining, turnstile, .. } = self;
-        let machine = tokio::spawn(machine.run());
+        // Dropped with this future, should its caller drop it.
+        let mut owner = JoinSet::new();
+        owner.spawn(machine.run());
         let mut doors = JoinSet::new();
         for listener in listeners {
             doors.spawn(accept(listener, routes.clone(), turnstile.clone()));
@@ -122,7 +124,7 @@ impl Signaling {
             // Passing the limit is as good an end as any.
             let _ = tokio::time::timeout(END_WITHIN, drained).await;
         }
-        machine.abort();
+        owner.shutdown().await;
         doors.shutdown().await;
     }
 }
