@@ -12,6 +12,8 @@ use crate::error::Error;
 const BACKLOG: i32 = 1024;
 /// What we ask of the kernel for each UDP listener, each way, in bytes. It may give less.
 const LISTENER_BUFFER_BYTES: usize = 4 << 20;
+/// The same for a relayed port, in bytes.
+const RELAYED_BUFFER_BYTES: usize = 1 << 20;
 /// Tries to find one number that is free for both UDP and TCP, where any port will do.
 const ANY_PORT_ATTEMPTS: usize = 32;
 
@@ -85,7 +87,10 @@ pub(crate) fn tcp(address: SocketAddr, transport: Transport, shared: bool) -> Re
 
 /// A relayed port, shared with nobody.
 pub(crate) fn relayed(address: SocketAddr) -> io::Result<UdpSocket> {
-    Ok(bind(address, Transport::Udp, false)?.into())
+    let socket = bind(address, Transport::Udp, false)?;
+    let _ = socket.set_recv_buffer_size(RELAYED_BUFFER_BYTES);
+    let _ = socket.set_send_buffer_size(RELAYED_BUFFER_BYTES);
+    Ok(socket.into())
 }
 
 /// Where the sockets of relayed ports should be bound, so that packets leave from `external` if this machine has it

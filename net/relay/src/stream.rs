@@ -7,12 +7,13 @@ use std::time::Instant;
 use mio::net::TcpStream;
 use rustls::ServerConnection;
 use twocan_turn::ClientAddr;
+use twocan_turn::wire::{Frame, frame_len};
 
 use crate::admission::Seat;
 use crate::config::StreamLimits;
 use crate::frames::{Frames, Malformed, Trust};
 
-/// Bytes given to TLS at a time; what is inside of it cannot be taken back or counted.
+/// About so many bytes are given to TLS at a time; what is inside of it cannot be taken back or counted.
 const TLS_PIECE_BYTES: usize = 16 << 10;
 /// An empty queue that has room for more than this gives its memory back.
 const KEPT_BYTES: usize = 4 << 10;
@@ -78,6 +79,8 @@ pub(crate) struct Stream {
     tls: Option<Box<ServerConnection>>,
     frames: Frames,
     waiting: VecDeque<u8>,
+    /// TLS: how much of the frame at the front of `waiting` is still to come.
+    frame_left: usize,
     opened: Instant,
     /// When the last frame ended.
     heard: Instant,
@@ -101,6 +104,7 @@ impl Stream {
             tls: tls.map(Box::new),
             frames: Frames::default(),
             waiting: VecDeque::new(),
+            frame_left: 0,
             opened: now,
             heard: now,
             partial_since: None,
@@ -179,32 +183,63 @@ impl Stream {
 
     /// Writes what waits, as far as the socket takes it.
     pub(crate) fn flush(&mut self) -> Result<(), Ended> {
-        loop {
-            let taken = match &mut self.tls {
-                None if self.waiting.is_empty() => break,
-                None => match would_block(self.socket.write(self.waiting.as_slices().0)) {
-                    Ok(Some(0)) | Err(_) => return Err(Ended::ByClient),
-                    Ok(None) => return Ok(()),
-                    Ok(Some(length)) => length,
-                },
-                Some(tls) if tls.wants_write() => match would_block(tls.write_tls(&mut self.socket)) {
-                    Ok(Some(0)) | Err(_) => return Err(Ended::ByClient),
-                    Ok(None) => return Ok(()),
-                    Ok(Some(_)) => 0,
-                },
-                Some(tls) if tls.is_handshaking() || self.waiting.is_empty() => break,
-                Some(tls) => {
-                    let next = self.waiting.as_slices().0;
-                    let piece = next.get(..TLS_PIECE_BYTES).unwrap_or(next);
-                    tls.writer().write(piece).map_err(|_| Ended::Tls)?
-                }
-            };
-            self.waiting.drain(..taken);
+        if self.tls.is_some() {
+            self.flush_tls()?;
+        } else {
+            self.flush_plain()?;
         }
         if self.waiting.is_empty() && self.waiting.capacity() > KEPT_BYTES {
             self.waiting = VecDeque::new();
         }
         Ok(())
+    }
+
+    fn flush_plain(&mut self) -> Result<(), Ended> {
+        while !self.waiting.is_empty() {
+            match would_block(self.socket.write(self.waiting.as_slices().0)) {
+                Ok(Some(0)) | Err(_) => return Err(Ended::ByClient),
+                Ok(None) => return Ok(()),
+                Ok(Some(length)) => drop(self.waiting.drain(..length)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts each frame into a record of its own: coturn's client takes a record for a message, and loses what else is
+    /// in it. Several records still go out in one write.
+    fn flush_tls(&mut self) -> Result<(), Ended> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        // What is already inside goes out before more goes in, so that what is inside stays bounded.
+        let (mut inside, mut writing) = (0, true);
+        loop {
+            let nothing_to_add = self.waiting.is_empty() || tls.is_handshaking();
+            if tls.wants_write() && (writing || nothing_to_add) {
+                match would_block(tls.write_tls(&mut self.socket)) {
+                    Ok(Some(0)) | Err(_) => return Err(Ended::ByClient),
+                    Ok(None) => return Ok(()),
+                    Ok(Some(_)) => continue,
+                }
+            }
+            if nothing_to_add {
+                return Ok(());
+            }
+            if !tls.wants_write() {
+                inside = 0;
+            }
+            if self.frame_left == 0 {
+                self.frame_left = first_frame(&self.waiting);
+            }
+            if self.waiting.as_slices().0.len() < self.frame_left {
+                self.waiting.make_contiguous();
+            }
+            let next = self.waiting.as_slices().0;
+            let frame = next.get(..self.frame_left).unwrap_or(next);
+            let taken = tls.writer().write(frame).map_err(|_| Ended::Tls)?;
+            self.frame_left = self.frame_left.saturating_sub(taken);
+            self.waiting.drain(..taken);
+            inside += taken;
+            writing = inside >= TLS_PIECE_BYTES;
+        }
     }
 
     /// Says goodbye, where the protocol has a word for it.
@@ -222,6 +257,18 @@ impl Stream {
         let handshake = handshaking.then(|| self.opened + limits.handshake);
         let frame = self.partial_since.map(|since| since + limits.frame);
         [handshake, frame].into_iter().flatten().fold(idle, Instant::min)
+    }
+}
+
+/// The length of the frame that `waiting` begins with; only whole frames are put into it.
+fn first_frame(waiting: &VecDeque<u8>) -> usize {
+    let mut start = [0; 4];
+    for (byte, first) in start.iter_mut().zip(waiting) {
+        *byte = *first;
+    }
+    match frame_len(&start) {
+        Frame::Len(length) => length.min(waiting.len()),
+        Frame::Short | Frame::Garbage => waiting.len(),
     }
 }
 

@@ -16,11 +16,14 @@ impl Thread {
     /// Closing last: a port or a connection carries its last packets before it goes.
     pub(super) fn drain(&mut self, now: Instant) {
         loop {
-            let told = self.tell_events();
-            let done = self.do_commands(now);
-            let sent = self.send_packets();
-            let closed = self.close(now);
-            if !(told || done || sent || closed) {
+            let mut busy = false;
+            // Opening a port makes news as well, and with it the answer that must not be ahead of it.
+            while self.tell_events() | self.do_commands(now) {
+                busy = true;
+            }
+            busy |= self.send_packets();
+            busy |= self.close(now);
+            if !busy {
                 return;
             }
         }

@@ -226,6 +226,25 @@ impl Client {
         }
     }
 
+    /// What the next TLS record holds that holds anything for us.
+    pub fn receive_record(&mut self) -> Vec<u8> {
+        let Pipe::Tls(stream) = &mut self.pipe else { panic!("only TLS has records") };
+        loop {
+            let mut record = vec![0; 5];
+            stream.sock.read_exact(&mut record).unwrap();
+            let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
+            record.resize(5 + length, 0);
+            stream.sock.read_exact(&mut record[5..]).unwrap();
+            stream.conn.read_tls(&mut record.as_slice()).unwrap();
+            stream.conn.process_new_packets().unwrap();
+            let mut held = vec![0; length];
+            if let Ok(length) = stream.conn.reader().read(&mut held) {
+                held.truncate(length);
+                return held;
+            }
+        }
+    }
+
     fn new_id(&mut self) -> TransactionId {
         self.next_id += 1;
         let mut id = [0x2C; 12];

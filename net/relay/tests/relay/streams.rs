@@ -52,6 +52,29 @@ fn frames_that_come_in_pieces_or_many_at_once_are_understood() {
 }
 
 #[test]
+fn each_frame_has_a_tls_record_of_its_own() {
+    let relay = start(config());
+    let mut client = Client::new(&relay, Transport::Tls, LOCAL4);
+    let peer = peer(LOCAL4);
+    let relayed = client.allocate(LOCAL4).unwrap();
+    client.bind(0x4001, peer.local_addr().unwrap()).unwrap();
+    for burst in 0..8 {
+        // Not more than the relayed port's buffer holds, should the relay's thread not run just now.
+        for n in 0..40 {
+            peer.send_to(&vec![burst; 170 + n], relayed).unwrap();
+        }
+        for n in 0..40 {
+            assert_eq!(client.receive_record(), channel_data(0x4001, &vec![burst; 170 + n], true));
+        }
+    }
+    // A frame that is longer than a record may be takes several, and nothing behind it is lost.
+    for n in 0..20 {
+        peer.send_to(&[n; 30_000], relayed).unwrap();
+        assert_eq!(client.came(), Came::Channel(0x4001, vec![n; 30_000]));
+    }
+}
+
+#[test]
 fn garbage_closes_the_connection() {
     let relay = start(config());
     let handle = relay.handle();
