@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -25,8 +25,8 @@ const BATCH_MAX: usize = 64;
 
 /// How the exchange came to its end.
 enum Outcome {
-    /// We close, for this reason.
-    Ours(Close),
+    /// We close, with this code and reason.
+    Ours(u16, &'static str),
     /// The client closes, with this code.
     Theirs(Option<u16>),
     /// No more to be had from this socket.
@@ -39,7 +39,7 @@ pub(crate) async fn run(mut socket: WebSocket, client: ClientId, door: Door, mac
         return;
     }
     let code = match exchange(&mut socket, client, &queue, &machine).await {
-        Outcome::Ours(why) => close(&mut socket, why).await,
+        Outcome::Ours(code, reason) => close(&mut socket, code, reason).await,
         Outcome::Theirs(code) => code,
         Outcome::Dead => None,
     };
@@ -62,7 +62,7 @@ async fn exchange(
         tokio::select! {
             next = queue.next() => match write(socket, queue, next).await {
                 Ok(None) => {}
-                Ok(Some(why)) => return Outcome::Ours(why),
+                Ok(Some(why)) => return Outcome::Ours(why.code(), why.reason()),
                 Err(Gone) => return Outcome::Dead,
             },
             message = socket.next() => {
@@ -73,8 +73,8 @@ async fn exchange(
                     Some(Ok(Message::Binary(_))) => Utf8Bytes::from_static(""),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                     Some(Ok(Message::Close(frame))) => return Outcome::Theirs(frame.map(|frame| frame.code)),
-                    Some(Err(error)) if is_too_long(&error) => return Outcome::Ours(Close::TooLong),
-                    Some(Err(_)) | None => return Outcome::Dead,
+                    Some(Err(error)) => return broken(&error),
+                    None => return Outcome::Dead,
                 };
                 if machine.send(Input::Text { client, text }).await.is_err() {
                     return Outcome::Dead;
@@ -121,8 +121,8 @@ async fn write(socket: &mut WebSocket, queue: &Queue, first: Next) -> Result<Opt
 }
 
 /// Closes the socket and waits for the client's answer, whose code it returns.
-async fn close(socket: &mut WebSocket, why: Close) -> Option<u16> {
-    let frame = CloseFrame { code: why.code(), reason: Utf8Bytes::from_static(why.reason()) };
+async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) -> Option<u16> {
+    let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let answer = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;
         loop {
@@ -136,6 +136,17 @@ async fn close(socket: &mut WebSocket, why: Close) -> Option<u16> {
     timeout(CLOSE_WITHIN, answer).await.ok().flatten()
 }
 
-fn is_too_long(error: &axum::Error) -> bool {
-    error.to_string().contains("too long")
+/// How to end a socket that cannot be read any further (RFC 6455 7.4.1). The library's error has no public type here, so
+/// its words are looked at; a test holds each.
+fn broken(error: &axum::Error) -> Outcome {
+    let words = error.to_string();
+    if words.contains("too long") {
+        Outcome::Ours(Close::TooLong.code(), Close::TooLong.reason())
+    } else if words.contains("UTF-8") {
+        Outcome::Ours(close_code::INVALID, "text that is not UTF-8")
+    } else if words.contains("protocol error") {
+        Outcome::Ours(close_code::PROTOCOL, "not the WebSocket protocol")
+    } else {
+        Outcome::Dead
+    }
 }

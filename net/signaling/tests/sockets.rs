@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::SinkExt;
 use kit::{Client, PATIENCE, Server, config, eventually, exchange, pair, refused};
 use serde_json::json;
+use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use twocan_signaling::{Error, bind};
 
@@ -124,6 +125,18 @@ async fn a_frame_that_is_too_long_closes_the_socket_with_1009() {
     }
     let mut bob = Client::hello(&server).await;
     assert_eq!(bob.ask(json!({"type":"ping"})).await["type"], "pong");
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_websocket_close_with_1002_and_text_that_is_not_utf8_with_1007() {
+    let server = Server::start().await;
+    // A reserved bit is set; and text of one byte 0xFF. Both are masked with zeros.
+    for (bytes, code) in [([0xF1, 0x81, 0, 0, 0, 0, b'x'], 1002), ([0x81, 0x81, 0, 0, 0, 0, 0xFF], 1007)] {
+        let mut ada = Client::hello(&server).await;
+        let MaybeTlsStream::Plain(stream) = ada.socket.get_mut() else { panic!("no TLS here") };
+        tokio::io::AsyncWriteExt::write_all(stream, &bytes).await.unwrap();
+        assert_eq!(u16::from(ada.closed().await.unwrap().code), code);
+    }
 }
 
 #[tokio::test]
