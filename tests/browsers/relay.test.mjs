@@ -16,7 +16,8 @@ async function meet(stage, host, guest, query = '') {
   await chat(host, guest, 'through the box in the middle')
   const both = await Promise.all([stats(host), stats(guest)])
   await stage.metric('twocan_lobbies', 0)
-  await stage.server.stop()
+  // It would wait for the allocations.
+  await stage.server.stop('SIGKILL')
   return both
 }
 

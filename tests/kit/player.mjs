@@ -72,6 +72,7 @@ export class Player {
   log() { return this.#call('log') }
 
   async close() {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const gone = new Promise((resolve) => this.#child.once('exit', resolve))
     this.#child.stdin.end(`${JSON.stringify({ command: 'close' })}\n`)
     const late = setTimeout(() => this.#child.kill('SIGKILL'), 5_000)

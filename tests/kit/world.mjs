@@ -5,8 +5,9 @@
 //     router 80.80.0.x  ──┘                     kind 'home', 'symmetric': a router with nftables in front
 //        └── player 192.168.n.10
 //
-// IPv6 is routed without translation: 2a05:80::/64 on the public segment, 2a05:80:n::/64 behind a router.
+// The server is called play.test everywhere (`ip netns exec` lays /etc/netns/NAME over /etc). IPv6 is routed without translation: 2a05:80::/64 on the public segment, 2a05:80:n::/64 behind a router.
 import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 
 const run = (command) => {
   const [file, ...args] = command.split(' ')
@@ -46,8 +47,13 @@ export class World {
   #ip(space, args) { return run(`ip -n ${this.#name(space)} ${args}`) }
 
   #space(space) {
-    run(`ip netns add ${this.#name(space)}`)
+    const name = this.#name(space)
+    run(`ip netns add ${name}`)
     this.#spaces.push(space)
+    mkdirSync(`/etc/netns/${name}`, { recursive: true })
+    // Nobody answers names there, and says so at once; a browser that asks for an IPv6 address would wait for seconds.
+    writeFileSync(`/etc/netns/${name}/resolv.conf`, 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n')
+    writeFileSync(`/etc/netns/${name}/hosts`, '127.0.0.1 localhost\n80.80.0.10 play.test\n')
     this.#ip(space, 'link set lo up')
   }
 
@@ -133,7 +139,9 @@ export class World {
   close() {
     for (const child of this.#children) child.kill('SIGKILL')
     for (const space of this.#spaces.reverse()) {
-      try { run(`ip netns del ${this.#name(space)}`) } catch { /* gone */ }
+      const name = this.#name(space)
+      try { run(`ip netns del ${name}`) } catch { /* gone */ }
+      rmSync(`/etc/netns/${name}`, { recursive: true, force: true })
     }
   }
 }
