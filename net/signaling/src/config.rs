@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use twocan_lobby::Limits;
 
@@ -21,6 +22,10 @@ pub struct Config {
     pub connections_per_address: usize,
     /// TCP connections at once.
     pub connections: usize,
+    /// Between two WebSocket pings.
+    pub ping_every: Duration,
+    /// Silence after which a socket is given up.
+    pub silence_max: Duration,
     /// Text in Prometheus' format that `/metrics` appends: the relay's, for one.
     pub more_metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
@@ -36,6 +41,8 @@ impl Config {
             limits: Limits::default(),
             connections_per_address: 512,
             connections: 100_000,
+            ping_every: Duration::from_secs(20),
+            silence_max: Duration::from_secs(45),
             more_metrics: None,
         }
     }

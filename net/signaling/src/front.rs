@@ -38,6 +38,7 @@ pub(crate) struct Front {
     pub more_metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     pub origins: Vec<String>,
     pub draining: Arc<AtomicBool>,
+    pub pulse: socket::Pulse,
     pub last_client: AtomicU64,
 }
 
@@ -81,8 +82,8 @@ async fn open_socket(
     }
     let client = ClientId(front.last_client.fetch_add(1, Ordering::Relaxed));
     let door = Door { address, host: origin::name_of(host).into() };
-    let machine = front.machine.clone();
-    upgrade.on_upgrade(move |socket| socket::run(socket, client, door, machine))
+    let (pulse, machine) = (front.pulse, front.machine.clone());
+    upgrade.on_upgrade(move |socket| socket::run(socket, client, door, pulse, machine))
 }
 
 async fn health(State(front): State<Arc<Front>>) -> Response {

@@ -28,6 +28,7 @@ use crate::ice::IceProvider;
 use crate::listener::{Turnstile, listen};
 use crate::machine::{INPUTS_MAX, Input, Machine};
 use crate::metrics::Metrics;
+use crate::socket::Pulse;
 
 /// For a request's headers to come.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
@@ -74,6 +75,7 @@ pub async fn bind(config: Config, ice: Arc<dyn IceProvider>, pages: Router) -> R
         more_metrics: config.more_metrics,
         origins: config.origins,
         draining: Arc::clone(&draining),
+        pulse: Pulse { ping_every: config.ping_every, silence_max: config.silence_max },
         last_client: AtomicU64::new(1),
     };
     let turnstile = Turnstile::new(config.connections_per_address, config.connections);

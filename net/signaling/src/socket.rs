@@ -12,16 +12,19 @@ use twocan_lobby::{ClientId, Close, Door, Ended};
 use crate::machine::Input;
 use crate::queue::{Next, Queue};
 
-/// Between two WebSocket pings.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// Silence after which a socket is given up.
-const SILENCE_MAX: Duration = Duration::from_secs(45);
 /// For the client to take what is written.
 const WRITE_WITHIN: Duration = Duration::from_secs(20);
 /// For the client to answer a close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// Frames written before the next is read.
 const BATCH_MAX: usize = 64;
+
+/// How a socket is kept alive, and when it is given up.
+#[derive(Clone, Copy)]
+pub(crate) struct Pulse {
+    pub ping_every: Duration,
+    pub silence_max: Duration,
+}
 
 /// How the exchange came to its end.
 enum Outcome {
@@ -33,12 +36,18 @@ enum Outcome {
     Dead,
 }
 
-pub(crate) async fn run(mut socket: WebSocket, client: ClientId, door: Door, machine: mpsc::Sender<Input>) {
+pub(crate) async fn run(
+    mut socket: WebSocket,
+    client: ClientId,
+    door: Door,
+    pulse: Pulse,
+    machine: mpsc::Sender<Input>,
+) {
     let queue = Arc::new(Queue::default());
     if machine.send(Input::Connected { client, door, queue: Arc::clone(&queue) }).await.is_err() {
         return;
     }
-    let code = match exchange(&mut socket, client, &queue, &machine).await {
+    let code = match exchange(&mut socket, client, &queue, pulse, &machine).await {
         Outcome::Ours(code, reason) => close(&mut socket, code, reason).await,
         Outcome::Theirs(code) => code,
         Outcome::Dead => None,
@@ -54,10 +63,12 @@ async fn exchange(
     socket: &mut WebSocket,
     client: ClientId,
     queue: &Queue,
+    pulse: Pulse,
     machine: &mpsc::Sender<Input>,
 ) -> Outcome {
+    let Pulse { ping_every, silence_max } = pulse;
     let mut heard_at = Instant::now();
-    let mut ping_at = heard_at + PING_EVERY;
+    let mut ping_at = heard_at + ping_every;
     loop {
         tokio::select! {
             next = queue.next() => match write(socket, queue, next).await {
@@ -81,14 +92,14 @@ async fn exchange(
                 }
             }
             () = tokio::time::sleep_until(ping_at) => {
-                if heard_at.elapsed() >= SILENCE_MAX {
+                if heard_at.elapsed() >= silence_max {
                     return Outcome::Dead;
                 }
                 let ping = socket.send(Message::Ping(bytes::Bytes::new()));
                 if !matches!(timeout(WRITE_WITHIN, ping).await, Ok(Ok(()))) {
                     return Outcome::Dead;
                 }
-                ping_at += PING_EVERY.min(SILENCE_MAX - heard_at.elapsed().min(SILENCE_MAX));
+                ping_at += ping_every.min(silence_max - heard_at.elapsed().min(silence_max));
             }
         }
     }

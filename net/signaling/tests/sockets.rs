@@ -152,6 +152,29 @@ async fn binary_frames_and_nonsense_are_refused_and_counted_and_the_socket_stays
 }
 
 #[tokio::test]
+async fn who_answers_pings_stays_and_who_is_silent_is_given_up() {
+    let mut config = config();
+    (config.ping_every, config.silence_max) = (Duration::from_millis(100), Duration::from_millis(1_000));
+    let server = Server::start_with(config).await;
+    // A client answers pings as long as it is read from.
+    let mut ada = Client::hello(&server).await;
+    let silent = Client::hello(&server).await;
+    let mut pings = 0;
+    while pings < 20 {
+        if let Message::Ping(_) = ada.message().await.expect("it stays") {
+            pings += 1;
+        }
+    }
+    eventually("one is left", async || {
+        ada.ask(json!({"type":"ping"})).await;
+        server.metric("twocan_sockets").await == Some(1.0)
+    })
+    .await;
+    assert_eq!(server.metric("twocan_sessions").await, Some(2.0), "its session waits");
+    drop(silent);
+}
+
+#[tokio::test]
 async fn headers_that_do_not_come_end_the_connection() {
     let server = Server::start().await;
     let begun = tokio::time::Instant::now();

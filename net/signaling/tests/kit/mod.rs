@@ -190,7 +190,7 @@ impl Client {
         }
     }
 
-    async fn message(&mut self) -> Option<Message> {
+    pub async fn message(&mut self) -> Option<Message> {
         tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("patience")?.ok()
     }
 }
