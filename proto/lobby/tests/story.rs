@@ -87,9 +87,11 @@ fn no_link_is_told_before_both_have_ice_servers() {
     assert_eq!(world.kinds(&mut bob), ["ice"]);
     let to_ada = json!({"type":"signal","to":ada.peer,"kind":"end-of-candidates"});
     assert_eq!(code(&world.ask(&mut bob, to_ada)), "no-link");
+    let to_bob = json!({"type":"signal","to":bob.peer,"kind":"end-of-candidates"});
+    assert_eq!(code(&world.ask(&mut ada, to_bob)), "no-link");
     world.make_grant(&grants[0]);
     assert_eq!(world.hear(&mut bob)[0]["role"], "offer", "who came later offers, whoever was granted later");
-    assert_eq!(world.kinds(&mut ada), ["arrived", "ice", "link"]);
+    assert_eq!(world.kinds(&mut ada), ["ice", "link"]);
 }
 
 #[test]
@@ -242,6 +244,25 @@ fn tickets_bring_both_back_under_their_old_names_and_they_complete_again() {
         "{:?}",
         world.relay
     );
+}
+
+#[test]
+fn who_leaves_a_lobby_made_anew_keeps_its_credentials_and_who_is_kicked_does_not() {
+    let mut world = World::new();
+    let (old, tickets, _) = completed(&mut world);
+    let (mut ada, mut bob) = (world.player(), world.player());
+    world.relay.clear();
+    for (player, ticket) in [(&mut ada, &tickets[0]), (&mut bob, &tickets[1])] {
+        world.ask(player, json!({"type":"return","ticket":ticket}));
+    }
+    world.ask(&mut bob, json!({"type":"leave"}));
+    assert!(!world.relay.iter().any(|line| line.starts_with("revoke")), "its other links may be well");
+    world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
+    world.ask(&mut ada, json!({"type":"kick","peer":old[1].peer}));
+    assert_eq!(world.relay.last().unwrap(), &format!("revoke {}", old[1].peer));
+    world.ask(&mut ada, json!({"type":"leave"}));
+    assert_eq!(world.lobbies.lobbies(), 0);
+    assert!(!world.relay.contains(&"close".into()));
 }
 
 #[test]
