@@ -5,7 +5,7 @@
 mod world;
 
 use serde_json::{Value, json};
-use twocan_lobby::{Close, ClosedWhy, Ended, Event};
+use twocan_lobby::{Close, ClosedWhy, Discard, Ended, Event};
 use world::{Player, World, code};
 
 /// Two who have completed, with their tickets.
@@ -92,6 +92,22 @@ fn no_link_is_told_before_both_have_ice_servers() {
     world.make_grant(&grants[0]);
     assert_eq!(world.hear(&mut bob)[0]["role"], "offer", "who came later offers, whoever was granted later");
     assert_eq!(world.kinds(&mut ada), ["ice", "link"]);
+}
+
+#[test]
+fn credentials_for_a_lobby_that_was_left_meanwhile_are_not_handed_out() {
+    let mut world = World::new();
+    let mut ada = world.player();
+    world.hold_grants = true;
+    world.create(&mut ada, json!({}));
+    world.ask(&mut ada, json!({"type":"leave"}));
+    world.create(&mut ada, json!({}));
+    let grants = std::mem::take(&mut world.grants);
+    world.make_grant(&grants[0]);
+    assert!(world.hear(&mut ada).is_empty());
+    assert!(world.events.iter().any(|event| matches!(event, Event::Discarded(Discard::StaleGrant))));
+    world.make_grant(&grants[1]);
+    assert_eq!(world.kinds(&mut ada), ["ice"]);
 }
 
 #[test]
@@ -263,6 +279,8 @@ fn who_leaves_a_lobby_made_anew_keeps_its_credentials_and_who_is_kicked_does_not
     world.ask(&mut ada, json!({"type":"leave"}));
     assert_eq!(world.lobbies.lobbies(), 0);
     assert!(!world.relay.contains(&"close".into()));
+    let joined = world.ask(&mut ada, json!({"type":"return","ticket":tickets[0]}));
+    assert_eq!(joined["type"], "joined", "made anew once more");
 }
 
 #[test]
