@@ -12,11 +12,6 @@ pub const SECONDS: u32 = 15;
 
 const FOLDER: &str = "tests/fuzz";
 
-/// What libFuzzer needs to see of the code: edges, and what is compared.
-const RUSTFLAGS: &str = "--cfg fuzzing -Cdebug-assertions -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
-
 /// Builds all targets and runs each for `seconds`.
 pub fn run(steps: &mut Steps, root: &Path, seconds: u32) -> anyhow::Result<()> {
     let mut build = Command::new("cargo");
