@@ -14,12 +14,9 @@ const FOLDER: &str = "tests/fuzz";
 
 /// Builds all targets and runs each for `seconds`.
 pub fn run(steps: &mut Steps, root: &Path, seconds: u32) -> anyhow::Result<()> {
+    // The flags are in the folder's own .cargo/config.toml, with a triple that keeps them from build scripts.
     let mut build = Command::new("cargo");
-    build
-        .args(["build", "--release", "--locked"])
-        .env("RUSTFLAGS", RUSTFLAGS)
-        .env("CARGO_TARGET_DIR", "target");
-    // A target triple of its own keeps the flags from build scripts.
+    build.args(["build", "--release", "--locked"]).env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", "target");
     let triple = host()?;
     build.args(["--target", &triple]);
     if !steps.command("fuzz: build", FOLDER, build, Counted::Not)? {
@@ -31,12 +28,8 @@ pub fn run(steps: &mut Steps, root: &Path, seconds: u32) -> anyhow::Result<()> {
         // What it finds new goes to a folder of its own; the committed corpus is only read.
         let found = format!("target/found/{target}");
         std::fs::create_dir_all(root.join(FOLDER).join(&found))?;
-        command.args([
-            &format!("-max_total_time={seconds}"),
-            "-rss_limit_mb=2048",
-            "-timeout=10",
-            "-print_final_stats=1",
-        ]);
+        let time = format!("-max_total_time={seconds}");
+        command.args([&time, "-max_len=1024", "-rss_limit_mb=2048", "-timeout=10", "-print_final_stats=1"]);
         command.args([&found, &format!("corpus/{target}")]);
         steps.command(&format!("fuzz: {target}"), FOLDER, command, Counted::One)?;
     }
