@@ -49,7 +49,11 @@ pub(crate) async fn run(
     }
     let code = match exchange(&mut socket, client, &queue, pulse, &machine).await {
         Outcome::Ours(code, reason) => close(&mut socket, code, reason).await,
-        Outcome::Theirs(code) => code,
+        Outcome::Theirs(code) => {
+            // The library has the answer ready (RFC 6455 5.5.1); without it the client would take this for a cut.
+            let _ = timeout(CLOSE_WITHIN, socket.flush()).await;
+            code
+        }
         Outcome::Dead => None,
     };
     // 1001 is what a browser says for a page that is closed or reloaded (RFC 6455 7.4.1): its session is lost with it.
