@@ -70,7 +70,7 @@ pub struct Settings {
     #[arg(long, env = "TWOCAN_RELAY_THREADS", value_name = "N")]
     pub relay_threads: Option<NonZeroUsize>,
 
-    /// Page allowed to open the signaling socket, such as https://play.example; repeatable [default: same origin]
+    /// Page allowed to open the signaling socket, such as `https://play.example`; repeatable [default: same origin]
     #[arg(long, env = "TWOCAN_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub origin: Vec<String>,
 
