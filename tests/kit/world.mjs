@@ -118,15 +118,13 @@ export class World {
     execFileSync('ip', ['netns', 'exec', this.#name(space), 'nft', '-f', '-'], { input: rules })
   }
 
-  /** Nothing of UDP passes this player's router any more (TCP still does). */
+  /** Nothing of UDP passes this player's router any more (TCP still does), until what this gives back is called. */
   blockUdp(place) {
     this.#nft(place.router, `table ip block {
       chain forward { type filter hook forward priority -10; ip protocol udp drop; }
     }`)
+    return () => this.#nft(place.router, 'delete table ip block')
   }
-
-  /** Pulls the cable of a place, or plugs it in again. */
-  cable(place, state) { this.#ip(place.space, `link set eth0 ${state}`) }
 
   /** Starts a program in a place. It ends with the world. */
   spawn(place, file, args, options = {}) {

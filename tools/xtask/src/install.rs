@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A program, and the Debian package that holds it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("chromium", "chromium"),
     ("firefox-esr", "firefox-esr"),
     ("nft", "nftables"),
@@ -12,6 +12,8 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("turnutils_uclient", "coturn"),
     ("certutil", "libnss3-tools"),
     ("sysctl", "procps"),
+    ("openssl", "openssl"),
+    ("c++", "g++"),
 ];
 
 /// Debian packages whose program is not on this machine.

@@ -1,0 +1,72 @@
+// Things go wrong in the middle of it: the network goes away for a while, the server restarts, a page is closed.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { missing } from '../kit/programs.mjs'
+import { Stage, chat, gameFlows, joinByCode, letGo, openLobby, stats } from '../kit/stage.mjs'
+
+const skip = missing('namespaces', 'chromium', 'openssl')
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+const room = (player) => player.evaluate(() => document.querySelector('.room')?.dataset.phase)
+const peerState = () => [...window.twocan.lobby.peers.values()][0]?.state
+
+describe('in the middle of it', { skip }, () => {
+  let stage, host, guest
+
+  before(async () => {
+    stage = new Stage()
+    ;[host, guest] = await Promise.all([stage.player('chromium', 'home'), stage.player('chromium', 'home')])
+  })
+  after(() => stage?.close())
+
+  test('a network that goes away for ten seconds costs a pause, though the server has let go', async () => {
+    await stage.serve()
+    await joinByCode(guest, stage.url, await openLobby(host, stage.url))
+    await Promise.all([letGo(host), letGo(guest)])
+    await Promise.all([gameFlows(host), gameFlows(guest)])
+    const unblock = stage.world.blockUdp(guest.place)
+    await host.wait(`() => (${peerState})() === 'mending'`)
+    await pause(3_000)
+    unblock()
+    for (const player of [host, guest]) await player.wait(`() => (${peerState})() === 'open'`, { timeout: 60_000 })
+    await chat(host, guest, 'there you are')
+    await chat(guest, host, 'that was the tunnel')
+    assert.ok((await stats(host)).path)
+    await stage.server.stop('SIGKILL')
+  })
+
+  test('a server that restarts while somebody waits is found again, and the two meet after all', async () => {
+    await stage.serve()
+    await openLobby(host, stage.url)
+    await stage.server.stop('SIGKILL')
+    await host.wait(() => ['reconnecting', 'lost'].includes(document.querySelector('[data-test="server-state"]')?.dataset.state))
+    await stage.serve()
+    // The new server knows nothing of the lobby; the page says so, and a new one is a click away.
+    await host.wait(() => document.querySelector('[data-test="error"]') !== null, { timeout: 40_000 })
+    await joinByCode(guest, stage.url, await openLobby(host, stage.url))
+    await Promise.all([letGo(host), letGo(guest)])
+    await stage.server.stop('SIGKILL')
+  })
+
+  test('who closes the page in a lobby is gone from it at once', async () => {
+    await stage.serve()
+    const code = await openLobby(host, stage.url, { isPublic: true })
+    await guest.goto(stage.url)
+    await guest.wait((code) => document.querySelector(`[data-test="list-item"][data-code="${code}"]`) !== null, { args: [code] })
+    await host.goto('about:blank')
+    await guest.wait((code) => document.querySelector(`[data-test="list-item"][data-code="${code}"]`) === null, { args: [code], timeout: 5_000 })
+    await stage.server.stop('SIGKILL')
+  })
+
+  test('a link that is followed leads into the lobby', async () => {
+    await stage.serve()
+    const code = await openLobby(host, stage.url)
+    await guest.goto('about:blank')
+    await guest.goto(`${stage.url}/#${code}`)
+    await guest.wait(() => document.querySelector('[data-test="server-state"]')?.dataset.state === 'connected')
+    await guest.click('[data-test="join"]')
+    await Promise.all([letGo(host), letGo(guest)])
+    assert.notEqual(await room(guest), 'alone')
+    await stage.server.stop('SIGKILL')
+  })
+})
