@@ -254,6 +254,7 @@ impl Servers {
             realm: config.realm.clone(),
             external: config.external,
             relay_ports: config.relay_ports.clone(),
+            relay_range: config.relay_ports.clone(),
             users: config.users.clone(),
             secret: config.secret.clone(),
             grant_key: config.grant_key,

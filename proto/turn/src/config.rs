@@ -41,6 +41,8 @@ pub struct Config {
     pub external: External,
     /// The ports this server may ask for with [`crate::Command::OpenPort`]; no two servers share one.
     pub relay_ports: RangeInclusive<u16>,
+    /// The ports of all servers behind the same external addresses together: `relay_ports` where there is one server.
+    pub relay_range: RangeInclusive<u16>,
     /// Static users: name and password. They relay to any address that `policy` allows.
     pub users: Vec<(String, String)>,
     /// The operator's secret of time-limited credentials; `None`: there are none.

@@ -167,17 +167,35 @@ fn the_servers_own_listeners_are_refused_even_where_their_address_is_allowed() {
     for peer in ["8.8.4.4:3478", "8.8.4.4:8080", "127.0.0.1:8080", "[::1]:8080", "10.0.0.9:5349"] {
         assert_eq!(allowed(&mut world, &mut client, addr(peer)), [false; 3], "{peer}");
     }
-    for peer in ["8.8.4.4:50000", "10.0.0.9:80", "127.0.0.1:3479"] {
+    for peer in ["8.8.4.4:49000", "10.0.0.9:80", "127.0.0.1:3479"] {
         assert_eq!(allowed(&mut world, &mut client, addr(peer)), [true; 3], "{peer}");
     }
     // The permission is by address alone; each packet is judged by its port.
     client.send(&mut world, addr("8.8.4.4:3478"), b"x");
     assert!(world.take_sent().is_empty());
     let relayed = SocketAddr::new("8.8.4.4".parse().unwrap(), world.open_ports()[0].port);
-    world.peer_sends(addr("8.8.4.4:50000"), relayed, b"x");
+    world.peer_sends(addr("8.8.4.4:49000"), relayed, b"x");
     assert_eq!(world.take_sent().len(), 1);
     world.peer_sends(addr("8.8.4.4:3478"), relayed, b"x");
     assert!(world.take_sent().is_empty());
+}
+
+#[test]
+fn a_port_of_the_relays_range_that_nobody_allocated_cannot_be_reached_at_our_own_address() {
+    let mut world = World::with(|config| config.external.v4 = Some("8.8.4.4".parse().unwrap()));
+    let mut client = client(&mut world);
+    let unused =
+        (50_000..51_000).find(|port| world.open_ports().iter().all(|open| open.port != *port)).unwrap();
+    client.send(&mut world, SocketAddr::new("8.8.4.4".parse().unwrap(), unused), b"x");
+    assert!(
+        world.take_sent().is_empty(),
+        "behind a translating router it would lead to whatever listens there"
+    );
+    let before = world.open_ports();
+    Client::ada("198.51.100.8:1").allocate(&mut world);
+    let used = world.open_ports().into_iter().find(|port| !before.contains(port)).unwrap().port;
+    let peer = SocketAddr::new("8.8.4.4".parse().unwrap(), used);
+    assert_eq!(allowed(&mut world, &mut client, peer), [true; 3]);
 }
 
 #[test]

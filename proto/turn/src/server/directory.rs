@@ -214,9 +214,11 @@ impl Directory {
         }
         let group = self.groups.entry(id.clone()).or_default();
         let before = group.entries();
+        // The end of the group stands for the end of each of its members.
         group.closed_until = Some(group.members.values().map(|member| member.expires).max().unwrap_or(until));
-        group.members.values_mut().for_each(|member| member.is_revoked = true);
-        self.members += group.entries() - before;
+        group.members.clear();
+        let after = group.entries();
+        self.members = self.members - before + after;
         true
     }
 

@@ -1,8 +1,10 @@
 //! May this allocation talk to that peer? The one gate that CreatePermission, ChannelBind and Send go through.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use super::directory::Directory;
+use crate::address::RelayAddr;
 use crate::config::{Config, External};
 use crate::news::GroupId;
 use crate::policy::Policy;
@@ -12,20 +14,29 @@ pub(super) struct Gate {
     policy: Policy,
     external: External,
     listeners: Vec<SocketAddr>,
+    relay_range: RangeInclusive<u16>,
 }
 
 impl Gate {
     pub fn new(config: &Config) -> Gate {
-        Gate { policy: config.policy.clone(), external: config.external, listeners: config.listeners.clone() }
+        Gate {
+            policy: config.policy.clone(),
+            external: config.external,
+            listeners: config.listeners.clone(),
+            relay_range: config.relay_range.clone(),
+        }
     }
 
     /// Whether `ip` is an address of this host, as far as it is known.
     pub fn is_own(&self, ip: IpAddr) -> bool {
-        let external = match ip {
+        self.is_external(ip) || ip.is_loopback() || self.listeners.iter().any(|listener| listener.ip() == ip)
+    }
+
+    fn is_external(&self, ip: IpAddr) -> bool {
+        match ip {
             IpAddr::V4(ip) => self.external.v4 == Some(ip),
             IpAddr::V6(ip) => self.external.v6 == Some(ip),
-        };
-        external || ip.is_loopback() || self.listeners.iter().any(|listener| listener.ip() == ip)
+        }
     }
 
     /// Whether `peer` may be talked to, and heard. `group` is the lobby's group that the credential is bound to. A port
@@ -38,12 +49,22 @@ impl Gate {
         unix_s: u64,
     ) -> bool {
         let Some(group) = group else {
-            return self.policy.allows(peer.ip()) && !self.is_listener(peer);
+            return self.policy.allows(peer.ip())
+                && !self.is_listener(peer)
+                && !self.is_unused(directory, peer);
         };
         if self.is_own(peer.ip()) {
             return directory.owns(group, peer);
         }
         self.policy.allows(peer.ip()) && directory.sees(group, peer.ip(), unix_s)
+    }
+
+    /// Whether `peer` is a port of the relay's range that nobody has allocated. Behind a translating router, packets between
+    /// relayed addresses stay on this host: such a port would lead to whatever else listens there.
+    fn is_unused(&self, directory: &Directory, peer: SocketAddr) -> bool {
+        self.is_external(peer.ip())
+            && self.relay_range.contains(&peer.port())
+            && directory.holder(RelayAddr(peer)).is_none()
     }
 
     fn is_listener(&self, peer: SocketAddr) -> bool {

@@ -14,6 +14,8 @@ impl Server {
     pub(super) fn told(&mut self, news: &News, now: Instant) {
         let until = self.clock.unix_s(now) + self.limits.credential_lifetime_max.as_secs();
         let max = self.limits.members;
+        // What is taken back has a reserve of its own: a full table must not leave a door open.
+        let max_taken_back = max.saturating_mul(2);
         let is_stored = match news {
             News::Allocated { relayed, .. } if self.is_own(*relayed) => true,
             News::Allocated { user, group, client, relayed } => {
@@ -41,12 +43,12 @@ impl Server {
                 self.directory.granted(group, peer, *address, *expires, max)
             }
             News::Revoked { group, peer } => {
-                let is_stored = self.directory.revoked(group, peer, until, max);
+                let is_stored = self.directory.revoked(group, peer, until, max_taken_back);
                 self.take_back(group, Some(peer));
                 is_stored
             }
             News::GroupClosed { group } => {
-                let is_stored = self.directory.closed(group, until, max);
+                let is_stored = self.directory.closed(group, until, max_taken_back);
                 self.take_back(group, None);
                 is_stored
             }

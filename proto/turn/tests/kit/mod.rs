@@ -60,6 +60,7 @@ pub fn config() -> Config {
         realm: "twocan".into(),
         external: External { v4: Some(EXTERNAL.parse().unwrap()), v6: Some("2001:db8::5".parse().unwrap()) },
         relay_ports: 50_000..=50_999,
+        relay_range: 50_000..=50_999,
         users: vec![("ada".into(), "lovelace".into()), ("bob".into(), "builder".into())],
         secret: Some(SECRET.to_vec()),
         grant_key: credential::grant_key(SECRET),
