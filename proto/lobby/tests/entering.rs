@@ -11,7 +11,12 @@ use world::{Player, World, code};
 
 /// A world whose guess limits are out of the way.
 fn patient() -> World {
-    let limits = Limits { guesses_per_address: 10_000, guesses_per_lobby: 10_000, ..Limits::default() };
+    let limits = Limits {
+        guesses_per_address: 10_000,
+        guesses_per_lobby: 10_000,
+        hashes_per_address: 10_000,
+        ..Limits::default()
+    };
     World::with(limits)
 }
 
@@ -301,4 +306,39 @@ fn every_refusal_is_counted_under_its_word() {
     let mut ada = world.player();
     world.ask(&mut ada, json!({"type":"leave"}));
     assert!(world.events.iter().any(|event| matches!(event, Event::Refused(ErrorCode::NotInLobby))));
+}
+
+#[test]
+fn who_is_cut_while_a_password_is_hashed_is_in_when_it_comes_back_and_can_gather() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.player(), world.player());
+    let lobby = world.create(&mut ada, json!({"password":"hunter2"}));
+    world.hold_hashes = true;
+    world.say(&mut bob, json!({"type":"join","code":lobby,"password":"hunter2"}));
+    world.cut(&bob);
+    let job = world.hashes.remove(0);
+    world.make_hash(&job);
+    world.resume(&mut bob, "192.0.2.1");
+    assert_eq!(world.kinds(&mut bob), ["joined", "ice", "link"]);
+}
+
+#[test]
+fn a_hash_that_cannot_be_made_costs_no_guess() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (world.player(), world.player());
+    let lobby = world.create(&mut ada, json!({"password":"hunter2"}));
+    world.hold_hashes = true;
+    let join = json!({"type":"join","code":lobby,"password":"hunter2"});
+    for _ in 0..30 {
+        world.say(&mut bob, join.clone());
+        let job = world.hashes.remove(0);
+        let now = world.now();
+        world.lobbies.handle_hashed(job.id(), None, now);
+        world.settle();
+    }
+    world.hear(&mut bob);
+    world.say(&mut bob, join);
+    let job = world.hashes.remove(0);
+    world.make_hash(&job);
+    assert_eq!(world.hear(&mut bob)[0]["type"], "joined");
 }

@@ -16,6 +16,7 @@ fn roomy() -> Limits {
         sockets_per_address: 1_000_000,
         sessions_per_address: 1_000_000,
         lobbies_per_address: 1_000_000,
+        openings_per_address: 1_000_000,
         ..Limits::default()
     }
 }
@@ -330,4 +331,37 @@ fn a_lobby_of_sixty_four_links_everyone_with_everyone() {
         let ticket = complete["ticket"].as_str().unwrap();
         assert!(ticket.len() <= 4_096, "{}", ticket.len());
     }
+}
+
+#[test]
+fn an_address_opens_thirty_lobbies_a_minute() {
+    let mut world = World::new();
+    let mut ada = world.player();
+    for _ in 0..30 {
+        assert_eq!(world.ask(&mut ada, json!({"type":"create"}))["type"], "joined");
+        world.ask(&mut ada, json!({"type":"leave"}));
+    }
+    assert_eq!(code(&world.ask(&mut ada, json!({"type":"create"}))), "rate-limited");
+    world.pass(2_000);
+    assert_eq!(world.ask(&mut ada, json!({"type":"create"}))["type"], "joined");
+}
+
+#[test]
+fn an_address_has_sixty_passwords_hashed_a_minute() {
+    let mut world = World::with(Limits { openings_per_address: 1_000, ..Limits::default() });
+    let mut ada = world.player();
+    for _ in 0..60 {
+        assert_eq!(world.ask(&mut ada, json!({"type":"create", "password":"x"}))["type"], "joined");
+        world.ask(&mut ada, json!({"type":"leave"}));
+        world.pass(100);
+    }
+    let made = world.hashes_made;
+    while code_or_type(&world.ask(&mut ada, json!({"type":"create", "password":"x"}))) == "joined" {
+        world.ask(&mut ada, json!({"type":"leave"}));
+    }
+    assert!(world.hashes_made - made <= 6, "one comes back each second");
+}
+
+fn code_or_type(reply: &Value) -> &str {
+    reply["code"].as_str().or(reply["type"].as_str()).unwrap()
 }

@@ -171,7 +171,7 @@ fn credentials_follow_a_member_to_its_new_address() {
 fn credentials_due_while_cut_are_renewed_on_coming_back() {
     let mut world = World::new();
     let (mut players, _) = world.lobby_of(2);
-    world.pass(1_790_000);
+    world.pass(21_590_000);
     world.cut(&players[1]);
     world.pass(20_000);
     let granted = world.relay.len();
@@ -245,4 +245,18 @@ fn shutting_down_waits_five_seconds_and_lets_nobody_enter() {
     world.pass(5_000);
     assert_eq!(world.closed[&players[0].client], Close::GoingAway);
     assert_eq!(world.closed[&players[1].client], Close::GoingAway);
+}
+
+#[test]
+fn an_answer_to_our_own_farewell_while_draining_takes_no_credentials_back() {
+    let mut world = World::new();
+    let (players, _) = world.lobby_of(2);
+    world.relay.clear();
+    world.drain();
+    for player in &players {
+        assert_eq!(world.closed[&player.client], Close::GoingAway);
+        world.end(player.client, Ended::Goodbye);
+    }
+    assert!(world.relay.is_empty(), "relayed links go on: {:?}", world.relay);
+    assert!(world.events.iter().any(|event| matches!(event, Event::Drained)));
 }

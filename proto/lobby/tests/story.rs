@@ -35,7 +35,7 @@ fn a_newcomer_hears_joined_then_ice_then_its_links_and_makes_the_offer() {
     assert_eq!(heard[0]["lobby"]["owner"], json!(ada.peer));
     assert_eq!(heard[0]["lobby"]["members"][0], json!({"peer":ada.peer,"me":{"name":"Ada"}}));
     assert_eq!(heard[1]["servers"][0]["urls"], json!(["turn:play.example:3478"]));
-    assert_eq!(heard[1]["expires"], 3600);
+    assert_eq!(heard[1]["expires"], 12 * 3600);
     assert_eq!(heard[2], json!({"type":"link","seq":3,"peer":ada.peer,"role":"offer","polite":true}));
 
     let heard = world.hear(&mut ada);
@@ -276,6 +276,8 @@ fn who_leaves_a_lobby_made_anew_keeps_its_credentials_and_who_is_kicked_does_not
     world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
     world.ask(&mut ada, json!({"type":"kick","peer":old[1].peer}));
     assert_eq!(world.relay.last().unwrap(), &format!("revoke {}", old[1].peer));
+    let again = world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
+    assert_eq!(code(&again), "bad-ticket", "shown out is out, ticket or not");
     world.ask(&mut ada, json!({"type":"leave"}));
     assert_eq!(world.lobbies.lobbies(), 0);
     assert!(!world.relay.contains(&"close".into()));
@@ -316,10 +318,10 @@ fn a_ticket_of_another_application_or_time_or_server_is_refused() {
 fn ice_servers_are_renewed_at_half_their_life() {
     let mut world = World::new();
     let (mut players, _) = world.lobby_of(2);
-    world.pass(1_799_999);
+    world.pass(21_599_999);
     assert!(world.hear_only(&mut players[0], "ice").is_empty());
     world.pass(1);
     assert_eq!(world.kinds(&mut players[0]), ["ice"], "and no second link");
-    world.pass(1_800_000);
+    world.pass(21_600_000);
     assert_eq!(world.kinds(&mut players[0]), ["ice"]);
 }

@@ -30,10 +30,30 @@ pub(super) enum Use {
     Hash,
 }
 
+/// What is limited per address and minute.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Paced {
+    Guess,
+    Opening,
+    Hash,
+}
+
 #[derive(Default)]
 struct Row {
     counts: [u32; 4],
-    guesses: Option<Spent>,
+    /// By [`Paced`].
+    spent: [Option<Spent>; 3],
+}
+
+impl Row {
+    fn spent(&mut self, what: Paced, now: Instant) -> &mut Spent {
+        self.spent[what as usize].get_or_insert(Spent::nothing(now))
+    }
+
+    /// Nothing is in use, and nothing that was spent has still to come back.
+    fn is_empty(&self, now: Instant) -> bool {
+        self.counts == [0; 4] && self.spent.iter().flatten().all(|spent| spent.is_full(now))
+    }
 }
 
 /// Guesses charged for one join; they are given back when it was right.
@@ -48,8 +68,11 @@ pub(super) struct Addresses {
     /// Guesses at each code, whether or not there is such a lobby: so being limited tells nothing.
     codes: BTreeMap<(AppName, LobbyCode), Spent>,
     most: [u32; 4],
-    per_address: Rate,
+    /// By [`Paced`].
+    per_address: [Rate; 3],
     per_lobby: Rate,
+    /// Rows at which those that are empty are looked for.
+    sweep_at: usize,
 }
 
 impl Addresses {
@@ -63,8 +86,10 @@ impl Addresses {
                 limits.lobbies_per_address,
                 HASHES_PER_ADDRESS,
             ],
-            per_address: Rate::per_minute(limits.guesses_per_address),
+            per_address: [limits.guesses_per_address, limits.openings_per_address, limits.hashes_per_address]
+                .map(Rate::per_minute),
             per_lobby: Rate::per_minute(limits.guesses_per_lobby),
+            sweep_at: GUESSED_CODES_MAX,
         }
     }
 
@@ -91,15 +116,21 @@ impl Addresses {
         if let Some(row) = self.rows.get_mut(&key) {
             row.counts[what as usize] = row.counts[what as usize].saturating_sub(1);
             // Wrong guesses are remembered beyond the socket that made them.
-            if row.counts == [0; 4] && row.guesses.is_none_or(|spent| spent.is_full(now)) {
+            if row.is_empty(now) {
                 self.rows.remove(&key);
             }
         }
-        if self.rows.len() > GUESSED_CODES_MAX {
-            self.rows.retain(|_, row| {
-                row.counts != [0; 4] || row.guesses.is_some_and(|spent| !spent.is_full(now))
-            });
+        if self.rows.len() > self.sweep_at {
+            self.rows.retain(|_, row| !row.is_empty(now));
+            // Only once it has doubled: a sweep that finds nothing is not repeated at every turn.
+            self.sweep_at = GUESSED_CODES_MAX.max(2 * self.rows.len());
         }
+    }
+
+    /// Spends one of what is paced, or says how long to wait.
+    pub fn spend(&mut self, key: AddressKey, what: Paced, now: Instant) -> Result<(), Duration> {
+        let rate = self.per_address[what as usize];
+        self.rows.entry(key).or_default().spent(what, now).spend(1, rate, now)
     }
 
     /// Charges one guess to the address and the code, or says how long to wait.
@@ -114,8 +145,8 @@ impl Addresses {
         }
         let table_full = self.codes.len() >= GUESSED_CODES_MAX;
         let row = self.rows.entry(address).or_default();
-        let by_address = row.guesses.get_or_insert(Spent::nothing(now));
-        by_address.spend(1, self.per_address, now)?;
+        let (by_address, rate) = (row.spent(Paced::Guess, now), self.per_address[Paced::Guess as usize]);
+        by_address.spend(1, rate, now)?;
         if let Some(key) = &code {
             let spent = match self.codes.get_mut(key) {
                 Some(spent) => spent.spend(1, self.per_lobby, now),
@@ -125,7 +156,7 @@ impl Addresses {
                 }
             };
             if let Err(wait) = spent {
-                by_address.refund(1, self.per_address);
+                by_address.refund(1, rate);
                 return Err(wait);
             }
         }
@@ -134,8 +165,8 @@ impl Addresses {
 
     /// The guess was right: it does not count.
     pub fn refund(&mut self, charge: &Charge, now: Instant) {
-        if let Some(spent) = self.rows.get_mut(&charge.address).and_then(|row| row.guesses.as_mut()) {
-            spent.refund(1, self.per_address);
+        if let Some(row) = self.rows.get_mut(&charge.address) {
+            row.spent(Paced::Guess, now).refund(1, self.per_address[Paced::Guess as usize]);
         }
         if let Some(key) = &charge.code
             && let Some(spent) = self.codes.get_mut(key)

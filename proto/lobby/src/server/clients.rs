@@ -67,7 +67,8 @@ impl Lobbies {
         match state {
             State::Silent { until, .. } => self.timers.clear(Timer::Hello(client), Some(until)),
             State::Bound(session) | State::Closing(Some(session)) => {
-                if self.unbind(session, client, now) && how == Ended::Goodbye {
+                // While draining, 1001 is the answer to our own.
+                if self.unbind(session, client, now) && how == Ended::Goodbye && !self.draining {
                     self.end_session(session, LeftWhy::Left, now);
                 }
             }
@@ -218,7 +219,9 @@ impl Lobbies {
         if let Some(missed) = session.replay_after(seq) {
             self.out.transmits.extend(missed.map(|frame| (client, Arc::clone(frame))));
         }
-        let (finished, lapsed) = (session.finished, session.renew_at.is_some_and(|at| at <= now));
+        // Who was cut while a password was hashed has been let in, but granted nothing.
+        let lapsed = session.lobby.is_some() && session.renew_at.is_none_or(|at| at <= now);
+        let finished = session.finished;
         self.out.event(Event::SessionResumed);
         if finished {
             self.close(client, Close::Complete);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::addresses::{AddressKey, Charge, Use};
+use super::addresses::{AddressKey, Charge, Paced, Use};
 use super::limits::{
     CODES_SHORT_MAX, HASH_RETRY, HASHES_MAX, LOBBY_LIFETIME, SEAL_WITHIN, SIZE_DEFAULT, SIZE_MIN,
 };
@@ -130,6 +130,10 @@ impl Lobbies {
             return Err(ErrorCode::BadTicket.into());
         }
         let mut found = self.returned.get(&ticket.group).copied();
+        let kicked = found.and_then(|lobby| Some(self.lobbies.get(&lobby)?.kicked.contains(&ticket.peer)));
+        if kicked == Some(true) {
+            return Err(ErrorCode::BadTicket.into());
+        }
         if found.is_none() {
             self.may_open(session)?;
         } else if let Some(older) = self.holder(found, ticket.peer) {
@@ -156,9 +160,15 @@ impl Lobbies {
             return self.out.discard(Discard::StaleHash);
         };
         state.entering = false;
-        let done = match hash {
-            Some(hash) => self.go_on(session, id, me, to, &hash, now),
-            None => Err(Refusal::later(HASH_RETRY)),
+        let done = match (hash, to) {
+            (Some(hash), to) => self.go_on(session, id, me, to, &hash, now),
+            (None, to) => {
+                // Nothing was learnt from it, so it was no guess.
+                if let To::Known { charge, .. } = &to {
+                    self.addresses.refund(charge, now);
+                }
+                Err(Refusal::later(HASH_RETRY))
+            }
         };
         if let Err(refusal) = done {
             self.refuse(session, id, refusal);
@@ -206,12 +216,18 @@ impl Lobbies {
     ) -> Result<(), Refusal> {
         let Some(state) = self.sessions.get_mut(&session) else { return Ok(()) };
         let address = AddressKey::from(state.address);
-        if self.entrances.len() >= HASHES_MAX || !self.addresses.take(address, Use::Hash) {
+        let room = self.entrances.len() < HASHES_MAX && self.addresses.fits(address, Use::Hash);
+        let paced = match room {
+            true => self.addresses.spend(address, Paced::Hash, now),
+            false => Err(HASH_RETRY),
+        };
+        if let Err(wait) = paced {
             if let To::Known { charge, .. } = &to {
                 self.addresses.refund(charge, now);
             }
-            return Err(Refusal::later(HASH_RETRY));
+            return Err(Refusal::later(wait));
         }
+        self.addresses.take(address, Use::Hash);
         state.entering = true;
         let job = HashId(self.next_number());
         self.entrances.insert(job, Entrance { session, id, address, me, to });
@@ -250,6 +266,7 @@ impl Lobbies {
     ) -> Result<(), Refusal> {
         let Some(state) = self.sessions.get(&session) else { return Ok(()) };
         let (app, opener) = (state.app.clone(), AddressKey::from(state.address));
+        self.addresses.spend(opener, Paced::Opening, now).map_err(Refusal::later)?;
         let lobby = Lobby {
             code: self.free_code(&app),
             app,
@@ -263,6 +280,7 @@ impl Lobbies {
             stage: Stage::Open,
             group: self.ids.group(),
             returned: false,
+            kicked: Vec::new(),
             opener,
             opened_at: now,
             ends_at: now + LOBBY_LIFETIME,
@@ -289,6 +307,7 @@ impl Lobbies {
             stage: Stage::Sealed { until: None },
             group: ticket.group,
             returned: true,
+            kicked: Vec::new(),
             opener: opener.expect("the session was looked up just before"),
             opened_at: now,
             ends_at: now + LOBBY_LIFETIME,

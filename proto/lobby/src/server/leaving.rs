@@ -50,6 +50,9 @@ impl Lobbies {
             member.linked.remove(&peer);
         }
         // Whoever returned holds the credentials of a completed lobby already, and its links may be well.
+        if why == LeftWhy::Kicked {
+            lobby.kicked.push(peer);
+        }
         if !lobby.returned || why == LeftWhy::Kicked {
             self.out.commands.push_back(Command::Revoke { group: lobby.group, peer });
         }

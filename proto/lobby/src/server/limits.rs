@@ -63,10 +63,11 @@ pub const SEAL_WITHIN: Duration = Duration::from_secs(30);
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// A lobby's longest life.
 pub const LOBBY_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// Of relay credentials while in a lobby; they are renewed at half of it.
-pub const GRANT_LIFETIME: Duration = Duration::from_secs(3600);
-/// Of tickets, and of the relay credentials that come with them.
+/// Of tickets.
 pub const TICKET_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+/// Of relay credentials; in a lobby they are renewed at half of it. A browser refreshes an allocation with the credential it
+/// was made with, whatever comes later, so the first one must last for the whole game. It is taken back when the lobby ends.
+pub const GRANT_LIFETIME: Duration = TICKET_LIFETIME;
 
 /// The limits an operator may want to change.
 #[derive(Clone, Debug)]
@@ -83,8 +84,12 @@ pub struct Limits {
     pub sockets_per_address: u32,
     /// Sessions from one address.
     pub sessions_per_address: u32,
-    /// Lobbies opened from one address.
+    /// Lobbies opened from one address, at a time.
     pub lobbies_per_address: u32,
+    /// Lobbies opened from one address, a minute.
+    pub openings_per_address: u32,
+    /// Passwords hashed for one address, a minute.
+    pub hashes_per_address: u32,
     /// Sessions in all.
     pub sessions: usize,
     /// Lobbies in all.
@@ -105,6 +110,8 @@ impl Default for Limits {
             sockets_per_address: 128,
             sessions_per_address: 64,
             lobbies_per_address: 16,
+            openings_per_address: 30,
+            hashes_per_address: 60,
             sessions: 200_000,
             lobbies: 100_000,
             replay_frames: 256,

@@ -30,6 +30,8 @@ pub(super) struct Lobby {
     pub group: GroupId,
     /// Made anew by tickets.
     pub returned: bool,
+    /// Who was shown out, and does not come back by a ticket.
+    pub kicked: Vec<PeerId>,
     /// Whose count of lobbies it is in.
     pub opener: AddressKey,
     pub opened_at: Instant,
