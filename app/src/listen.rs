@@ -14,7 +14,7 @@ const TURN_PORT: u16 = 3478;
 /// Where to listen, and what to advertise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listen {
-    pub http: SocketAddr,
+    pub http: Vec<SocketAddr>,
     pub turn: Vec<SocketAddr>,
     pub turns: Vec<SocketAddr>,
     /// The addresses of relayed candidates, one per family.
@@ -39,8 +39,7 @@ impl Listen {
             true => any(port),
             false => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))],
         };
-        // On Linux `::` takes IPv4 too, so one listener is enough for HTTP.
-        let http = settings.http.or_else(|| default(HTTP_PORT).pop()).expect("a default has an address");
+        let http = settings.http.map_or_else(|| default(HTTP_PORT), |address| vec![address]);
         let turn = if settings.turn.is_empty() { default(TURN_PORT) } else { settings.turn.clone() };
         let (mut external_v4, mut external_v6) = (None, None);
         for &address in &settings.external_ip {
@@ -112,7 +111,7 @@ mod tests {
     #[test]
     fn without_settings_only_this_machine_is_served() {
         let listen = Listen::new(&Settings::default(), dual).unwrap();
-        assert_eq!(listen.http.to_string(), "127.0.0.1:8080");
+        assert_eq!(text(&listen.http), ["127.0.0.1:8080"]);
         assert_eq!(text(&listen.turn), ["127.0.0.1:3478"]);
         assert_eq!((listen.external_v4, listen.external_v6), (Some(Ipv4Addr::LOCALHOST), None));
     }
@@ -121,7 +120,7 @@ mod tests {
     fn public_means_all_addresses_of_both_families() {
         let public = Settings { public: true, ..Settings::default() };
         let listen = Listen::new(&public, dual).unwrap();
-        assert_eq!(listen.http.to_string(), "[::]:8080");
+        assert_eq!(text(&listen.http), ["0.0.0.0:8080", "[::]:8080"]);
         assert_eq!(text(&listen.turn), ["0.0.0.0:3478", "[::]:3478"]);
         assert_eq!(listen.external_v4, Some("192.0.2.7".parse().unwrap()));
         assert_eq!(listen.external_v6, Some("2001:db8::7".parse().unwrap()));
@@ -132,8 +131,8 @@ mod tests {
         let public = Settings { public: true, ..Settings::default() };
         let listen = Listen::new(&public, ipv4_only).unwrap();
         assert_eq!(
-            (listen.http.to_string(), text(&listen.turn)),
-            ("0.0.0.0:8080".into(), vec!["0.0.0.0:3478".into()])
+            (text(&listen.http), text(&listen.turn)),
+            (vec!["0.0.0.0:8080".into()], vec!["0.0.0.0:3478".into()])
         );
     }
 
@@ -146,7 +145,7 @@ mod tests {
             ..Settings::default()
         };
         let listen = Listen::new(&settings, dual).unwrap();
-        assert_eq!(listen.http.to_string(), "127.0.0.1:9000");
+        assert_eq!(text(&listen.http), ["127.0.0.1:9000"]);
         assert_eq!((listen.external_v4, listen.external_v6), (Some("203.0.113.5".parse().unwrap()), None));
     }
 

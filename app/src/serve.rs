@@ -87,7 +87,7 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         turns: listen.turns.clone(),
         tls,
         external: External { v4: listen.external_v4, v6: listen.external_v6 },
-        listeners_besides: if settings.only.is_none() { vec![listen.http] } else { Vec::new() },
+        listeners_besides: if settings.only.is_none() { listen.http.clone() } else { Vec::new() },
         relay_ports: settings.relay_ports.as_ref().map_or(default_ports, |range| range.0.clone()),
         threads: settings.relay_threads.or(std::thread::available_parallelism().ok()).map_or(1, Into::into),
         realm: settings.realm.clone().unwrap_or_else(|| "twocan".to_owned()),
@@ -106,15 +106,13 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
 
 /// The built-in policy, with the operator's ranges over it.
 fn policy(settings: &Settings) -> anyhow::Result<Policy> {
-    let range = |flag: &str, text: &str| text.parse::<Cidr>().map_err(|error| anyhow!("{flag}: {error}"));
-    let mut policy = Policy::default();
-    for text in &settings.allow_peer {
-        policy = policy.allow(range("--allow-peer", text)?);
-    }
-    for text in &settings.deny_peer {
-        policy = policy.deny(range("--deny-peer", text)?);
-    }
-    Ok(policy)
+    let allowed = ranges("--allow-peer", &settings.allow_peer)?.into_iter();
+    let denied = ranges("--deny-peer", &settings.deny_peer)?.into_iter();
+    Ok(denied.fold(allowed.fold(Policy::default(), Policy::allow), Policy::deny))
+}
+
+fn ranges(flag: &str, texts: &[String]) -> anyhow::Result<Vec<Cidr>> {
+    texts.iter().map(|text| text.parse().map_err(|error| anyhow!("{flag}: {error}"))).collect()
 }
 
 async fn start_signaling(
@@ -140,8 +138,10 @@ async fn start_signaling(
         grant_key: keys.grant,
         addresses: Addresses { turn, turns, named: settings.external_ip.clone(), found: found.collect() },
     };
-    let mut config = twocan_signaling::Config::new(vec![listen.http], keys.tickets.clone());
+    let mut config = twocan_signaling::Config::new(listen.http.clone(), keys.tickets.clone());
     config.origins = settings.origin.iter().map(|origin| parse_origin(origin)).collect::<Result<_, _>>()?;
+    let proxies = ranges("--trusted-proxy", &settings.trusted_proxy)?;
+    config.trusted_proxy = Some(Arc::new(move |ip| proxies.iter().any(|range| range.contains(ip))));
     config.more_metrics = relay
         .map(Relay::handle)
         .map(|handle| -> MoreMetrics { Arc::new(move || relay_metrics::text(&handle.stats())) });

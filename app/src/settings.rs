@@ -74,6 +74,10 @@ pub struct Settings {
     #[arg(long, env = "TWOCAN_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub origin: Vec<String>,
 
+    /// Reverse proxy whose X-Forwarded-For tells the client's address; repeatable
+    #[arg(long, env = "TWOCAN_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxy: Vec<String>,
+
     /// Run one half only
     #[arg(long, env = "TWOCAN_ONLY", value_name = "HALF")]
     pub only: Option<Half>,
@@ -129,6 +133,7 @@ impl Settings {
             deny_peer: list(self.deny_peer, base.deny_peer),
             relay_threads: self.relay_threads.or(base.relay_threads),
             origin: list(self.origin, base.origin),
+            trusted_proxy: list(self.trusted_proxy, base.trusted_proxy),
             only: self.only.or(base.only),
             config: self.config,
         }

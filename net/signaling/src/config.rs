@@ -1,11 +1,14 @@
 //! What the server is told, and what can go wrong at its start.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use twocan_lobby::Limits;
+
+/// Says whether an address is a trusted proxy's.
+pub type TrustedProxy = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// How the signaling server is to run.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ pub struct Config {
     pub ping_every: Duration,
     /// Silence after which a socket is given up.
     pub silence_max: Duration,
+    /// Whether an address is a proxy's whose word counts: the last entry of its `X-Forwarded-For` is the client's address.
+    pub trusted_proxy: Option<TrustedProxy>,
     /// Text in Prometheus' format that `/metrics` appends: the relay's, for one.
     pub more_metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
@@ -43,6 +48,7 @@ impl Config {
             connections: 100_000,
             ping_every: Duration::from_secs(20),
             silence_max: Duration::from_secs(45),
+            trusted_proxy: None,
             more_metrics: None,
         }
     }

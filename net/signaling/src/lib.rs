@@ -21,7 +21,7 @@ mod queue;
 mod server;
 mod socket;
 
-pub use config::{Config, Error};
+pub use config::{Config, Error, TrustedProxy};
 pub use ice::IceProvider;
 pub use server::{Signaling, bind};
 pub use twocan_lobby::wire::{IceServer, IceServers};

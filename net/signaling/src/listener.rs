@@ -52,8 +52,9 @@ impl Turnstile {
         Self { counts: Arc::default(), per_address, in_all }
     }
 
-    /// Lets one more in, unless that is too many.
-    pub fn enter(&self, address: IpAddr) -> Option<Pass> {
+    /// Lets one more in, unless that is too many. A proxy speaks for many: only the sum counts for it.
+    pub fn enter(&self, address: IpAddr, is_proxy: bool) -> Option<Pass> {
+        let per_address = if is_proxy { self.in_all } else { self.per_address };
         let key = match address {
             IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) & (u128::MAX << 72)).into(),
             v4 @ IpAddr::V4(_) => v4,
@@ -61,7 +62,7 @@ impl Turnstile {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let (all, by_address) = &mut *counts;
         let here = by_address.entry(key).or_default();
-        if *all >= self.in_all || *here >= self.per_address {
+        if *all >= self.in_all || *here >= per_address {
             if *here == 0 {
                 by_address.remove(&key);
             }
@@ -95,14 +96,15 @@ mod tests {
     fn a_connection_beyond_the_limit_is_refused_until_one_is_gone() {
         let turnstile = Turnstile::new(2, 3);
         let one = IpAddr::from([192, 0, 2, 1]);
-        let first = turnstile.enter(one);
-        let second = turnstile.enter(one);
+        let first = turnstile.enter(one, false);
+        let second = turnstile.enter(one, false);
         assert!(first.is_some() && second.is_some());
-        assert!(turnstile.enter(one).is_none(), "two from one address");
-        let other = turnstile.enter(IpAddr::from([192, 0, 2, 2]));
+        assert!(turnstile.enter(one, false).is_none(), "two from one address");
+        drop(turnstile.enter(one, true).expect("a proxy speaks for many"));
+        let other = turnstile.enter(IpAddr::from([192, 0, 2, 2]), false);
         assert!(other.is_some());
-        assert!(turnstile.enter(IpAddr::from([192, 0, 2, 3])).is_none(), "three in all");
+        assert!(turnstile.enter(IpAddr::from([192, 0, 2, 3]), false).is_none(), "three in all");
         drop(first);
-        assert!(turnstile.enter(one).is_some());
+        assert!(turnstile.enter(one, false).is_some());
     }
 }

@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::HeaderMap;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 use twocan_lobby::{Keys, Lobbies};
 
-use crate::config::{Config, Error};
+use crate::config::{Config, Error, TrustedProxy};
 use crate::front::{self, CameFrom, Front};
 use crate::hashing::Hasher;
 use crate::ice::IceProvider;
@@ -48,6 +49,7 @@ pub struct Signaling {
     inputs: mpsc::Sender<Input>,
     draining: Arc<AtomicBool>,
     turnstile: Turnstile,
+    trusted_proxy: Option<TrustedProxy>,
 }
 
 /// Listens where the configuration says. `pages` are served beside the server's own routes.
@@ -80,7 +82,8 @@ pub async fn bind(config: Config, ice: Arc<dyn IceProvider>, pages: Router) -> R
     };
     let turnstile = Turnstile::new(config.connections_per_address, config.connections);
     let routes = front::routes(front, pages);
-    Ok(Signaling { listeners, addresses, routes, machine, inputs, draining, turnstile })
+    let trusted_proxy = config.trusted_proxy;
+    Ok(Signaling { listeners, addresses, routes, machine, inputs, draining, turnstile, trusted_proxy })
 }
 
 fn lobbies(config: &Config) -> Result<Lobbies, Error> {
@@ -110,13 +113,13 @@ impl Signaling {
 
     /// Serves until `shutdown`, then sends everyone away in order: 1001, sealed lobbies a little later.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listeners, routes, machine, inputs, draining, turnstile, .. } = self;
+        let Self { listeners, routes, machine, inputs, draining, turnstile, trusted_proxy, .. } = self;
         // Dropped with this future, should its caller drop it.
         let mut owner = JoinSet::new();
         owner.spawn(machine.run());
         let mut doors = JoinSet::new();
         for listener in listeners {
-            doors.spawn(accept(listener, routes.clone(), turnstile.clone()));
+            doors.spawn(accept(listener, routes.clone(), turnstile.clone(), trusted_proxy.clone()));
         }
         drop(routes);
         shutdown.await;
@@ -132,13 +135,15 @@ impl Signaling {
 }
 
 /// Accepts for as long as it is not aborted; connections end with it.
-async fn accept(listener: TcpListener, routes: Router, turnstile: Turnstile) {
+async fn accept(listener: TcpListener, routes: Router, turnstile: Turnstile, proxy: Option<TrustedProxy>) {
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if let Some(pass) = turnstile.enter(peer.ip().to_canonical()) {
-                    let serving = serve(stream, peer, routes.clone());
+                let from = peer.ip().to_canonical();
+                let is_proxy = proxy.as_ref().is_some_and(|trusted| trusted(from));
+                if let Some(pass) = turnstile.enter(from, is_proxy) {
+                    let serving = serve(stream, from, is_proxy, routes.clone());
                     connections.spawn(async move {
                         serving.await;
                         drop(pass);
@@ -154,13 +159,23 @@ async fn accept(listener: TcpListener, routes: Router, turnstile: Turnstile) {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, routes: Router) {
+/// The address that the nearest proxy saw: the last that `X-Forwarded-For` names. What stands before it, anybody may have
+/// written.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    let last = last.rsplit(',').next()?.trim();
+    let address = last.parse::<IpAddr>().ok();
+    let address = address.or_else(|| last.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()));
+    address.map(|address| address.to_canonical())
+}
+
+async fn serve(stream: TcpStream, from: IpAddr, is_proxy: bool, routes: Router) {
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(%error, "a connection was gone at once");
     }
-    let from = CameFrom(peer.ip().to_canonical());
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(from);
+        let told = if is_proxy { forwarded_for(request.headers()) } else { None };
+        request.extensions_mut().insert(CameFrom(told.unwrap_or(from)));
         let response = routes.clone().oneshot(request.map(Body::new));
         async move { Ok::<_, Infallible>(response.await.unwrap_or_else(|never| match never {})) }
     });
@@ -172,5 +187,27 @@ async fn serve(stream: TcpStream, peer: SocketAddr, routes: Router) {
         .with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_entry_is_the_proxys_own_word() {
+        let read = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            forwarded_for(&headers).map(|address| address.to_string())
+        };
+        assert_eq!(read(&["198.51.100.7"]).as_deref(), Some("198.51.100.7"));
+        assert_eq!(read(&["10.0.0.1, 198.51.100.7"]).as_deref(), Some("198.51.100.7"));
+        assert_eq!(read(&["10.0.0.1", "2001:db8::7"]).as_deref(), Some("2001:db8::7"));
+        assert_eq!(read(&["[2001:db8::7]:4711"]).as_deref(), Some("2001:db8::7"));
+        assert_eq!(read(&["::ffff:198.51.100.7"]).as_deref(), Some("198.51.100.7"));
+        assert_eq!((read(&[]), read(&["unknown"]), read(&["198.51.100.7, "])), (None, None, None));
     }
 }
