@@ -8,7 +8,10 @@ const skip = missing('namespaces', 'chromium', 'openssl')
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const room = (player) => player.evaluate(() => document.querySelector('.room')?.dataset.phase)
-const peerState = () => [...window.twocan.lobby.peers.values()][0]?.state
+const peerState = {
+  mending: () => [...window.twocan.lobby.peers.values()][0]?.state === 'mending',
+  open: () => [...window.twocan.lobby.peers.values()][0]?.state === 'open',
+}
 
 describe('in the middle of it', { skip }, () => {
   let stage, host, guest
@@ -19,19 +22,39 @@ describe('in the middle of it', { skip }, () => {
   })
   after(() => stage?.close())
 
-  test('a network that goes away for ten seconds costs a pause, though the server has let go', async () => {
+  /** Waits until a link was restarted `via` the server or the link itself, by whichever end noticed first. */
+  const restarted = (via) => Promise.any([host, guest].map((player) => player.wait((via) => window.twocan.events.some(({ type, detail }) =>
+    type === 'trace' && detail[0].type === 'restart' && detail[0].via === via), { args: [via], timeout: 60_000 })))
+
+  test('a network that goes away for a while costs a pause, though the server is dead by then', async () => {
     await stage.serve()
     await joinByCode(guest, stage.url, await openLobby(host, stage.url))
     await Promise.all([letGo(host), letGo(guest)])
     await Promise.all([gameFlows(host), gameFlows(guest)])
+    await stage.server.stop('SIGKILL')
     const unblock = stage.world.blockUdp(guest.place)
-    await host.wait(`() => (${peerState})() === 'mending'`)
+    await host.wait(peerState.mending)
     await pause(3_000)
     unblock()
-    for (const player of [host, guest]) await player.wait(`() => (${peerState})() === 'open'`, { timeout: 60_000 })
+    await restarted('link')
+    for (const player of [host, guest]) await player.wait(peerState.open, { timeout: 60_000 })
     await chat(host, guest, 'there you are')
     await chat(guest, host, 'that was the tunnel')
     assert.ok((await stats(host)).path)
+  })
+
+  test('a socket that is cut comes back to its session, and what was asked meanwhile is done once', async () => {
+    await stage.serve()
+    const code = await openLobby(host, stage.url)
+    const unblock = stage.world.blockTcp(host.place)
+    await host.evaluate(() => { window.asked = window.twocan.lobby.update({ data: { ...window.twocan.lobby.data, asked: 'while cut' } }).then(() => true) })
+    await host.wait(() => window.twocan.events.some(({ from, type }) => from === 'net' && type === 'reconnecting'))
+    unblock()
+    assert.equal(await host.evaluate(() => window.asked), true)
+    await stage.metric('twocan_sessions_total{how="resumed"}', 1)
+    await joinByCode(guest, stage.url, code)
+    assert.equal(await guest.wait(() => window.twocan.lobby?.data.asked), 'while cut')
+    await Promise.all([letGo(host), letGo(guest)])
     await stage.server.stop('SIGKILL')
   })
 

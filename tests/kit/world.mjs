@@ -65,6 +65,9 @@ export class World {
     this.#ip(space, `addr add 80.80.0.${host}/24 dev eth0`)
     this.#ip(space, `addr add 2a05:80::${host}/64 dev eth0 nodad`)
     this.#ip(space, 'link set eth0 up')
+    // Default routes, though they lead nowhere: browsers gather nothing without one, and a server finds its address by them.
+    this.#ip(space, 'route add default via 80.80.0.1')
+    this.#ip(space, '-6 route add default via 2a05:80::1')
     return { space, name: this.#name(space), address: `80.80.0.${host}`, address6: `2a05:80::${host}` }
   }
 
@@ -72,12 +75,7 @@ export class World {
   player(kind, { ipv6 = false } = {}) {
     const n = ++this.#count
     const host = 20 + n
-    if (kind === 'public') {
-      const place = this.#attach(`p${n}`, host)
-      // A default route, though it leads nowhere: browsers gather nothing without one.
-      this.#ip(place.space, 'route add default via 80.80.0.1')
-      return place
-    }
+    if (kind === 'public') return this.#attach(`p${n}`, host)
     const router = this.#attach(`r${n}`, host)
     const space = `p${n}`
     this.#space(space)
@@ -119,9 +117,14 @@ export class World {
   }
 
   /** Nothing of UDP passes this player's router any more (TCP still does), until what this gives back is called. */
-  blockUdp(place) {
+  blockUdp(place) { return this.#block(place, 'ip protocol udp drop') }
+
+  /** Every TCP connection through this player's router is reset, until what this gives back is called. */
+  blockTcp(place) { return this.#block(place, 'ip protocol tcp reject with tcp reset') }
+
+  #block(place, rule) {
     this.#nft(place.router, `table ip block {
-      chain forward { type filter hook forward priority -10; ip protocol udp drop; }
+      chain forward { type filter hook forward priority -10; ${rule}; }
     }`)
     return () => this.#nft(place.router, 'delete table ip block')
   }

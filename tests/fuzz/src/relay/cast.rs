@@ -115,6 +115,7 @@ pub fn config() -> Config {
         realm: REALM.to_owned(),
         external: External { v4: Some(EXTERNAL_V4), v6: Some(EXTERNAL_V6) },
         relay_ports: RELAY_PORTS,
+        relay_range: RELAY_PORTS,
         users: vec![("anna".to_owned(), "anna".to_owned()), ("bert".to_owned(), "bert".to_owned())],
         secret: None,
         grant_key: GRANT_KEY,
