@@ -58,10 +58,10 @@ export class Channel {
     return new Promise((resolve, reject) => {
       const [kind, content] = encode(data)
       const tooLarge = content.length > (this._reassembler._joins ? MESSAGE_BYTES_MAX : this._pieceMax())
-      if (tooLarge) return reject(new TwocanError('too-large', `${content.length} bytes are too many.`))
+      if (tooLarge) return reject(new TwocanError('too-large', 'Too large.'))
       if (/^clos/.test(this._channel.readyState)) return reject(closed())
       if (this._reliable && this._queued && this._queued + content.length > BACKLOG_BYTES_MAX) {
-        return reject(new TwocanError('backlog', 'Too much waits: await each send.'))
+        return reject(new TwocanError('backlog', 'Too much waits.'))
       }
       const job: Job = { _kind: kind, _content: content, _offset: 0, _resolve: resolve, _reject: reject }
       this._queue.push(job)
@@ -103,5 +103,5 @@ export class Channel {
 }
 
 function closed(): TwocanError {
-  return new TwocanError('link-closed', 'The link is closed.')
+  return new TwocanError('link-closed', 'No longer linked.')
 }

@@ -18,7 +18,7 @@ export type { ErrorCode, LocalCode, ServerCode } from './errors.js'
  */
 export async function connect(url: string | URL | Location, options: ConnectOptions): Promise<Net> {
   const taken = BUILT_IN.find((name) => options.channels?.[name])
-  if (taken) throw new TwocanError('bad-value', `Every link has a channel ${taken} of its own.`)
+  if (taken) throw new TwocanError('bad-value', `${taken} is taken.`)
   const client = new Client(browserIo(options), socketUrl(url), options)
   await client._ready()
   return client

@@ -74,7 +74,7 @@ test('the link is up with its first channel, and is told to the server once', as
 
 test('a link that does not come up in time fails, and says why', async () => {
   const table = await (await new Table().enter()).arrive()
-  table.link._localTypes.add('host')
+  table.link._local.add('host')
   for (let passed = 0; passed < CONNECT_MS; passed += 5_000) {
     table.says({ type: 'owner', peer: BOB })
     table.world.pass(5_000)

@@ -23,7 +23,7 @@ import type {
   Sendable,
   Trace,
 } from './types.js'
-import { sentence, verdict } from './verdict.js'
+import { sentence, verdict, type Evidence } from './verdict.js'
 import type { Outgoing, SignalKind } from './wire.js'
 
 /** From the beginning to the first open channel. */
@@ -73,7 +73,7 @@ interface ControlMessage {
   data?: unknown
 }
 
-export class Link extends Emitter<PeerEvents> implements Peer {
+export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   state: PeerState = 'connecting'
   connectMs: number | undefined
   _pc!: Connection
@@ -83,12 +83,15 @@ export class Link extends Emitter<PeerEvents> implements Peer {
   _began: number
   /** Negotiation steps, one after another. */
   _steps = Promise.resolve()
-  _iceWorked = false
+  _ice = false
   _left = false
   _incompatible = false
-  _localTypes = new Set<string>()
-  _remoteCount = 0
+  _local = new Set<string>()
+  _remote = 0
   _turnErrors: number[] = []
+  _online?: boolean
+  _relayOnly?: boolean
+  _gaveUp?: boolean
   /** `o=` line of the last description applied, as session and version. */
   _origin: [string, number] = ['', -1]
   _pairStates = new Map<string, string>()
@@ -111,7 +114,7 @@ export class Link extends Emitter<PeerEvents> implements Peer {
   send(channel: string, data: Sendable): Promise<void> {
     const found = this._byName.get(channel)
     if (found) return found._send(data)
-    return Promise.reject(new TwocanError('no-channel', `No channel has the name ${channel}.`))
+    return Promise.reject(new TwocanError('no-channel', 'No such channel.'))
   }
 
   async stats(): Promise<PeerStats> {
@@ -169,7 +172,7 @@ export class Link extends Emitter<PeerEvents> implements Peer {
       const candidate = kind === 'candidate' ? (data as RTCIceCandidateInit) : undefined
       const info = readCandidate(candidate?.candidate ?? '')
       if (info) {
-        this._remoteCount++
+        this._remote++
         this._trace({ type: 'candidate', side: 'remote', candidate: info })
       } else {
         this._trace({ type: 'gathered', side: 'remote' })
@@ -257,12 +260,12 @@ export class Link extends Emitter<PeerEvents> implements Peer {
     if (!candidate) {
       this._trace({ type: 'gathered', side: 'local' })
       this._send('end-of-candidates', null)
-      if (this.state === 'connecting' && !this._localTypes.size) this._fail()
+      if (this.state === 'connecting' && !this._local.size) this._fail()
       return
     }
     const info = readCandidate(candidate.candidate)
     if (!info) return
-    this._localTypes.add(info.type)
+    this._local.add(info.type)
     this._trace({ type: 'candidate', side: 'local', candidate: info })
     this._send('candidate', candidate.toJSON(), info.type)
   }
@@ -277,7 +280,7 @@ export class Link extends Emitter<PeerEvents> implements Peer {
 
   _watch(): void {
     const { connectionState: now, iceConnectionState: ice } = this._pc
-    if (ice === 'connected' || ice === 'completed') this._iceWorked = true
+    if (ice === 'connected' || ice === 'completed') this._ice = true
     if (now === 'connected') {
       if (this.state === 'open') this._quiet()
       else this._opened()
@@ -325,7 +328,7 @@ export class Link extends Emitter<PeerEvents> implements Peer {
   /** The link falters, or is tried once more. */
   _mend(restart: boolean): void {
     this._quiet()
-    this._iceWorked = this._incompatible = this._left = false
+    this._ice = this._incompatible = this._left = false
     this._turnErrors = []
     this._become(this.connectMs === undefined ? 'connecting' : 'mending')
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
@@ -364,17 +367,10 @@ export class Link extends Emitter<PeerEvents> implements Peer {
 
   _fail(gaveUp = false): void {
     this._quiet()
-    const reason = verdict({
-      _left: this._left,
-      _incompatible: this._incompatible,
-      _ice: this._iceWorked,
-      _online: !!this._host._session?._up,
-      _local: this._localTypes,
-      _remote: this._remoteCount,
-      _turnErrors: this._turnErrors,
-      _relayOnly: this._host._configuration().iceTransportPolicy === 'relay',
-      _gaveUp: gaveUp,
-    })
+    this._online = !!this._host._session?._up
+    this._relayOnly = this._host._configuration().iceTransportPolicy === 'relay'
+    this._gaveUp = gaveUp
+    const reason = verdict(this)
     this._become('failed')
     this._trace({ type: 'fail', reason, message: sentence(reason) })
     this._host._session?._note({ type: 'failed', peer: this.id, reason })

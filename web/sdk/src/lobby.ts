@@ -147,7 +147,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
           return this._emit('sealed', frame.within)
         }
         this.state = 'open'
-        if (this.isOwner) this._finish(new TwocanError('unsealed', 'Some members could not be linked.'))
+        if (this.isOwner) this._finish(new TwocanError('unsealed', 'Not all were linked.'))
         return this._emit('unsealed', frame.missing)
     }
   }

@@ -27,7 +27,7 @@ export const FRAMES_PER_SECOND = 18
 export const ACK_EVERY = 64
 
 /** What `session-lost` says. */
-export const FORGOTTEN = 'The server has forgotten us.'
+export const FORGOTTEN = 'The server forgot us.'
 
 /** Close codes after which nothing is to come back to: done, too long, bad hello, resumed elsewhere. */
 const FINAL = [1000, 1009, 4000, 4001]
@@ -110,7 +110,7 @@ export class Session {
         _portable: portable,
         _stop: this._io._after(REPLY_MS, () => {
           late = true
-          reject(new TwocanError('timeout', 'No answer in time.'))
+          reject(new TwocanError('timeout', 'No answer.'))
         }),
       })
       this._note(frame)
@@ -275,7 +275,7 @@ export class Session {
     this._timer?.()
     this._pumping?.()
     this._drop()
-    const why = new TwocanError(error, reason || 'The server is out of reach.')
+    const why = new TwocanError(error, reason || 'Out of reach.')
     if (!this._secret) this._opened(why)
     for (const pending of this._pending.values()) {
       pending._stop()

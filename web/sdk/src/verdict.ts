@@ -11,7 +11,7 @@ export interface Evidence {
   /** A pair was found, so what failed came after ICE. */
   _ice: boolean
   /** The server could be reached when it failed. */
-  _online: boolean
+  _online?: boolean
   /** Candidates gathered, by type. */
   _local: ReadonlySet<string>
   /** Candidates received. */
@@ -19,25 +19,25 @@ export interface Evidence {
   /** Codes of `icecandidateerror` from TURN servers. */
   _turnErrors: readonly number[]
   /** Only relayed candidates are wanted. */
-  _relayOnly: boolean
+  _relayOnly?: boolean
   /** ICE gave up by itself, before our time ran out. */
-  _gaveUp: boolean
+  _gaveUp?: boolean
 }
 
 /** 701: no answer from the server (W3C webrtc, RTCPeerConnectionIceErrorEvent). All others are STUN error codes. */
 const UNREACHABLE = 701
 
 const SENTENCES: Record<FailReason, string> = {
-  'no-candidates': 'This device found no address to offer.',
+  'no-candidates': 'This device found no address.',
   'no-remote-candidates': 'The other side sent no address.',
   'turn-rejected': 'No direct way was found, and the relay refused us.',
   'turn-unreachable': 'No direct way was found, and the relay is out of reach.',
-  'checks-failed': 'Every way was tried, and none worked.',
+  'checks-failed': 'Every way was tried, none worked.',
   timeout: 'No way was found in time.',
-  'dtls-failed': 'A way was found, but it could not be secured.',
+  'dtls-failed': 'A way was found, but not secured.',
   'peer-left': 'The other side left.',
-  'signaling-lost': 'The server was lost on the way.',
-  incompatible: 'The two sides do not fit together.',
+  'signaling-lost': 'The server was lost.',
+  incompatible: 'The two sides do not fit.',
 }
 
 export function verdict(seen: Evidence): FailReason {

@@ -10,7 +10,7 @@ const SUBPROTOCOL = 'twocan.v1'
 export function browserIo(options: ConnectOptions): Io {
   const Socket = options.WebSocket ?? globalThis.WebSocket
   const Connection = options.RTCPeerConnection ?? globalThis.RTCPeerConnection
-  if (!Socket || !Connection) throw new TwocanError('no-webrtc', 'This browser has no WebRTC.')
+  if (!Socket || !Connection) throw new TwocanError('no-webrtc', 'No WebRTC.')
   return {
     _socket: (url) => new Socket(url, SUBPROTOCOL),
     _connection: (configuration) => new Connection(configuration),
@@ -19,7 +19,7 @@ export function browserIo(options: ConnectOptions): Io {
       const timer = setTimeout(then, ms)
       return () => clearTimeout(timer)
     },
-    _random: () => Math.random(),
+    _random: Math.random,
     _leaving(then) {
       globalThis.addEventListener?.('pagehide', then)
       return () => globalThis.removeEventListener?.('pagehide', then)
@@ -37,6 +37,6 @@ export function socketUrl(url: string | URL | Location): string {
     address.search = address.hash = ''
     return address.href
   } catch {
-    throw new TwocanError('bad-url', `Not the address of a server: ${String(url)}`)
+    throw new TwocanError('bad-url', 'Not a server address.')
   }
 }
