@@ -1,6 +1,7 @@
 // A lobby: who is in it, and the way out of the server.
 
 import { expect, test } from 'vitest'
+import { ALONE_MS } from './link.js'
 import { BOB, ME, Table } from './testing/table.js'
 import { settled } from './testing/world.js'
 
@@ -117,4 +118,25 @@ test('a panel hears what happens, with its time', async () => {
     { at: 240, type: 'pair', state: 'succeeded' },
     { at: 240, type: 'selected', path: 'relayed' },
   ])
+})
+
+test('a member that leaves the lobby of a return again leaves nobody', async () => {
+  const table = await (await (await (await new Table().enter()).arrive('offer')).up()).complete()
+  table.connection.becomes('failed')
+  await settled()
+  table.world.pass(ALONE_MS)
+  table.seq = 0
+  table.welcome()
+  await settled()
+  table.replies({ type: 'joined', lobby: { code: 'ED84', members: [] } })
+  await settled()
+  table.says({ type: 'link', peer: BOB, role: 'offer', polite: true })
+  await settled()
+  table.connection.becomes('connected')
+  await settled()
+  const { link } = table
+  table.says({ type: 'left', peer: BOB, why: 'left' })
+  expect([link.state, table.room.members.length, table.log.at(-1)![0]]).toEqual(['open', 2, 'complete'])
+  table.says({ type: 'left', peer: BOB, why: 'kicked' })
+  expect([link.state, table.room.members.length]).toEqual(['closed', 1])
 })

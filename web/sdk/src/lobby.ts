@@ -122,6 +122,8 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
       case 'signal':
         return this.peers.get(frame.from)?._signal(frame.kind, frame.data)
       case 'left': {
+        // In a lobby that we returned to, whoever is done with mending leaves; the links stay.
+        if (this.state === 'complete' && frame.why !== 'kicked') return
         const link = this.peers.get(frame.peer)
         // A member that the server lost may well be there still.
         if (frame.why !== 'lost' || link?.state !== 'open') link?._gone()
