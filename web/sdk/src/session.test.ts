@@ -119,7 +119,7 @@ test('a server that never says welcome is given up', async () => {
   const { world, opened } = await make()
   world.pass(OPEN_MS)
   await expect(opened).rejects.toMatchObject({ code: 'unreachable' })
-  expect(world.socket.closed).toBe(1000)
+  expect(world.socket.closed).toBe(1005)
 })
 
 test('a hello that is refused rejects with the reason', async () => {
@@ -134,7 +134,14 @@ test('a silent socket is asked, then given up', async () => {
   expect(world.socket.sent.at(-1)).toMatchObject({ type: 'ping' })
   world.socket.says({ type: 'pong', id: 1, seq: 1 })
   world.pass(PING_MS + PONG_MS)
-  expect(log).toEqual([['down', 1, 250]])
+  // 1000 would be a goodbye, and end the seat that we come back for.
+  expect([log, world.socket.closed]).toEqual([[['down', 1, 250]], 1005])
+})
+
+test('closing here is a goodbye', async () => {
+  const { world, session } = await ready()
+  session._close()
+  expect(world.socket.closed).toBe(1000)
 })
 
 test('many frames received are acknowledged without being asked', async () => {

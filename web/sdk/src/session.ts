@@ -261,11 +261,11 @@ export class Session {
     this._hooks._down(++this._attempt, wait)
   }
 
-  /** Lets go of the socket without hearing from it again. */
-  _drop(): void {
+  /** Lets go of the socket without hearing from it again; 1000 says that we are not coming back. */
+  _drop(code?: number): void {
     const socket = this._socket
     this._socket = undefined
-    socket?.close(1000)
+    socket?.close(code)
   }
 
   _end(code: number, reason: string, error: ErrorCode): void {
@@ -274,7 +274,7 @@ export class Session {
     this._up = false
     this._timer?.()
     this._pumping?.()
-    this._drop()
+    this._drop(1000)
     const why = new TwocanError(error, reason || 'Out of reach.')
     if (!this._secret) this._opened(why)
     for (const pending of this._pending.values()) {

@@ -14,7 +14,8 @@ export class FakeSocket {
     this.sent.push(JSON.parse(text) as Record<string, unknown>)
   }
 
-  close(code: number): void {
+  /** 1005 is what the other end sees of a close without a code. */
+  close(code = 1005): void {
     this.closed = code
   }
 
