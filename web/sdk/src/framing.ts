@@ -6,6 +6,8 @@ import type { Received, Sendable } from './types.js'
 
 /** Content bytes of one piece at most. */
 export const PIECE_BYTES_MAX = 65_535
+/** Content bytes of one piece that every peer must take: its `max-message-size` is at least one more. */
+export const PIECE_BYTES_MIN = 1_023
 /** Content bytes of one message at most. */
 export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 

@@ -177,3 +177,21 @@ test('we say goodbye ourselves, and close a moment later', async () => {
   table.world.pass(BYE_MS)
   expect(table.connection.closed).toBe(true)
 })
+
+test.each([1, 1023])('a peer that takes messages of %i bytes alone is incompatible', async (maxMessageSize) => {
+  const table = await (await new Table().enter()).arrive()
+  const { link } = table
+  table.connection.sctp = { maxMessageSize }
+  await table.up()
+  expect([link.state, table.log.at(-1)]).toMatchObject(['closed', ['fail', { reason: 'incompatible' }]])
+})
+
+test('pieces have 1,023 bytes of content at least, even if the other side takes less meanwhile', async () => {
+  const table = await (await new Table().enter()).arrive()
+  table.connection.sctp = { maxMessageSize: 1024 }
+  await table.up()
+  expect(table.link.state).toBe('open')
+  table.connection.sctp = { maxMessageSize: 1 }
+  await table.link.send('reliable', new Uint8Array(2000))
+  expect(table.connection.channels[1]!.sent.map((piece) => piece.length)).toEqual([1024, 978])
+})

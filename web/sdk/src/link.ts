@@ -8,7 +8,7 @@ import { Channel } from './channel.js'
 import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import { readReport, type Figures } from './figures.js'
-import { PIECE_BYTES_MAX } from './framing.js'
+import { PIECE_BYTES_MAX, PIECE_BYTES_MIN } from './framing.js'
 import type { Connection, Io } from './io/ports.js'
 import type {
   ChannelOptions,
@@ -144,7 +144,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     const options: Record<string, ChannelOptions> = { unreliable: { ordered: false, maxRetransmits: 0 }, ...this._host._channels }
     const names = [...BUILT_IN, ...Object.keys(this._host._channels).sort()]
     names.forEach((name, id) => {
-      const channel = new Channel(pc.createDataChannel(name, { ...options[name], negotiated: true, id }), () => this._pieceMax(), {
+      const channel = new Channel(pc.createDataChannel(name, { ...options[name], negotiated: true, id }), () => Math.max(PIECE_BYTES_MIN, this._pieceMax()), {
         _open: () => this._opened(),
         _message: (data) => (id ? this._received(name, data) : this._controlled(data as ControlMessage)),
         // Only the other side, or an end of its page, closes a channel of a link that is up.
@@ -226,6 +226,13 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     })
   }
 
+  /** This link can never work. */
+  _unfit(): void {
+    this._incompatible = true
+    this._fail()
+    this._close()
+  }
+
   _offer(): void {
     this._step(async () => {
       await this._pc.setLocalDescription()
@@ -295,6 +302,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   /** A channel opened, or the connection came back. */
   _opened(): void {
     if (this.state === 'open' || this.state === 'closed' || !this._all.some((each) => each._channel.readyState === 'open')) return
+    if (this._pieceMax() < PIECE_BYTES_MIN) return this._unfit()
     const first = this.connectMs === undefined
     this._quiet()
     if (first) {
