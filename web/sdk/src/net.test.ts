@@ -86,3 +86,29 @@ test('the page is told of a server that goes and comes', async () => {
   table.net.close()
   expect(heard).toEqual([['reconnecting', 1, 250], ['resumed', true], ['closed', 1000, 'closed here']])
 })
+
+test('a lobby may be made right after the last one is complete', async () => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  const first = table.socket
+  table.says({ type: 'sealed', within: 30 })
+  table.says({ type: 'complete', ticket: 'ticket', ice: { servers: [], expires: 1 } })
+  const entering = table.enter()
+  expect(table.world.sockets.length).toBe(2)
+  await entering
+  first.cut(1000)
+  table.says({ type: 'arrived', member: { peer: 'CCCCCCCC', me: {} } })
+  expect([table.room.state, table.room.members.length]).toEqual(['open', 2])
+})
+
+test('the end of the last session takes nothing from the next', async () => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  const { room } = table
+  const old = room._session!
+  table.says({ type: 'complete', ticket: 'ticket', ice: { servers: [], expires: 1 } })
+  table.seq = 0
+  await table.enter()
+  old._close()
+  expect([table.room.state, room.state]).toEqual(['open', 'complete'])
+  table.says({ type: 'arrived', member: { peer: 'CCCCCCCC', me: {} } })
+  expect(table.room.members.length).toBe(2)
+})

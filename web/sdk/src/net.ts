@@ -68,7 +68,7 @@ export class Client extends Emitter<NetEvents> implements Net {
 
   /** A session that is alive; opens one if there is none. */
   _ready(): Promise<Session> {
-    if (this._session && !this._session._ended) return Promise.resolve(this._session)
+    if (this._session && !this._session._ended && !this._session._done) return Promise.resolve(this._session)
     return (this._opening ??= this._open().finally(() => {
       this._opening = undefined
     }))
@@ -94,11 +94,12 @@ export class Client extends Emitter<NetEvents> implements Net {
         this._emit('resumed', kept)
       },
       _ended: (code, reason) => {
+        // The list and the lobby may be those of a newer session.
+        if (this._session !== session) return
         this._list?._list._stop()
-        this._list = undefined
         this._room?._sessionEnded(code)
-        this._room = undefined
-        if (this._session === session) this._emit('closed', code, reason)
+        this._list = this._room = undefined
+        this._emit('closed', code, reason)
       },
     })
     await session._open()
