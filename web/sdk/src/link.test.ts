@@ -195,3 +195,26 @@ test('pieces have 1,023 bytes of content at least, even if the other side takes 
   await table.link.send('reliable', new Uint8Array(2000))
   expect(table.connection.channels[1]!.sent.map((piece) => piece.length)).toEqual([1024, 978])
 })
+
+test.each(['_connection', 'createDataChannel'] as const)('a browser that refuses what %s is given fails the link', async (place) => {
+  const table = await new Table().enter()
+  const refuse = (): never => {
+    throw new TypeError('refused')
+  }
+  const real = table.world._connection.bind(table.world)
+  table.world._connection = place === '_connection' ? refuse : (configuration) => Object.assign(real(configuration), { createDataChannel: refuse })
+  await table.arrive()
+  expect(table.log.slice(-1)).toMatchObject([['fail', { reason: 'incompatible' }]])
+  expect(table.sent('failed')).toMatchObject([{ peer: BOB, reason: 'incompatible' }])
+  table.world.pass(BYE_MS)
+  expect([table.room.peers.size, table.connection?.closed ?? true]).toEqual([0, true])
+})
+
+test('servers that the browser refuses leave a link with those it has', async () => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  table.connection.setConfiguration = () => {
+    throw new TypeError('refused')
+  }
+  await table.complete()
+  expect([table.room.state, table.link.state]).toEqual(['complete', 'open'])
+})

@@ -133,30 +133,35 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
 
   /** Begins: makes the connection and its channels, and the offer if that is ours to make. */
   _start(): void {
-    const pc = (this._pc = this._host._io._connection(this._host._configuration()))
-    pc.onicecandidate = ({ candidate }) => this._gathered(candidate)
-    pc.onicecandidateerror = (event) => {
-      if (/^turn/.test(event.url)) this._turnErrors.push(event.errorCode)
-      this._trace({ type: 'candidate-error', url: event.url, code: event.errorCode, message: event.errorText })
-    }
-    pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => this._watch()
-
-    const options: Record<string, ChannelOptions> = { unreliable: { ordered: false, maxRetransmits: 0 }, ...this._host._channels }
-    const names = [...BUILT_IN, ...Object.keys(this._host._channels).sort()]
-    names.forEach((name, id) => {
-      const channel = new Channel(pc.createDataChannel(name, { ...options[name], negotiated: true, id }), () => Math.max(PIECE_BYTES_MIN, this._pieceMax()), {
-        _open: () => this._opened(),
-        _message: (data) => (id ? this._received(name, data) : this._controlled(data as ControlMessage)),
-        // Only the other side, or an end of its page, closes a channel of a link that is up.
-        _closed: () => id || this._gone(),
-      })
-      this._all.push(channel)
-      if (id) this._byName.set(name, channel)
-    })
-
     this._limit(CONNECT_MS)
-    this._look()
-    if (this._offers) this._offer()
+    try {
+      const pc = (this._pc = this._host._io._connection(this._host._configuration()))
+      pc.onicecandidate = ({ candidate }) => this._gathered(candidate)
+      pc.onicecandidateerror = (event) => {
+        if (/^turn/.test(event.url)) this._turnErrors.push(event.errorCode)
+        this._trace({ type: 'candidate-error', url: event.url, code: event.errorCode, message: event.errorText })
+      }
+      pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => this._watch()
+
+      const options: Record<string, ChannelOptions> = { unreliable: { ordered: false, maxRetransmits: 0 }, ...this._host._channels }
+      const names = [...BUILT_IN, ...Object.keys(this._host._channels).sort()]
+      names.forEach((name, id) => {
+        const channel = new Channel(pc.createDataChannel(name, { ...options[name], negotiated: true, id }), () => Math.max(PIECE_BYTES_MIN, this._pieceMax()), {
+          _open: () => this._opened(),
+          _message: (data) => (id ? this._received(name, data) : this._controlled(data as ControlMessage)),
+          // Only the other side, or an end of its page, closes a channel of a link that is up.
+          _closed: () => id || this._gone(),
+        })
+        this._all.push(channel)
+        if (id) this._byName.set(name, channel)
+      })
+
+      this._look()
+      if (this._offers) this._offer()
+    } catch {
+      // Servers or channels of the page's that this browser does not take.
+      this._unfit()
+    }
   }
 
   /** The server links us again: after it was left, or because someone came back. */
@@ -204,15 +209,19 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     this._quiet()
     this._looking?.()
     this._become('closed')
-    const pc = this._pc
-    this._after(BYE_MS, () => pc.close())
+    const pc: Connection | undefined = this._pc
+    this._after(BYE_MS, () => pc?.close())
     for (const channel of this._all) channel._fail()
     this._emit('close')
     this._host._closed(this)
   }
 
   _configure(): void {
-    this._pc.setConfiguration(this._host._configuration())
+    try {
+      this._pc.setConfiguration(this._host._configuration())
+    } catch {
+      // It keeps the servers that it has.
+    }
   }
 
   _step(step: () => Promise<void>): void {
