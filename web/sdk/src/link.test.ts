@@ -1,7 +1,7 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
 import { expect, test } from 'vitest'
-import { ALONE_MS, BYE_MS, CONNECT_MS, FALTER_MS, MEND_MS, RESTART_MS } from './link.js'
+import { ALONE_MS, BYE_MS, CONNECT_MS, DESCRIPTIONS_MAX, DESCRIPTIONS_MS, FALTER_MS, MEND_MS, RESTART_MS } from './link.js'
 import { BOB, SERVERS, Table } from './testing/table.js'
 import { settled } from './testing/world.js'
 
@@ -217,4 +217,13 @@ test('servers that the browser refuses leave a link with those it has', async ()
   }
   await table.complete()
   expect([table.room.state, table.link.state]).toEqual(['complete', 'open'])
+})
+
+test('a flood of offers is answered ten times, and again later', async () => {
+  const table = await (await new Table().enter()).arrive()
+  for (let version = 1; version <= 500; version++) await table.signal('description', { type: 'offer', sdp: `o=- 9 ${version} IN` })
+  expect(table.sent('signal').length).toBe(DESCRIPTIONS_MAX)
+  table.world.pass(DESCRIPTIONS_MS)
+  await table.signal('description', { type: 'offer', sdp: 'o=- 9 501 IN' })
+  expect(table.sent('signal').length).toBe(DESCRIPTIONS_MAX + 1)
 })

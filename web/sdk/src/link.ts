@@ -36,6 +36,9 @@ export const MEND_MS = 60_000
 export const RESTART_MS = 8_000
 /** What the restart over the link itself is given, before the ticket is used. */
 export const ALONE_MS = 4_000
+/** Descriptions taken from the other side within so long; more are passed over. */
+export const DESCRIPTIONS_MAX = 10
+export const DESCRIPTIONS_MS = 10_000
 /** From the goodbye to the end of the connection. */
 export const BYE_MS = 100
 /** Between two looks at the statistics, while a link comes up and when it is up. */
@@ -94,6 +97,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   _gaveUp?: boolean
   /** `o=` line of the last description applied, as session and version. */
   _origin: [string, number] = ['', -1]
+  /** Descriptions taken lately. */
+  _taken = 0
   _pairStates = new Map<string, string>()
   _selectedId = ''
   _deadline?: (() => void) | undefined
@@ -251,6 +256,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
 
   async _described(description: RTCSessionDescriptionInit): Promise<void> {
     const pc = this._pc
+    if (this._taken >= DESCRIPTIONS_MAX) return
+    this._taken++
+    this._after(DESCRIPTIONS_MS, () => this._taken--)
     const offer = description.type === 'offer'
     const [, session = '', version = '0'] = /^o=\S+ (\S+) (\d+)/m.exec(description.sdp ?? '') ?? []
     // One that was overtaken on its way: an offer over a link that was dead meanwhile.
