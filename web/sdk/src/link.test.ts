@@ -227,3 +227,13 @@ test('a flood of offers is answered ten times, and again later', async () => {
   await table.signal('description', { type: 'offer', sdp: 'o=- 9 501 IN' })
   expect(table.sent('signal').length).toBe(DESCRIPTIONS_MAX + 1)
 })
+
+test('control messages and kinds that are none are passed over', async () => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  for (const message of [null, 5, 'bye', {}, { type: 'signal' }, { type: 'signal', kind: 'other' }, { type: 'signal', kind: 'candidate' }]) {
+    await table.bobSays(message as object)
+  }
+  expect([table.link.state, table.connection.candidates]).toEqual(['open', []])
+  await table.bobSays({ type: 'signal', kind: 'end-of-candidates' })
+  expect(table.connection.candidates).toEqual([undefined])
+})

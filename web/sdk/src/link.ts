@@ -153,7 +153,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
       names.forEach((name, id) => {
         const channel = new Channel(pc.createDataChannel(name, { ...options[name], negotiated: true, id }), () => Math.max(PIECE_BYTES_MIN, this._pieceMax()), {
           _open: () => this._opened(),
-          _message: (data) => (id ? this._received(name, data) : this._controlled(data as ControlMessage)),
+          _message: (data) => (id ? this._received(name, data) : this._controlled(data as ControlMessage | null)),
           // Only the other side, or an end of its page, closes a channel of a link that is up.
           _closed: () => id || this._gone(),
         })
@@ -180,6 +180,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     this._step(async () => {
       if (kind === 'description') return this._described(data as RTCSessionDescriptionInit)
       const candidate = kind === 'candidate' ? (data as RTCIceCandidateInit) : undefined
+      if (!candidate && kind !== 'end-of-candidates') return
       const info = readCandidate(candidate?.candidate ?? '')
       if (info) {
         this._remote++
@@ -409,9 +410,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     this._emit('state', state)
   }
 
-  _controlled(message: ControlMessage): void {
-    if (message.type === 'bye') this._gone()
-    else if (message.type === 'signal' && message.kind) this._signal(message.kind, message.data)
+  _controlled(message: ControlMessage | null): void {
+    if (message?.type === 'bye') this._gone()
+    else if (message?.type === 'signal' && message.kind) this._signal(message.kind, message.data)
   }
 
   _received(channel: string, data: Received): void {
