@@ -1,7 +1,7 @@
 // A session over sockets that are cut and come back.
 
 import { expect, test } from 'vitest'
-import { ACK_EVERY, ATTEMPTS_MAX, BURST, FRAMES_PER_SECOND, OPEN_MS, PING_MS, PONG_MS, REPLY_MS, Session } from './session.js'
+import { ACK_EVERY, ATTEMPTS_MAX, BURST, FRAMES_PER_SECOND, OPEN_MS, PING_MS, PONG_MS, REPLY_MS, REQUEST_BYTES_MAX, Session } from './session.js'
 import { settled, World } from './testing/world.js'
 
 const welcome = { type: 'welcome', id: 0, seq: 0, session: 'secret', peer: 'AAAAAAAA', resumed: false, received: 0 }
@@ -170,4 +170,16 @@ test('a reply that comes too late is not waited for, and its lobby is left', asy
   world.socket.says({ type: 'joined', id: 1, seq: 99_999, lobby: {} })
   await settled()
   expect(world.socket.sent.at(-1)).toMatchObject({ type: 'leave' })
+})
+
+test('a request that no frame holds is refused here, and ends nothing', async () => {
+  const { world, session } = await ready()
+  // Two bytes a letter: it is bytes that count.
+  const frame = (bytes: number) => ({ type: 'update', x: 'é'.repeat((bytes - '{"type":"update","x":""}'.length) / 2) })
+  await expect(session._request(frame(REQUEST_BYTES_MAX + 2), () => {})).rejects.toMatchObject({ code: 'bad-value' })
+  expect(world.socket.sent.length).toBe(1)
+  session._nextId = session._seq = Number.MAX_SAFE_INTEGER - 1
+  void session._request(frame(REQUEST_BYTES_MAX), () => {}).catch(() => {})
+  expect(new TextEncoder().encode(JSON.stringify(world.socket.sent[1])).length).toBeLessThanOrEqual(16_384)
+  expect(world.timers.length).toBe(2)
 })

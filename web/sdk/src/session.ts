@@ -4,6 +4,7 @@
 
 import { TwocanError } from './errors.js'
 import type { ErrorCode } from './errors.js'
+import { encode } from './framing.js'
 import type { Io, Socket } from './io/ports.js'
 import type { Happening, Outgoing, Reply, ServerFrame, Welcome } from './wire.js'
 
@@ -23,6 +24,8 @@ export const BACKOFF_MS_MAX = 5_000
 /** Frames sent at once, and by the second: a little below what the server allows. */
 export const BURST = 180
 export const FRAMES_PER_SECOND = 18
+/** A request's JSON: the 16,384 bytes of a frame, less 64 for its `id` and `ack`. The server ends a session that goes beyond. */
+export const REQUEST_BYTES_MAX = 16_320
 /** Frames received before they are acknowledged without being asked. */
 export const ACK_EVERY = 64
 
@@ -100,6 +103,9 @@ export class Session {
   _request<T>(frame: Outgoing, read: (reply: Reply) => T, portable = false): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this._ended) return reject(closed())
+      if (encode(frame)[1].length > REQUEST_BYTES_MAX) {
+        return reject(new TwocanError('bad-value', 'Too large.'))
+      }
       let late = false
       this._pending.set(this._nextId, {
         _resolve: (reply) => {
