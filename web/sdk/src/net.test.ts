@@ -112,3 +112,13 @@ test('the end of the last session takes nothing from the next', async () => {
   table.says({ type: 'arrived', member: { peer: 'CCCCCCCC', me: {} } })
   expect(table.room.members.length).toBe(2)
 })
+
+test('closing while the first socket opens ends that', async () => {
+  const table = new Table()
+  const create = table.net.create()
+  table.net.close()
+  await expect(create).rejects.toMatchObject({ code: 'closed' })
+  table.welcome()
+  await settled()
+  expect([table.socket.closed, table.socket.sent.filter((frame) => frame.type === 'create'), table.world.timers]).toEqual([1000, [], []])
+})

@@ -21,6 +21,8 @@ import type { Joined, Outgoing, Reply } from './wire.js'
 export class Client extends Emitter<NetEvents> implements Net {
   peer = ''
   _session: Session | undefined
+  /** The latest, which may not be open yet. */
+  _dialed: Session | undefined
   _opening: Promise<Session> | undefined
   _room: Room | undefined
   _list: { _list: LiveList; _filter: JsonObject } | undefined
@@ -63,7 +65,7 @@ export class Client extends Emitter<NetEvents> implements Net {
 
   close(): void {
     if (this._room?.state !== 'complete') void this._room?.leave()
-    this._session?._close()
+    this._dialed?._close()
   }
 
   /** A session that is alive; opens one if there is none. */
@@ -102,6 +104,7 @@ export class Client extends Emitter<NetEvents> implements Net {
         this._emit('closed', code, reason)
       },
     })
+    this._dialed = session
     await session._open()
     this._session = session
     this.peer = session._peer
