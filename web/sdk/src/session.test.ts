@@ -81,7 +81,7 @@ test('a new session in place of the old one is asked again only for what means t
   expect([await create, log.at(-1)]).toEqual(['joined', ['up', false]])
 })
 
-test.each([1000, 1009, 4000, 4001])('close code %i is the end', async (code) => {
+test.each([1000, 1002, 1007, 1009, 4000, 4001])('close code %i is the end', async (code) => {
   const { world, log, session } = await ready()
   const waiting = session._request({ type: 'leave' }, () => {})
   world.socket.cut(code)

@@ -32,8 +32,8 @@ export const ACK_EVERY = 64
 /** What `session-lost` says. */
 export const FORGOTTEN = 'The server forgot us.'
 
-/** Close codes after which nothing is to come back to: done, too long, bad hello, resumed elsewhere. */
-const FINAL = [1000, 1009, 4000, 4001]
+/** Close codes after which nothing is to come back to: done, not understood (two), too long, bad hello, resumed elsewhere. */
+const FINAL = [1000, 1002, 1007, 1009, 4000, 4001]
 /** Close codes that ask for patience: too many requests, full. */
 const LATER = [4003, 4004]
 
