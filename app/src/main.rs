@@ -52,7 +52,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
     };
     let settings = settings.with_file()?;
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TWOCAN_LOG");
+    let filter = tracing_subscriber::EnvFilter::try_from_env(settings::LOG_VARIABLE);
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let colour =
         std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();

@@ -1,7 +1,7 @@
 //! `twocan serve`: both halves started, told of each other, and ended together.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -236,8 +236,7 @@ async fn until_ended(signaling: Option<Signaling>, relay: Option<&Relay>) -> any
 
 async fn relay_is_empty(relay: Option<&Relay>) {
     let Some(handle) = relay.map(Relay::handle) else { return };
-    let began = Instant::now();
-    while handle.stats().sockets.relay_ports > 0 && began.elapsed() < DRAIN_LIMIT {
+    while handle.stats().sockets.relay_ports > 0 {
         tokio::time::sleep(DRAIN_POLL).await;
     }
 }

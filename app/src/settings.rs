@@ -88,8 +88,8 @@ pub struct Settings {
     pub config: Option<PathBuf>,
 }
 
-/// Variables that are read though they are no flag of `serve`.
-const OTHER_VARIABLES: [&str; 2] = ["TWOCAN_LOG", "TWOCAN_CONFIG"];
+/// The variable that is read though it is no flag of `serve`: what to log.
+pub const LOG_VARIABLE: &str = "TWOCAN_LOG";
 
 impl Settings {
     /// These settings over those of the file they name, if they name one.
@@ -102,12 +102,8 @@ impl Settings {
 
     fn from_toml(text: &str, path: &Path) -> anyhow::Result<Settings> {
         toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            let line = if error.span().is_some_and(|span| text[..span.start].ends_with('\n')) {
-                line + 1
-            } else {
-                line
-            };
+            let start = error.span().map_or(0, |span| span.start);
+            let line = 1 + text[..start].matches('\n').count();
             anyhow::anyhow!("{}, line {line}: {}", path.display(), error.message())
         })
     }
@@ -144,7 +140,7 @@ impl Settings {
 pub fn check_variables(names: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let command = <Settings as clap::Args>::augment_args(clap::Command::new("serve"));
     let known = |name: &str| {
-        OTHER_VARIABLES.contains(&name)
+        name == LOG_VARIABLE
             || command.get_arguments().any(|argument| argument.get_env().is_some_and(|env| env == name))
     };
     for name in names {
