@@ -12,12 +12,15 @@ const FILE_LINES_MAX: usize = 800;
 const LONG_FILES: [(&str, &str); 0] = [];
 
 /// Our crates by layer: each may use those of the same room that are listed for it, and all rooms above.
-const LAYERS: [(&str, &str, &[&str]); 7] = [
+const LAYERS: [(&str, &str, &[&str]); 10] = [
     ("proto/stun", "twocan-stun", &[]),
     ("proto/turn", "twocan-turn", &["twocan-stun"]),
+    ("proto/ice", "twocan-ice", &["twocan-stun"]),
+    ("proto/rtc", "twocan-rtc", &["twocan-stun", "twocan-turn", "twocan-ice"]),
     ("proto/lobby", "twocan-lobby", &[]),
     ("net/relay", "twocan-relay", &["twocan-stun", "twocan-turn"]),
     ("net/signaling", "twocan-signaling", &["twocan-lobby"]),
+    ("net/peer", "twocan", &["twocan-stun", "twocan-turn", "twocan-ice", "twocan-rtc", "twocan-lobby"]),
     ("app", "twocan-cli", &["twocan-relay", "twocan-signaling", "twocan-turn", "twocan-lobby"]),
     ("tools/xtask", "xtask", &[]),
 ];

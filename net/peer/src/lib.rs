@@ -1,0 +1,1 @@
+//! Lobbies and direct connections between devices.

@@ -1,0 +1,1 @@
+//! One WebRTC connection as a state machine.
