@@ -1,0 +1,1 @@
+//! Gathering: candidates of this side, from its sockets, STUN and TURN servers.

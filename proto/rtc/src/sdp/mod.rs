@@ -1,0 +1,1 @@
+//! The session description of one data-channel connection.

@@ -1,0 +1,1 @@
+//! DTLS, SCTP and data channels over one datagram path.
