@@ -1,0 +1,1 @@
+//! One direct connection, with a signaling of your own.
