@@ -1,4 +1,5 @@
-//! TURN (RFC 8656), the server side, and the Binding method of STUN (RFC 8489), as a state machine.
+//! TURN (RFC 8656), both sides, and the Binding method of STUN (RFC 8489), as state machines: [`Server`] here, the
+//! [`client`] in a room of its own.
 //!
 //! `net/relay` feeds it packets and sends what it says; it opens no socket, reads no clock and starts no thread. It never
 //! looks into what it relays.
@@ -10,6 +11,7 @@
 //! ```
 
 mod address;
+pub mod client;
 mod config;
 pub mod credential;
 mod limits;
