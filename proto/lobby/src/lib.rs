@@ -1,8 +1,9 @@
-//! Lobbies and signaling: our own words (`wire`), and the server's side of them as a state machine (`server`).
+//! Lobbies and signaling: our own words (`wire`), and both sides of them as state machines (`server`, `client`).
 //!
-//! Called by `net/signaling`, which owns the sockets. It never reads a clock, opens a socket or looks into what two
+//! Called by `net/signaling` and `net/peer`, which own the sockets. It never reads a clock, opens a socket or looks into what two
 //! peers say to each other: signals are opaque, with a limit on their size. The contract is `docs/protocol.md` §1.
 
+pub mod client;
 pub mod server;
 pub mod wire;
 

@@ -12,7 +12,7 @@ use super::outside::{Close, Command, Discard, Door, Ended, Event};
 use super::session::{Session, read_token};
 use super::timers::Timer;
 use crate::wire::names::{AppName, ClientId, SessionId};
-use crate::wire::{ClientMessage, Hello, LeftWhy, ParseError, Resume, ServerMessage, parse, render};
+use crate::wire::{ClientMessage, Hello, LeftWhy, ParseError, Resume, ServerMessage, Welcome, parse, render};
 
 /// A socket.
 pub(super) struct Client {
@@ -243,14 +243,14 @@ impl Lobbies {
     fn bind(&mut self, id: SessionId, client: ClientId, resumed: bool) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.client = Some(client);
-        let welcome = ServerMessage::Welcome {
+        let welcome = ServerMessage::Welcome(Welcome {
             id: 0,
             seq: session.seq,
-            session: &session.token(id),
+            session: session.token(id).into(),
             peer: session.peer,
             resumed,
             received: session.received,
-        };
+        });
         self.out.transmits.push_back((client, render(&welcome).into()));
         if let Some(client) = self.clients.get_mut(&client) {
             client.state = State::Bound(id);

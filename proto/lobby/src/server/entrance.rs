@@ -16,7 +16,7 @@ use super::ticket::Ticket;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{AppName, LobbyCode, PeerId, SessionId};
-use crate::wire::{Create, ErrorCode, Join, Quick, Return, ServerMessage, render};
+use crate::wire::{Arrived, Create, ErrorCode, Join, Joined, Quick, Return, ServerMessage, render};
 
 /// A way in that waits for a hash.
 pub(super) struct Entrance {
@@ -373,9 +373,9 @@ impl Lobbies {
         let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return };
         state.lobby = Some(lobby_id);
         let member = Member::new(session, state.peer, me);
-        let arrived = render(&ServerMessage::Arrived { member: member.view() });
+        let arrived = render(&ServerMessage::Arrived(Arrived { member: member.view() }));
         lobby.members.push(member);
-        let joined = render(&ServerMessage::Joined { peer: state.peer, lobby: lobby.view() });
+        let joined = render(&ServerMessage::Joined(Joined { peer: state.peer, lobby: lobby.view() }));
         self.send(session, Some(id), &joined);
         self.tell_others(lobby_id, Some(session), &arrived);
         self.relist(lobby_id, now);

@@ -1,5 +1,6 @@
 //! Ways out of a lobby: leave, kick, being lost, and the one it is all for: seal, complete, gone.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::addresses::Use;
@@ -10,7 +11,9 @@ use super::ticket::Ticket;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{PeerId, SessionId};
-use crate::wire::{ErrorCode, LeftWhy, RemovedWhy, ServerMessage, render};
+use crate::wire::{
+    Complete, ErrorCode, Left, LeftWhy, Owner, Removed, RemovedWhy, Sealed, ServerMessage, Unsealed, render,
+};
 
 impl Lobbies {
     pub(super) fn leave(&mut self, session: SessionId, id: u64, now: Instant) -> Result<(), Refusal> {
@@ -33,7 +36,7 @@ impl Lobbies {
             peer.and_then(|peer| self.lobbies.get(&lobby)?.by_peer(peer)).map(|member| member.session);
         let kicked = kicked.filter(|kicked| *kicked != session).ok_or(ErrorCode::NoSuchPeer)?;
         self.reply(session, id, &ServerMessage::Ok);
-        self.tell(kicked, &ServerMessage::Removed { why: RemovedWhy::Kicked });
+        self.tell(kicked, &ServerMessage::Removed(Removed { why: RemovedWhy::Kicked }));
         self.remove_member(kicked, LeftWhy::Kicked, now);
         Ok(())
     }
@@ -63,9 +66,9 @@ impl Lobbies {
         if let Some((owner, _)) = follower {
             lobby.owner = owner;
         }
-        self.tell_others(lobby_id, None, &render(&ServerMessage::Left { peer, why }));
+        self.tell_others(lobby_id, None, &render(&ServerMessage::Left(Left { peer, why })));
         if let Some((_, peer)) = follower {
-            self.tell_others(lobby_id, None, &render(&ServerMessage::Owner { peer }));
+            self.tell_others(lobby_id, None, &render(&ServerMessage::Owner(Owner { peer })));
         }
         self.relist(lobby_id, now);
         self.settle(lobby_id, now);
@@ -81,7 +84,7 @@ impl Lobbies {
         self.reply(session, id, &ServerMessage::Ok);
         self.seal_until(lobby_id, Some(now + SEAL_WITHIN));
         let within = SEAL_WITHIN.as_secs();
-        self.tell_others(lobby_id, None, &render(&ServerMessage::Sealed { within }));
+        self.tell_others(lobby_id, None, &render(&ServerMessage::Sealed(Sealed { within })));
         self.relist(lobby_id, now);
         self.settle(lobby_id, now);
         Ok(())
@@ -108,7 +111,7 @@ impl Lobbies {
         self.seal_until(id, None);
         let Some(lobby) = self.lobbies.get_mut(&id) else { return };
         lobby.stage = Stage::Open;
-        let body = render(&ServerMessage::Unsealed { missing: lobby.missing() });
+        let body = render(&ServerMessage::Unsealed(Unsealed { missing: lobby.missing() }));
         self.tell_others(id, None, &body);
         self.relist(id, now);
     }
@@ -160,7 +163,8 @@ impl Lobbies {
             };
             let ticket = ticket.sign(&self.keys.tickets);
             if let Some(ice) = &member.farewell {
-                self.tell(member.session, &ServerMessage::Complete { ticket: &ticket, ice });
+                let complete = Complete { ticket: (&ticket).into(), ice: Cow::Borrowed(ice) };
+                self.tell(member.session, &ServerMessage::Complete(complete));
             }
             let Some(session) = self.sessions.get_mut(&member.session) else { continue };
             session.lobby = None;
@@ -176,7 +180,7 @@ impl Lobbies {
         let Some(lobby) = self.lobbies.get(&id) else { return };
         let members: Vec<SessionId> = lobby.members.iter().map(|member| member.session).collect();
         for session in members {
-            self.tell(session, &ServerMessage::Removed { why: RemovedWhy::LobbyClosed });
+            self.tell(session, &ServerMessage::Removed(Removed { why: RemovedWhy::LobbyClosed }));
             if let Some(session_state) = self.sessions.get_mut(&session) {
                 session_state.lobby = None;
                 self.timers.clear(Timer::Renew(session), session_state.renew_at.take());

@@ -1,5 +1,6 @@
 //! Links: credentials for gathering, who is linked with whom, what they say to each other, what became of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use super::outside::{Command, Discard, Event, Grant, Purpose};
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{PeerId, SessionId};
-use crate::wire::{ErrorCode, Failed, IceServers, Linked, Reason, Role, ServerMessage, Signal};
+use crate::wire::{ErrorCode, Failed, IceServers, Link, Linked, Passed, Reason, Role, ServerMessage, Signal};
 
 impl Lobbies {
     /// Asks for ICE servers for a member; where its socket is cut, that waits until it is back.
@@ -58,7 +59,7 @@ impl Lobbies {
             Purpose::Completion => self.out.discard(Discard::StaleGrant),
             Purpose::Lobby => {
                 let first = !std::mem::replace(&mut member.granted, true);
-                self.tell(id, &ServerMessage::Ice(&servers));
+                self.tell(id, &ServerMessage::Ice(Cow::Borrowed(&servers)));
                 if let Some(session) = self.sessions.get_mut(&id) {
                     let renew_at = now + Duration::from_secs(servers.expires.max(2)) / 2;
                     self.timers.clear(Timer::Renew(id), session.renew_at.replace(renew_at));
@@ -85,7 +86,7 @@ impl Lobbies {
             let (my_role, other_role) =
                 if mine > at { (Role::Offer, Role::Answer) } else { (Role::Answer, Role::Offer) };
             for (session, peer, role) in [(other, my_peer, other_role), (id, peer, my_role)] {
-                self.tell(session, &ServerMessage::Link { peer, role, polite: role == Role::Offer });
+                self.tell(session, &ServerMessage::Link(Link { peer, role, polite: role == Role::Offer }));
                 if let Some(session) = self.sessions.get_mut(&session) {
                     session.pace.credit(FRAMES_PER_LINK, FRAMES_PER_LINK * SIZE_MAX as u32);
                 }
@@ -99,7 +100,7 @@ impl Lobbies {
         let to = lobby.linked_peer(session, &signal.to).ok_or(ErrorCode::NoLink)?.session;
         let from = lobby.member(session).ok_or(ErrorCode::NotInLobby)?.peer;
         let Signal { kind, class, data, .. } = *signal;
-        self.tell(to, &ServerMessage::Signal { from, kind, class, data });
+        self.tell(to, &ServerMessage::Signal(Passed { from, kind, class, data }));
         Ok(())
     }
 

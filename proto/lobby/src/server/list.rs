@@ -12,7 +12,7 @@ use super::session::Watch;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{AppName, LobbyCode, SessionId};
-use crate::wire::{List, ServerMessage, render};
+use crate::wire::{List, Listed, Listing, ServerMessage, Unlisted, render};
 
 /// What is kept per application.
 #[derive(Default)]
@@ -63,7 +63,7 @@ impl Lobbies {
             total = self.apps.get(&name).map_or(0, |app| app.listed.len());
         }
         let codes: BTreeSet<LobbyCode> = shown.iter().map(|lobby| lobby.code).collect();
-        let body = render(&ServerMessage::Lobbies { total, lobbies: shown });
+        let body = render(&ServerMessage::Lobbies(Listing { total, lobbies: shown }));
         self.send(session, Some(id), &body);
         if list.watch {
             if let Some(state) = self.sessions.get_mut(&session) {
@@ -149,8 +149,8 @@ impl Lobbies {
     fn tell_change(&mut self, name: &AppName, code: LobbyCode, watchers: &[SessionId]) {
         let id = self.apps.get(name).and_then(|app| app.codes.get(&code)).copied();
         let lobby = id.and_then(|id| self.lobbies.get(&id)).filter(|lobby| lobby.is_listed());
-        let listed = lobby.map(|lobby| render(&ServerMessage::Listed { lobby: lobby.listed() }));
-        let unlisted = render(&ServerMessage::Unlisted { code });
+        let listed = lobby.map(|lobby| render(&ServerMessage::Listed(Listed { lobby: lobby.listed() })));
+        let unlisted = render(&ServerMessage::Unlisted(Unlisted { code }));
         let mut to_tell: Vec<(SessionId, bool)> = Vec::new();
         for session in watchers {
             let Some(state) = self.sessions.get_mut(session) else { continue };

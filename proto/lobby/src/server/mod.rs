@@ -48,7 +48,7 @@ use self::outside::Outbox;
 use self::session::Session;
 use self::timers::Timers;
 use crate::wire::names::{AppName, ClientId, GroupId, SessionId};
-use crate::wire::{ErrorCode, ServerMessage, number, render};
+use crate::wire::{ErrorCode, Refused, ServerMessage, number, render};
 
 /// The machine. Inputs are `handle_*`; what they cause waits in `poll_*`.
 pub struct Lobbies {
@@ -178,7 +178,11 @@ impl Lobbies {
         let Refusal { code, retry } = refusal;
         self.out.event(Event::Refused(code));
         let retry = retry.map(|wait| (wait.as_millis() as u64).div_ceil(1000).max(1));
-        self.reply(session, id, &ServerMessage::Error { code, message: code.sentence(), retry });
+        self.reply(
+            session,
+            id,
+            &ServerMessage::Error(Refused { code, message: code.sentence().into(), retry }),
+        );
     }
 }
 

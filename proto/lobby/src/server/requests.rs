@@ -8,7 +8,9 @@ use super::outside::{Close, Discard};
 use super::rate::{Rate, TooFast};
 use super::{Lobbies, Refusal};
 use crate::wire::names::{ClientId, SessionId};
-use crate::wire::{ClientFrame, ClientMessage, ErrorCode, ParseError, ServerMessage, Update, render};
+use crate::wire::{
+    ClientFrame, ClientMessage, ErrorCode, ParseError, ServerMessage, Update, Updated, render,
+};
 
 impl Lobbies {
     pub(super) fn handle_frame(
@@ -115,8 +117,10 @@ impl Lobbies {
             lobby.locked = update.locked.unwrap_or(lobby.locked);
         }
         self.reply(session, id, &ServerMessage::Ok);
-        let body =
-            self.lobbies.get(&lobby_id).map(|lobby| render(&ServerMessage::Updated { lobby: lobby.view() }));
+        let body = self
+            .lobbies
+            .get(&lobby_id)
+            .map(|lobby| render(&ServerMessage::Updated(Updated { lobby: lobby.view() })));
         self.tell_others(lobby_id, None, &body.unwrap_or_default());
         self.relist(lobby_id, now);
         Ok(())

@@ -13,7 +13,8 @@ pub use client::{
     Path, Quick, Reason, Resume, Return, Signal, Update, parse,
 };
 pub use server::{
-    IceServer, IceServers, LeftWhy, ListedLobby, LobbyView, MemberView, RemovedWhy, Role, ServerMessage,
-    number, render,
+    Arrived, Complete, IceServer, IceServers, Joined, Left, LeftWhy, Link, Listed, ListedLobby, Listing,
+    LobbyView, MemberView, Owner, Passed, Refused, Removed, RemovedWhy, Role, Sealed, ServerFrame,
+    ServerMessage, Unlisted, Unsealed, Updated, Welcome, number, parse_server, render,
 };
 pub use words::{ErrorCode, word};

@@ -1,11 +1,12 @@
-//! What the server says. A message is rendered once, and numbered for each who gets it.
+//! What the server says. A message is rendered once and numbered for each who gets it; `parse_server` reads it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::client::{Class, Kind};
+use super::client::{Class, Kind, ParseError};
 use super::names::{LobbyCode, PeerId};
 use super::words::ErrorCode;
 
@@ -32,7 +33,7 @@ pub struct IceServers {
 }
 
 /// A lobby, as its members see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[allow(missing_docs)]
 pub struct LobbyView<'a> {
     pub code: LobbyCode,
@@ -42,20 +43,23 @@ pub struct LobbyView<'a> {
     pub sealed: bool,
     pub size: usize,
     pub owner: PeerId,
+    #[serde(borrow)]
     pub data: &'a RawValue,
+    #[serde(borrow)]
     pub members: Vec<MemberView<'a>>,
 }
 
 /// A member, as the others see it.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[allow(missing_docs)]
 pub struct MemberView<'a> {
     pub peer: PeerId,
+    #[serde(borrow)]
     pub me: &'a RawValue,
 }
 
 /// A lobby, as the list shows it.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[allow(missing_docs)]
 pub struct ListedLobby<'a> {
     pub code: LobbyCode,
@@ -63,11 +67,12 @@ pub struct ListedLobby<'a> {
     pub locked: bool,
     pub size: usize,
     pub members: usize,
+    #[serde(borrow)]
     pub data: &'a RawValue,
 }
 
 /// Who makes the offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum Role {
@@ -76,7 +81,7 @@ pub enum Role {
 }
 
 /// Why a member is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeftWhy {
     /// On purpose.
@@ -88,7 +93,7 @@ pub enum LeftWhy {
 }
 
 /// Why the receiver is out of its lobby.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RemovedWhy {
     /// By the owner's will.
@@ -97,81 +102,228 @@ pub enum RemovedWhy {
     LobbyClosed,
 }
 
+/// The answer to `hello`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Welcome<'a> {
+    pub id: u64,
+    pub seq: u64,
+    #[serde(borrow)]
+    pub session: Cow<'a, str>,
+    pub peer: PeerId,
+    pub resumed: bool,
+    pub received: u64,
+}
+
+/// A request, or a note, is refused.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Refused<'a> {
+    pub code: ErrorCode,
+    #[serde(borrow)]
+    pub message: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<u64>,
+}
+
+/// The receiver is in a lobby now.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Joined<'a> {
+    pub peer: PeerId,
+    #[serde(borrow)]
+    pub lobby: LobbyView<'a>,
+}
+
+/// The public lobbies.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Listing<'a> {
+    pub total: usize,
+    #[serde(borrow)]
+    pub lobbies: Vec<ListedLobby<'a>>,
+}
+
+/// A lobby has come into the list, or has changed there.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Listed<'a> {
+    #[serde(borrow)]
+    pub lobby: ListedLobby<'a>,
+}
+
+/// A lobby has gone from the list.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Unlisted {
+    pub code: LobbyCode,
+}
+
+/// Somebody came in.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Arrived<'a> {
+    #[serde(borrow)]
+    pub member: MemberView<'a>,
+}
+
+/// The two may exchange signals.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Link {
+    pub peer: PeerId,
+    pub role: Role,
+    pub polite: bool,
+}
+
+/// What a linked peer says.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Passed<'a> {
+    pub from: PeerId,
+    pub kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a RawValue>,
+}
+
+/// A member is gone.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Left {
+    pub peer: PeerId,
+    pub why: LeftWhy,
+}
+
+/// The lobby is this peer's now.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Owner {
+    pub peer: PeerId,
+}
+
+/// The lobby changed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Updated<'a> {
+    #[serde(borrow)]
+    pub lobby: LobbyView<'a>,
+}
+
+/// The receiver is out of its lobby.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Removed {
+    pub why: RemovedWhy,
+}
+
+/// Nobody comes in any more; every pair has `within` seconds to link.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Sealed {
+    pub within: u64,
+}
+
+/// Open again: these pairs are not linked.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Unsealed {
+    pub missing: Vec<[PeerId; 2]>,
+}
+
+/// Every pair is linked: the way back, and servers for the time after.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Complete<'a> {
+    #[serde(borrow)]
+    pub ticket: Cow<'a, str>,
+    pub ice: Cow<'a, IceServers>,
+}
+
 /// Everything the server says. `docs/protocol.md` has an example of each.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum ServerMessage<'a> {
-    Welcome {
-        id: u64,
-        seq: u64,
-        session: &'a str,
-        peer: PeerId,
-        resumed: bool,
-        received: u64,
-    },
+    Welcome(Welcome<'a>),
     Ok,
-    Error {
-        code: ErrorCode,
-        message: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        retry: Option<u64>,
-    },
+    Error(Refused<'a>),
     Pong,
-    Joined {
-        peer: PeerId,
-        lobby: LobbyView<'a>,
-    },
-    Lobbies {
-        total: usize,
-        lobbies: Vec<ListedLobby<'a>>,
-    },
-    Listed {
-        lobby: ListedLobby<'a>,
-    },
-    Unlisted {
-        code: LobbyCode,
-    },
-    Ice(&'a IceServers),
-    Arrived {
-        member: MemberView<'a>,
-    },
-    Link {
-        peer: PeerId,
-        role: Role,
-        polite: bool,
-    },
-    Signal {
-        from: PeerId,
-        kind: Kind,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        class: Option<Class>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<&'a RawValue>,
-    },
-    Left {
-        peer: PeerId,
-        why: LeftWhy,
-    },
-    Owner {
-        peer: PeerId,
-    },
-    Updated {
-        lobby: LobbyView<'a>,
-    },
-    Removed {
-        why: RemovedWhy,
-    },
-    Sealed {
-        within: u64,
-    },
-    Unsealed {
-        missing: Vec<[PeerId; 2]>,
-    },
-    Complete {
-        ticket: &'a str,
-        ice: &'a IceServers,
-    },
+    Joined(Joined<'a>),
+    Lobbies(Listing<'a>),
+    Listed(Listed<'a>),
+    Unlisted(Unlisted),
+    Ice(Cow<'a, IceServers>),
+    Arrived(Arrived<'a>),
+    Link(Link),
+    Signal(Passed<'a>),
+    Left(Left),
+    Owner(Owner),
+    Updated(Updated<'a>),
+    Removed(Removed),
+    Sealed(Sealed),
+    Unsealed(Unsealed),
+    Complete(Complete<'a>),
+}
+
+/// A message with its numbers.
+#[derive(Clone, Debug)]
+pub struct ServerFrame<'a> {
+    /// Of the request that it answers.
+    pub id: Option<u64>,
+    /// From 1 by one; in `welcome` the highest given out so far.
+    pub seq: u64,
+    /// What is said; `None` for a type that this side does not know.
+    pub message: Option<ServerMessage<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    id: Option<u64>,
+    seq: u64,
+}
+
+/// Reads one text frame of the server. Fields it does not know are passed over.
+///
+/// # Errors
+/// [`ParseError`] says what is wrong, with the number of the request that is answered, where it has one.
+pub fn parse_server(text: &str) -> Result<ServerFrame<'_>, ParseError> {
+    if !text.trim_start().starts_with('{') {
+        return Err(ParseError::NotAFrame);
+    }
+    let head: Head<'_> = serde_json::from_str(text).map_err(|_| ParseError::NotAFrame)?;
+    let message =
+        server_body(&head.kind, text).map_err(|_| ParseError::Fields { id: head.id.unwrap_or(0) })?;
+    Ok(ServerFrame { id: head.id, seq: head.seq, message })
+}
+
+fn server_body<'a>(kind: &str, text: &'a str) -> Result<Option<ServerMessage<'a>>, serde_json::Error> {
+    Ok(Some(match kind {
+        "welcome" => ServerMessage::Welcome(serde_json::from_str(text)?),
+        "ok" => ServerMessage::Ok,
+        "error" => ServerMessage::Error(serde_json::from_str(text)?),
+        "pong" => ServerMessage::Pong,
+        "joined" => ServerMessage::Joined(serde_json::from_str(text)?),
+        "lobbies" => ServerMessage::Lobbies(serde_json::from_str(text)?),
+        "listed" => ServerMessage::Listed(serde_json::from_str(text)?),
+        "unlisted" => ServerMessage::Unlisted(serde_json::from_str(text)?),
+        "ice" => ServerMessage::Ice(serde_json::from_str(text)?),
+        "arrived" => ServerMessage::Arrived(serde_json::from_str(text)?),
+        "link" => ServerMessage::Link(serde_json::from_str(text)?),
+        "signal" => ServerMessage::Signal(serde_json::from_str(text)?),
+        "left" => ServerMessage::Left(serde_json::from_str(text)?),
+        "owner" => ServerMessage::Owner(serde_json::from_str(text)?),
+        "updated" => ServerMessage::Updated(serde_json::from_str(text)?),
+        "removed" => ServerMessage::Removed(serde_json::from_str(text)?),
+        "sealed" => ServerMessage::Sealed(serde_json::from_str(text)?),
+        "unsealed" => ServerMessage::Unsealed(serde_json::from_str(text)?),
+        "complete" => ServerMessage::Complete(serde_json::from_str(text)?),
+        _ => return Ok(None),
+    }))
 }
 
 /// The message as JSON text, without `seq`.

@@ -1,9 +1,9 @@
 //! The words a program can match, with the sentences a person can read.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a request is refused. Part of the protocol: a word never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)] // `sentence` says what each one means
 pub enum ErrorCode {
@@ -23,9 +23,36 @@ pub enum ErrorCode {
     RateLimited,
     TooManyLobbies,
     ShuttingDown,
+    /// A word of a later server.
+    #[serde(other)]
+    Unknown,
 }
 
 impl ErrorCode {
+    /// The word itself, as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadMessage => "bad-message",
+            Self::BadValue => "bad-value",
+            Self::NotFound => "not-found",
+            Self::Full => "full",
+            Self::Locked => "locked",
+            Self::Sealed => "sealed",
+            Self::AlreadyInLobby => "already-in-lobby",
+            Self::NotInLobby => "not-in-lobby",
+            Self::NotOwner => "not-owner",
+            Self::NoSuchPeer => "no-such-peer",
+            Self::NoLink => "no-link",
+            Self::Alone => "alone",
+            Self::BadTicket => "bad-ticket",
+            Self::RateLimited => "rate-limited",
+            Self::TooManyLobbies => "too-many-lobbies",
+            Self::ShuttingDown => "shutting-down",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The sentence that goes with the word.
     #[must_use]
     pub fn sentence(self) -> &'static str {
@@ -46,6 +73,7 @@ impl ErrorCode {
             Self::RateLimited => "too many at once, try again later",
             Self::TooManyLobbies => "no more lobbies can be opened from here",
             Self::ShuttingDown => "the server is shutting down",
+            Self::Unknown => "the server refuses, for a reason that is not known here",
         }
     }
 }

@@ -1,0 +1,387 @@
+//! A lobby we are in: its members, the links to them, and the way out of the server and back.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::heard::Heard;
+use super::limits::{MEMBERS_MAX, RETURN_EVERY};
+use super::link::{Around, Effect as LinkEffect, Link};
+use super::outside::{
+    Discard, Failure, LinkCommand, LinkInput, LinkState, Member, OutWhy, RequestId, RoomEvent, RoomState,
+    ServerEvent, Snapshot,
+};
+use crate::wire::names::PeerId;
+use crate::wire::{IceServer, IceServers, LeftWhy, RemovedWhy, Role};
+
+/// What a lobby wants of the client.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// To the server.
+    Note(String),
+    Command(PeerId, LinkCommand),
+    Event(RoomEvent),
+    /// Whoever asked for the start has an answer.
+    Started(RequestId, Result<(), Failure>),
+    /// A session of its own, to return by ticket.
+    Return,
+    /// That session is not needed any more.
+    EndReturn,
+    /// The server closes this session next: it is finished.
+    Finish,
+}
+
+pub(super) struct Room {
+    pub me: PeerId,
+    pub state: RoomState,
+    pub owner: PeerId,
+    pub members: Vec<Member>,
+    pub ticket: Option<String>,
+    /// We are with the server: by the session we entered with, or by one of our own to return.
+    pub with_server: bool,
+    pub online: bool,
+    /// A session of our own for the return is there, or sought.
+    pub returning: bool,
+    relay_only: bool,
+    links: BTreeMap<PeerId, Link>,
+    servers: Vec<IceServer>,
+    starting: Vec<RequestId>,
+    /// The next look whether the return is over, and the next return.
+    settle_at: Option<Instant>,
+    return_at: Option<Instant>,
+    pub effects: VecDeque<Effect>,
+}
+
+impl Room {
+    pub fn new(me: PeerId, lobby: &Snapshot, relay_only: bool) -> Self {
+        Self {
+            me,
+            state: RoomState::Open,
+            owner: lobby.owner,
+            members: lobby.members.clone(),
+            ticket: None,
+            with_server: true,
+            online: true,
+            returning: false,
+            relay_only,
+            links: BTreeMap::new(),
+            servers: Vec::new(),
+            starting: Vec::new(),
+            settle_at: None,
+            return_at: None,
+            effects: VecDeque::new(),
+        }
+    }
+
+    pub fn is_owner(&self) -> bool {
+        self.owner == self.me
+    }
+
+    /// Nothing will happen here any more.
+    pub fn is_over(&self) -> bool {
+        self.state == RoomState::Gone && self.links.is_empty()
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let links = self.links.values().filter_map(Link::poll_timeout);
+        links.chain(self.settle_at).chain(self.return_at).min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for peer in self.peers() {
+            let around = self.around();
+            if let Some(link) = self.links.get_mut(&peer) {
+                link.handle_timeout(around, now);
+            }
+            self.follow(peer, now);
+        }
+        if self.settle_at.is_some_and(|at| at <= now) {
+            self.settle_at = None;
+            self.settle();
+        }
+        if self.return_at.is_some_and(|at| at <= now) {
+            self.return_at = None;
+            self.come_back();
+        }
+    }
+
+    pub fn handle_link(&mut self, peer: PeerId, input: LinkInput<'_>, now: Instant) -> Result<(), Discard> {
+        let around = self.around();
+        let link = self.links.get_mut(&peer).ok_or(Discard::NobodyThere)?;
+        let result = link.handle(input, around, now);
+        self.follow(peer, now);
+        result
+    }
+
+    /// Waits for the start; says whether the server is to be asked to seal.
+    pub fn start(&mut self, request: RequestId) -> bool {
+        match self.state {
+            RoomState::Complete => self.effects.push_back(Effect::Started(request, Ok(()))),
+            RoomState::Gone => self.effects.push_back(Effect::Started(request, Err(Failure::Closed))),
+            RoomState::Open | RoomState::Sealed => {
+                self.starting.push(request);
+                return self.is_owner() && self.state == RoomState::Open;
+            }
+        }
+        false
+    }
+
+    /// The server refused to seal.
+    pub fn not_started(&mut self, request: RequestId, failure: Failure) {
+        if let Some(at) = self.starting.iter().position(|each| *each == request) {
+            self.starting.remove(at);
+            self.effects.push_back(Effect::Started(request, Err(failure)));
+        }
+    }
+
+    /// Says goodbye to everyone and closes the links.
+    pub fn leave(&mut self, now: Instant) {
+        self.end(Failure::Closed);
+        for peer in self.peers() {
+            self.close(peer, now);
+        }
+    }
+
+    pub fn close(&mut self, peer: PeerId, now: Instant) {
+        self.with_link(peer, now, |link, _| link.close(true));
+    }
+
+    pub fn retry(&mut self, peer: PeerId, now: Instant) {
+        self.with_link(peer, now, |link, around| link.retry(around, now));
+    }
+
+    /// The session has ended: as it should after completion, else it is lost with what it held.
+    pub fn session_ended(&mut self, code: u16, now: Instant) {
+        self.tell(RoomEvent::Server(ServerEvent::Closed { code }));
+        (self.with_server, self.online) = (false, false);
+        match self.state {
+            RoomState::Complete | RoomState::Gone => {}
+            RoomState::Open | RoomState::Sealed => self.removed(OutWhy::SessionLost, now),
+        }
+    }
+
+    /// The session by which we returned has ended.
+    /// The next one, if there is need, begins once or twice the usual time later, as `chance` (0 to 1) has it.
+    pub fn return_ended(&mut self, code: u16, chance: f64, now: Instant) {
+        self.tell(RoomEvent::Server(ServerEvent::Closed { code }));
+        (self.with_server, self.online, self.returning) = (false, false, false);
+        self.return_at = self.ticket.is_some().then(|| now + RETURN_EVERY.mul_f64(1.0 + chance));
+    }
+
+    /// The server has taken us back.
+    pub fn returned(&mut self) {
+        (self.with_server, self.online) = (true, true);
+        self.settle();
+    }
+
+    /// We are out; after a kick without the links, else with those that are up.
+    pub fn removed(&mut self, why: OutWhy, now: Instant) {
+        if self.state == RoomState::Gone {
+            return;
+        }
+        self.end(if why == OutWhy::SessionLost { Failure::SessionLost } else { Failure::Closed });
+        for peer in self.peers() {
+            self.with_link(peer, now, |link, around| match why {
+                OutWhy::Kicked => link.close(true),
+                OutWhy::LobbyClosed | OutWhy::SessionLost => link.orphaned(around),
+            });
+        }
+        self.tell(RoomEvent::Removed(why));
+    }
+
+    pub fn tell(&mut self, event: RoomEvent) {
+        self.effects.push_back(Effect::Event(event));
+    }
+
+    /// Something happened at the server.
+    pub fn handle_heard(&mut self, heard: Heard, now: Instant) -> Result<(), Discard> {
+        match heard {
+            Heard::Ice(ice) => self.renew(ice),
+            Heard::Arrived(member) => {
+                if self.member(member.peer).is_none() && self.members.len() < MEMBERS_MAX {
+                    self.members.push(member.clone());
+                    self.tell(RoomEvent::Arrive(member));
+                }
+            }
+            Heard::Link { peer, role, polite } => return self.link(peer, role, polite, now),
+            Heard::Signal { from, kind, data } => {
+                let around = self.around();
+                let link = self.links.get_mut(&from).ok_or(Discard::NobodyThere)?;
+                let result = link.signal(kind, data, around, now);
+                self.follow(from, now);
+                return result;
+            }
+            Heard::Left(peer, why) => self.member_left(peer, why, now),
+            Heard::Owner(peer) => {
+                self.owner = peer;
+                self.tell(RoomEvent::Owner(peer));
+            }
+            Heard::Updated(lobby) => {
+                self.owner = lobby.owner;
+                self.members.clone_from(&lobby.members);
+                self.tell(RoomEvent::Update(lobby));
+            }
+            Heard::Removed(RemovedWhy::Kicked) => self.removed(OutWhy::Kicked, now),
+            Heard::Removed(RemovedWhy::LobbyClosed) => self.removed(OutWhy::LobbyClosed, now),
+            Heard::Complete { ticket, ice } => self.complete(ticket, ice),
+            // A lobby that we returned to stays what it was for those in it.
+            Heard::Sealed(_) | Heard::Unsealed(_) if self.state == RoomState::Complete => {}
+            Heard::Sealed(within) => {
+                self.state = RoomState::Sealed;
+                self.tell(RoomEvent::Sealed(within));
+            }
+            Heard::Unsealed(missing) => {
+                self.state = RoomState::Open;
+                if self.is_owner() {
+                    self.finish(Err(Failure::Unsealed));
+                }
+                self.tell(RoomEvent::Unsealed(missing));
+            }
+            Heard::Listed(_) | Heard::Unlisted(_) => {}
+        }
+        Ok(())
+    }
+
+    fn around(&self) -> Around {
+        Around { with_server: self.with_server, online: self.online, relay_only: self.relay_only }
+    }
+
+    fn peers(&self) -> Vec<PeerId> {
+        self.links.keys().copied().collect()
+    }
+
+    fn member(&self, peer: PeerId) -> Option<&Member> {
+        self.members.iter().find(|member| member.peer == peer)
+    }
+
+    fn with_link(&mut self, peer: PeerId, now: Instant, act: impl FnOnce(&mut Link, Around)) {
+        let around = self.around();
+        if let Some(link) = self.links.get_mut(&peer) {
+            act(link, around);
+            self.follow(peer, now);
+        }
+    }
+
+    fn link(&mut self, peer: PeerId, role: Role, polite: bool, now: Instant) -> Result<(), Discard> {
+        if self.links.contains_key(&peer) {
+            self.with_link(peer, now, |link, around| link.relink(around, now));
+            return Ok(());
+        }
+        if self.links.len() >= MEMBERS_MAX {
+            return Err(Discard::NobodyThere);
+        }
+        let offers = role == Role::Offer;
+        let me = self.member(peer).map_or_else(|| serde_json::json!({}), |member| member.me.clone());
+        self.links.insert(peer, Link::new(peer, offers, now));
+        let servers = self.servers.clone();
+        let connect = LinkCommand::Connect { offers, polite, servers, me };
+        self.effects.push_back(Effect::Command(peer, connect));
+        Ok(())
+    }
+
+    fn member_left(&mut self, peer: PeerId, why: LeftWhy, now: Instant) {
+        // In a lobby that we returned to, whoever is done with mending leaves; the links stay.
+        if self.state == RoomState::Complete && why != LeftWhy::Kicked {
+            return;
+        }
+        let up = self.links.get(&peer).is_some_and(|link| link.state == LinkState::Open);
+        // A member that the server lost may well be there still.
+        if why != LeftWhy::Lost || !up {
+            self.with_link(peer, now, Link::gone);
+        }
+        self.left(peer, why);
+    }
+
+    fn left(&mut self, peer: PeerId, why: LeftWhy) {
+        if let Some(at) = self.members.iter().position(|member| member.peer == peer) {
+            let member = self.members.remove(at);
+            self.tell(RoomEvent::Leave(member, why));
+        }
+    }
+
+    fn renew(&mut self, ice: IceServers) {
+        self.servers = ice.servers;
+        for peer in self.peers() {
+            self.effects.push_back(Effect::Command(peer, LinkCommand::Servers(self.servers.clone())));
+        }
+    }
+
+    fn complete(&mut self, ticket: String, ice: IceServers) {
+        self.ticket = Some(ticket);
+        self.renew(ice);
+        (self.with_server, self.online) = (false, false);
+        self.effects.push_back(Effect::Finish);
+        if !self.returning {
+            self.state = RoomState::Complete;
+            self.tell(RoomEvent::Complete);
+            self.finish(Ok(()));
+        }
+    }
+
+    /// Does what a link wants.
+    fn follow(&mut self, peer: PeerId, now: Instant) {
+        while let Some(effect) = self.links.get_mut(&peer).and_then(|link| link.effects.pop_front()) {
+            match effect {
+                LinkEffect::Note(body) => self.effects.push_back(Effect::Note(body)),
+                LinkEffect::Command(command) => self.effects.push_back(Effect::Command(peer, command)),
+                LinkEffect::State(state, took) => self.link_state(peer, state, took, now),
+                LinkEffect::Fail(reason) => {
+                    self.tell(RoomEvent::Fail(peer, reason));
+                    self.settle();
+                }
+                LinkEffect::Return => self.come_back(),
+            }
+        }
+        if self.links.get(&peer).is_some_and(|link| link.state == LinkState::Closed) {
+            self.links.remove(&peer);
+            // Once the server has let go, only the link itself tells.
+            if self.state == RoomState::Complete {
+                self.left(peer, LeftWhy::Left);
+            }
+            self.settle();
+        }
+    }
+
+    fn link_state(&mut self, peer: PeerId, state: LinkState, took: Option<Duration>, now: Instant) {
+        self.tell(RoomEvent::Link(peer, state, took));
+        // After a return the server completes once more, unless the others never missed us.
+        if state == LinkState::Open && self.returning {
+            self.settle_at = Some(now + RETURN_EVERY);
+        }
+    }
+
+    /// Back to the server by ticket, for as long as some link is down.
+    fn come_back(&mut self) {
+        if !self.returning && self.ticket.is_some() && self.is_mending() {
+            self.returning = true;
+            self.tell(RoomEvent::Server(ServerEvent::Returning));
+            self.effects.push_back(Effect::Return);
+        }
+    }
+
+    fn is_mending(&self) -> bool {
+        self.links.values().any(|link| matches!(link.state, LinkState::Mending | LinkState::Connecting))
+    }
+
+    /// Nothing is left to mend: whoever came back to the server for that leaves it again.
+    fn settle(&mut self) {
+        if self.returning && !self.is_mending() {
+            self.effects.push_back(Effect::EndReturn);
+        }
+    }
+
+    fn finish(&mut self, result: Result<(), Failure>) {
+        for request in std::mem::take(&mut self.starting) {
+            self.effects.push_back(Effect::Started(request, result));
+        }
+    }
+
+    fn end(&mut self, failure: Failure) {
+        self.state = RoomState::Gone;
+        self.ticket = None;
+        if self.returning {
+            self.effects.push_back(Effect::EndReturn);
+        }
+        (self.with_server, self.online) = (false, false);
+        self.finish(Err(failure));
+    }
+}
