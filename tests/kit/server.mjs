@@ -9,6 +9,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 export const binary = process.env.TWOCAN_BIN ?? `${root}target/release/twocan`
 if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build --release`)
 
+// The server takes every variable that begins so for a setting.
+const { TWOCAN_BIN: _, ...environment } = process.env
+
 export class Server {
   #child
   output = ''
@@ -16,7 +19,7 @@ export class Server {
   /** Starts `twocan serve` with these arguments, in `place` of `world` or else right here, and waits until it serves. */
   static async start(args, { world, place, env = {} } = {}) {
     const server = new Server()
-    const options = { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env, NO_COLOR: '1' } }
+    const options = { stdio: ['ignore', 'pipe', 'pipe'], env: { ...environment, ...env, NO_COLOR: '1' } }
     const line = ['serve', ...args]
     server.#child = world ? world.spawn(place, binary, line, options) : spawn(binary, line, options)
     server.exited = new Promise((resolve) => server.#child.once('exit', (code, signal) => resolve({ code, signal })))
@@ -30,7 +33,7 @@ export class Server {
   /** Runs it to its end: for what must not start. */
   static async fails(args, { env = {} } = {}) {
     const server = new Server()
-    server.#child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env, NO_COLOR: '1' } })
+    server.#child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...environment, ...env, NO_COLOR: '1' } })
     for (const stream of [server.#child.stdout, server.#child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => { server.output += text })
     }

@@ -122,6 +122,9 @@ export class World {
   /** Every TCP connection through this player's router is reset, until what this gives back is called. */
   blockTcp(place) { return this.#block(place, 'ip protocol tcp reject with tcp reset') }
 
+  /** So many packets of a hundred are lost, drawn at random, in this player's router, either way, until what this gives back is called. */
+  lose(place, percent) { return this.#block(place, `numgen random mod 100 < ${percent} drop`) }
+
   #block(place, rule) {
     this.#nft(place.router, `table ip block {
       chain forward { type filter hook forward priority -10; ${rule}; }
