@@ -4,6 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use ring::error::Unspecified;
+use ring::rand;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+
+use super::crypto;
+
 /// A self-signed ECDSA P-256 certificate and its key. Cloning shares both.
 #[derive(Clone)]
 pub struct Certificate(Arc<Inner>);
@@ -14,10 +20,22 @@ struct Inner {
 }
 
 impl Certificate {
-    /// Makes a key and a certificate of it from `seed`.
-    pub fn generate(seed: [u8; 32]) -> Self {
-        let _ = seed;
-        Self(Arc::new(Inner { certificate: Vec::new(), private_key: Vec::new() }))
+    /// Makes a new key, from the system's random generator, and a certificate of it.
+    pub fn generate() -> Self {
+        Self::try_generate().expect("the system's random generator works")
+    }
+
+    fn try_generate() -> Result<Self, Unspecified> {
+        let random = crypto::system_random();
+        let private_key =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random)?.as_ref().to_vec();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &private_key, &random)
+            .map_err(|_| Unspecified)?;
+        let serial = rand::generate(&random)?.expose();
+        let certificate = crypto::der::self_signed(key.public_key().as_ref(), serial, |bytes| {
+            Ok::<_, Unspecified>(key.sign(&random, bytes)?.as_ref().to_vec())
+        })?;
+        Ok(Self(Arc::new(Inner { certificate, private_key })))
     }
 
     /// SHA-256 over the certificate.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 mod certificate;
 mod channel;
+mod crypto;
 pub mod limits;
 
 pub use certificate::{Certificate, Fingerprint, FingerprintError};
