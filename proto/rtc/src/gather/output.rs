@@ -112,7 +112,7 @@ pub struct Relayed {
 }
 
 /// Why a packet was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Discard {
     /// It is not from a server of ours, or not an answer to anything asked: offer it to ICE.
     #[error("not from a server that was asked")]

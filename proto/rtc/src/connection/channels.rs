@@ -1,0 +1,71 @@
+//! Channels: all of it is the transport's, which is there from the beginning.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::Connection;
+use crate::stats::Stats;
+use crate::transport::{ChannelId, ChannelInit, Misuse, Payload, SendError};
+
+impl Connection {
+    /// Opens a channel; may be called at any time, and messages sent before it is open wait.
+    ///
+    /// # Errors
+    /// What is asked cannot be.
+    pub fn open_channel(&mut self, init: ChannelInit, now: Instant) -> Result<ChannelId, Misuse> {
+        self.now = now;
+        let opened = self.transport.open(init, now);
+        self.take_transport_events(now);
+        opened
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// It was not taken: [`SendError::Full`] means to wait for [`Event::BufferedAmountLow`](crate::Event::BufferedAmountLow).
+    pub fn send(
+        &mut self,
+        id: ChannelId,
+        kind: Payload,
+        bytes: Bytes,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        self.now = now;
+        let sent = self.transport.send(id, kind, bytes, now);
+        self.take_transport_events(now);
+        sent
+    }
+
+    /// Bytes given to [`send`](Self::send) that wait to go out.
+    pub fn buffered_amount(&self, id: ChannelId) -> usize {
+        self.transport.buffered_amount(id)
+    }
+
+    /// When [`buffered_amount`](Self::buffered_amount) falls to this, an event says so. 0 at first.
+    pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, bytes: usize) {
+        self.transport.set_buffered_amount_low_threshold(id, bytes);
+    }
+
+    /// The largest message that the other side takes, bytes. Before its description is known: what we take ourselves.
+    pub fn max_message_size(&self) -> usize {
+        self.transport.max_message_size()
+    }
+
+    /// Closes a channel, after what was sent on it.
+    pub fn close_channel(&mut self, id: ChannelId, now: Instant) {
+        self.now = now;
+        self.transport.close_channel(id, now);
+        self.take_transport_events(now);
+    }
+
+    pub(super) fn figures(&self) -> Stats {
+        let path = self.path_info();
+        Stats {
+            path,
+            rtt: path.and_then(|path| path.rtt),
+            connect_time: self.lifecycle.connect_time,
+            ..self.stats.clone()
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Time: coming up, faltering, mending, failing, closing. The same figures and the same order as the SDK's `link.ts`.
+//!
+//! ```text
+//!  New ──► Connecting ── ICE and the transport are up ──► Connected ── trouble ──► Faltering ── 2 s ──► Mending
+//!              │ no way in time                               ▲                        │ up again          │
+//!              ▼                                              └────────────────────────┴───────────────────┤
+//!            Failed ── restart, or their offer ──► Connecting, Mending            no way in time ──► Failed
+//! ```
+
+use std::time::{Duration, Instant};
+
+use twocan_ice::{Role, State, Verdict};
+
+use super::Connection;
+use super::verdict::{Evidence, TurnTrouble};
+use crate::config::Config;
+use crate::event::{ConnectionState, Event, FailReason};
+use crate::gather::TransportPolicy;
+use crate::limits::{FALTER_TIMEOUT, RESTART_INTERVAL};
+use crate::transport::CloseReason;
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    New,
+    /// Comes up, for the first time or after it failed to.
+    Connecting {
+        deadline: Instant,
+        /// When ICE is restarted next, where it failed once.
+        again: Option<Instant>,
+    },
+    Connected,
+    /// Trouble: it is given a moment.
+    Faltering {
+        until: Instant,
+    },
+    Mending {
+        deadline: Instant,
+        again: Instant,
+    },
+    Failed,
+    /// Our last words go out.
+    Closing,
+    Closed,
+}
+
+pub(super) struct Lifecycle {
+    pub(super) phase: Phase,
+    connect_timeout: Duration,
+    mend_timeout: Duration,
+    began: Option<Instant>,
+    /// From the beginning to the first time that data could flow.
+    pub(super) connect_time: Option<Duration>,
+    /// The transport is up.
+    pub(super) is_secured: bool,
+    is_signaling_up: bool,
+    pub(super) is_incompatible: bool,
+    pub(super) turn: TurnTrouble,
+}
+
+impl Lifecycle {
+    pub(super) fn new(config: &Config) -> Lifecycle {
+        Lifecycle {
+            phase: Phase::New,
+            connect_timeout: config.connect_timeout,
+            mend_timeout: config.mend_timeout,
+            began: None,
+            connect_time: None,
+            is_secured: false,
+            is_signaling_up: true,
+            is_incompatible: false,
+            turn: TurnTrouble::None,
+        }
+    }
+
+    pub(super) fn state(&self) -> ConnectionState {
+        match self.phase {
+            Phase::New => ConnectionState::New,
+            Phase::Connecting { .. } => ConnectionState::Connecting,
+            Phase::Connected => ConnectionState::Connected,
+            Phase::Faltering { .. } | Phase::Mending { .. } => ConnectionState::Disconnected,
+            Phase::Failed => ConnectionState::Failed,
+            Phase::Closing | Phase::Closed => ConnectionState::Closed,
+        }
+    }
+
+    pub(super) fn signaling(&mut self, is_up: bool) {
+        self.is_signaling_up = is_up;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Closing | Phase::Closed)
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Connecting { deadline, again } => {
+                Some(again.map_or(deadline, |again| again.min(deadline)))
+            }
+            Phase::Faltering { until } => Some(until),
+            Phase::Mending { deadline, again } => Some(deadline.min(again)),
+            Phase::New | Phase::Connected | Phase::Failed | Phase::Closing | Phase::Closed => None,
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn become_phase(&mut self, phase: Phase) {
+        let before = self.lifecycle.state();
+        self.lifecycle.phase = phase;
+        let state = self.lifecycle.state();
+        if state != before {
+            self.output.event(Event::StateChanged(state));
+        }
+    }
+
+    /// The first signal goes out, or came in.
+    pub(super) fn begin(&mut self, now: Instant) {
+        if self.lifecycle.phase == Phase::New {
+            self.lifecycle.began = Some(now);
+            let deadline = now + self.lifecycle.connect_timeout;
+            self.become_phase(Phase::Connecting { deadline, again: None });
+            self.gatherer.end_of_sockets(now);
+        }
+    }
+
+    /// Something came up: is all of it?
+    pub(super) fn maybe_up(&mut self, now: Instant) {
+        let is_ice_up = self
+            .agent
+            .as_ref()
+            .is_some_and(|agent| matches!(agent.state(), State::Connected | State::Completed));
+        if !is_ice_up || !self.lifecycle.is_secured || self.lifecycle.is_over() {
+            return;
+        }
+        if self.lifecycle.connect_time.is_none() {
+            self.lifecycle.connect_time = self.lifecycle.began.map(|began| now.duration_since(began));
+        }
+        if self.lifecycle.phase != Phase::Connected {
+            self.become_phase(Phase::Connected);
+        }
+    }
+
+    /// ICE hears nothing on the path.
+    pub(super) fn falter(&mut self, now: Instant) {
+        if self.lifecycle.phase == Phase::Connected {
+            self.become_phase(Phase::Faltering { until: now + FALTER_TIMEOUT });
+        }
+    }
+
+    /// The path is gone: its socket is. Whoever loses it restarts ICE at once, if it has another.
+    pub(super) fn path_lost(&mut self, now: Instant) {
+        match self.lifecycle.phase {
+            Phase::Connected | Phase::Faltering { .. } => {
+                self.mend(false, now);
+                if !self.sockets.is_empty() {
+                    self.restart(now);
+                }
+            }
+            Phase::New
+            | Phase::Connecting { .. }
+            | Phase::Mending { .. }
+            | Phase::Failed
+            | Phase::Closing
+            | Phase::Closed => {}
+        }
+    }
+
+    /// ICE gave up.
+    pub(super) fn gave_up(&mut self, verdict: Verdict, now: Instant) {
+        match self.lifecycle.phase {
+            Phase::Connecting { again: None, .. } => self.fail(true, Some(verdict)),
+            Phase::Connected | Phase::Faltering { .. } => self.mend(true, now),
+            // It is restarted by and by until the deadline.
+            Phase::Connecting { again: Some(_), .. } | Phase::Mending { .. } => {}
+            Phase::New | Phase::Failed | Phase::Closing | Phase::Closed => {}
+        }
+    }
+
+    /// Gathering ended with nothing: there is nothing to wait for.
+    pub(super) fn nothing_gathered(&mut self, now: Instant) {
+        let _ = now;
+        if matches!(self.lifecycle.phase, Phase::Connecting { .. }) {
+            self.fail(false, None);
+        }
+    }
+
+    /// A description does not fit: a connection that never came up will not.
+    pub(super) fn unfit(&mut self) {
+        self.lifecycle.is_incompatible = true;
+        if matches!(self.lifecycle.phase, Phase::New | Phase::Connecting { .. }) {
+            self.fail(false, None);
+        }
+    }
+
+    /// The connection falters, or is tried once more. The side that offered restarts ICE at once, the other one later.
+    pub(super) fn mend(&mut self, restarts: bool, now: Instant) {
+        self.lifecycle.is_incompatible = false;
+        self.lifecycle.turn = TurnTrouble::None;
+        let is_ours = self.negotiation.offered.is_some() || self.is_controlling();
+        let is_now = restarts && is_ours;
+        let again = now + if is_now { RESTART_INTERVAL } else { RESTART_INTERVAL / 2 };
+        let phase = if self.lifecycle.connect_time.is_some() {
+            Phase::Mending { deadline: now + self.lifecycle.mend_timeout, again }
+        } else {
+            Phase::Connecting { deadline: now + self.lifecycle.connect_timeout, again: Some(again) }
+        };
+        self.become_phase(phase);
+        if is_now {
+            self.restart(now);
+        }
+    }
+
+    fn is_controlling(&self) -> bool {
+        self.agent.as_ref().is_some_and(|agent| agent.role() == Role::Controlling)
+    }
+
+    pub(super) fn run_timers(&mut self, now: Instant) {
+        if let Some(agent) = &mut self.agent {
+            agent.handle_timeout(now);
+        }
+        self.gatherer.handle_timeout(now);
+        if self.is_started {
+            self.transport.handle_timeout(now);
+        }
+        if self.lifecycle.next_timeout().is_none_or(|due| due > now) {
+            return;
+        }
+        match self.lifecycle.phase {
+            Phase::Faltering { .. } => self.mend(true, now),
+            Phase::Connecting { deadline, .. } | Phase::Mending { deadline, .. } if deadline <= now => {
+                self.fail(false, None);
+            }
+            Phase::Connecting { deadline, again: Some(_) } => {
+                let again = Some(now + RESTART_INTERVAL);
+                self.become_phase(Phase::Connecting { deadline, again });
+                self.restart_anew();
+            }
+            Phase::Mending { deadline, .. } => {
+                self.become_phase(Phase::Mending { deadline, again: now + RESTART_INTERVAL });
+                self.restart_anew();
+            }
+            Phase::Connecting { again: None, .. }
+            | Phase::New
+            | Phase::Connected
+            | Phase::Failed
+            | Phase::Closing
+            | Phase::Closed => {}
+        }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        if self.lifecycle.phase == Phase::Closed {
+            return self.gatherer.poll_timeout();
+        }
+        let parts = [
+            self.agent.as_ref().and_then(twocan_ice::Agent::poll_timeout),
+            self.gatherer.poll_timeout(),
+            if self.is_started { self.transport.poll_timeout() } else { None },
+            self.lifecycle.next_timeout(),
+        ];
+        parts.into_iter().flatten().min()
+    }
+
+    pub(super) fn fail(&mut self, gave_up: bool, verdict: Option<Verdict>) {
+        let verdict = verdict.or_else(|| self.agent.as_ref().map(twocan_ice::Agent::verdict));
+        let reason = self.evidence(gave_up).reason();
+        self.fail_because(reason, verdict);
+    }
+
+    fn fail_because(&mut self, reason: FailReason, verdict: Option<Verdict>) {
+        self.become_phase(Phase::Failed);
+        self.output.event(Event::Failed { reason, verdict });
+    }
+
+    fn evidence(&self, gave_up: bool) -> Evidence {
+        let is_ice_up = self
+            .agent
+            .as_ref()
+            .is_some_and(|agent| matches!(agent.state(), State::Connected | State::Completed));
+        Evidence {
+            is_incompatible: self.lifecycle.is_incompatible,
+            has_pair: is_ice_up,
+            is_signaling_up: self.lifecycle.is_signaling_up,
+            has_local: !self.local.list.is_empty(),
+            has_relayed: self.local.has_relayed(),
+            has_remote: self.remote.is_any,
+            is_relay_only: self.config.policy == TransportPolicy::Relay,
+            turn: self.lifecycle.turn,
+            gave_up,
+        }
+    }
+
+    pub(super) fn begin_close(&mut self, now: Instant) {
+        if self.lifecycle.is_over() {
+            return;
+        }
+        if self.is_started {
+            self.become_phase(Phase::Closing);
+            self.transport.close(now);
+        } else {
+            self.end(CloseReason::Local, now);
+        }
+    }
+
+    /// The transport is gone, and with it the connection.
+    pub(super) fn transport_closed(&mut self, why: CloseReason, now: Instant) {
+        let is_failure = matches!(why, CloseReason::FingerprintMismatch | CloseReason::DtlsFailed);
+        if is_failure && !self.lifecycle.is_over() {
+            self.fail_because(FailReason::DtlsFailed, None);
+        }
+        self.end(why, now);
+    }
+
+    /// Nothing follows but goodbyes to relays.
+    fn end(&mut self, why: CloseReason, now: Instant) {
+        self.become_phase(Phase::Closed);
+        if let Some(agent) = &mut self.agent {
+            agent.close(now);
+        }
+        self.gatherer.close(now);
+        self.early.clear();
+        self.output.event(Event::Closed { why });
+    }
+}

@@ -1,0 +1,31 @@
+//! The connection's own limits and times. Those of its parts are in [`transport::limits`](crate::transport::limits), [`gather`](crate::gather)
+//! and `twocan_ice`.
+
+use std::time::Duration;
+
+/// From the first signal to the first time that data can flow.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// From the first sign of trouble to the end of mending.
+pub const MEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long ICE may be `Disconnected` before it is restarted.
+pub const FALTER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two restarts while a connection is mended; the side that answered begins half of this later.
+pub const RESTART_INTERVAL: Duration = Duration::from_secs(8);
+
+/// Descriptions taken from the other side within [`DESCRIPTIONS_WITHIN`].
+pub const DESCRIPTIONS_MAX: usize = 10;
+/// See [`DESCRIPTIONS_MAX`].
+pub const DESCRIPTIONS_WITHIN: Duration = Duration::from_secs(10);
+/// Candidates kept that came before the description they belong to.
+pub const EARLY_CANDIDATES_MAX: usize = 64;
+/// Names (`….local`) that are being resolved at one time.
+pub const QUERIES_MAX: usize = 16;
+/// Bytes of a candidate, as it stands in a signal.
+pub const CANDIDATE_LEN_MAX: usize = 1_024;
+
+/// DTLS datagrams kept that came from a pair under check.
+pub const EARLY_DATAGRAMS_MAX: usize = 8;
+/// Bytes of them.
+pub const EARLY_BYTES_MAX: usize = 16 * 1024;
+/// Sockets that one connection has at a time.
+pub const SOCKETS_MAX: usize = 64;
