@@ -39,14 +39,17 @@ impl Evidence {
         }
     }
 
-    /// `online`: the server can be reached. `own`: what the connection itself says, which gave up before our time ran
-    /// out.
+    /// `online`: the server can be reached. `own`: the connection gave up before our time ran out, for this reason if it
+    /// knows one.
     pub fn verdict(&self, online: bool, relay_only: bool, own: Option<Option<Reason>>) -> Reason {
         if self.left {
             return Reason::PeerLeft;
         }
         if self.incompatible {
             return Reason::Incompatible;
+        }
+        if let Some(Some(reason)) = own {
+            return reason;
         }
         if self.paired {
             return Reason::DtlsFailed;
@@ -65,10 +68,7 @@ impl Evidence {
         if self.remote == 0 {
             return Reason::NoRemoteCandidates;
         }
-        match own {
-            Some(reason) => reason.unwrap_or(Reason::ChecksFailed),
-            None => Reason::Timeout,
-        }
+        if own.is_some() { Reason::ChecksFailed } else { Reason::Timeout }
     }
 }
 

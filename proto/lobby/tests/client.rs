@@ -1,0 +1,391 @@
+//! The client against the real server machine, in arithmetic time: sessions, lobbies, links, the way out and back.
+
+#![allow(clippy::unwrap_used)] // what is not there fails the test
+
+mod meeting;
+
+use meeting::{Meeting, create, join, quick};
+use serde_json::json;
+use twocan_lobby::client::limits::{
+    ALONE_FOR, CONNECT_WITHIN, DESCRIPTIONS_MAX, MEND_WITHIN, OUTBOX_FRAMES_MAX, PING_AFTER, PONG_WITHIN,
+    REPLY_WITHIN,
+};
+use twocan_lobby::client::{Discard, Event, Failure, LinkInput, LinkState, OutWhy, RoomEvent, ServerEvent};
+use twocan_lobby::wire::{ClientMessage, Kick, LeftWhy, List, Reason, Update};
+
+const ADA: usize = 0;
+const BOB: usize = 1;
+const EVE: usize = 2;
+
+fn millis(duration: std::time::Duration) -> u64 {
+    duration.as_millis() as u64
+}
+
+#[test]
+fn two_meet_by_code_and_password_and_link() {
+    let mut meeting = Meeting::of(2);
+    let code = meeting.enter(ADA, &create(json!({"password":"hunter2"}))).unwrap().code;
+    let wrong = meeting.enter(BOB, &join(code.as_str(), Some("guess"))).unwrap_err();
+    assert_eq!(wrong.code(), "not-found");
+    let lobby = meeting.enter(BOB, &join(&code.as_str().to_lowercase(), Some("hunter2"))).unwrap();
+    assert_eq!(lobby.owner, meeting.name(ADA));
+    assert_eq!(lobby.members.len(), 2);
+    meeting.pass(100);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
+    assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Open));
+    let arrived = meeting.room_events(ADA).iter().any(|event| matches!(event, RoomEvent::Arrive(_)));
+    assert!(arrived);
+}
+
+#[test]
+fn quick_finds_the_lobby_that_matches_and_opens_one_where_none_does() {
+    let mut meeting = Meeting::of(3);
+    let first = meeting.enter(ADA, &quick(json!({"map":"dust"}))).unwrap();
+    let second = meeting.enter(BOB, &quick(json!({"map":"dust"}))).unwrap();
+    let third = meeting.enter(EVE, &quick(json!({"map":"ice"}))).unwrap();
+    assert_eq!(first.code, second.code);
+    assert_ne!(first.code, third.code);
+    assert_eq!(third.data, json!({"map":"ice"}));
+}
+
+#[test]
+fn a_list_stays_up_to_date_until_a_lobby_is_entered() {
+    let mut meeting = Meeting::of(2);
+    assert_eq!(meeting.watch(BOB, &List::default()).unwrap(), 0);
+    let code = meeting.enter(ADA, &create(json!({"public":true,"data":{"map":"dust"}}))).unwrap().code;
+    meeting.pass(1_000);
+    let rows = meeting.last_list(BOB).unwrap();
+    assert_eq!((rows[0].code, &rows[0].data, rows[0].members), (code, &json!({"map":"dust"}), 1));
+    meeting.enter(BOB, &join(code.as_str(), None)).unwrap();
+    assert!(meeting.events(BOB).contains(&Event::ListClosed));
+}
+
+#[test]
+fn a_cut_socket_is_resumed_and_nothing_is_lost_or_said_twice() {
+    let mut meeting = Meeting::pair();
+    meeting.events(BOB);
+    meeting.cut(BOB);
+    let update = json!({"map":"ice"});
+    meeting.update(ADA, &update).unwrap();
+    meeting.pass(2_000);
+    let events = meeting.room_events(BOB);
+    assert!(matches!(events[0], RoomEvent::Server(ServerEvent::Reconnecting { attempt: 1, .. })));
+    assert!(events.contains(&RoomEvent::Server(ServerEvent::Resumed { kept: true })));
+    let updates =
+        events.iter().filter(|event| matches!(event, RoomEvent::Update(lobby) if lobby.data == update));
+    assert_eq!(updates.count(), 1);
+    assert_eq!(meeting.ends[BOB].client.discarded().get(&Discard::Duplicate), None);
+}
+
+#[test]
+fn a_request_under_way_when_the_socket_is_cut_is_answered_once() {
+    let mut meeting = Meeting::pair();
+    let room = meeting.room(ADA);
+    meeting.hold_to_server = true;
+    let update = Update { locked: Some(true), ..Update::default() };
+    let request = meeting.ends[ADA].client.ask_room(room, &ClientMessage::Update(update), meeting.now);
+    meeting.settle();
+    meeting.cut(ADA);
+    meeting.hold_to_server = false;
+    meeting.pass(2_000);
+    assert_eq!(meeting.replies(ADA, request), [Ok(())]);
+}
+
+#[test]
+fn a_server_that_restarts_has_forgotten_the_lobby_and_links_stay() {
+    let mut meeting = Meeting::pair();
+    meeting.events(ADA);
+    meeting.restart_server();
+    meeting.pass(10_000);
+    let events = meeting.room_events(ADA);
+    assert!(events.contains(&RoomEvent::Server(ServerEvent::Resumed { kept: false })));
+    assert!(events.contains(&RoomEvent::Removed(OutWhy::SessionLost)));
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
+    meeting.enter(ADA, &create(json!({}))).unwrap();
+}
+
+#[test]
+fn entering_outlives_a_restart_of_the_server() {
+    let mut meeting = Meeting::of(1);
+    meeting.open(ADA);
+    meeting.hold_to_server = true;
+    let request =
+        meeting.ends[ADA].client.enter(&ClientMessage::Create(create(json!({})).create()), meeting.now);
+    meeting.settle();
+    meeting.hold_to_server = false;
+    meeting.restart_server();
+    meeting.pass(10_000);
+    assert_eq!(meeting.replies(ADA, request), [Ok(())]);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_said_so_at_once() {
+    let mut meeting = Meeting::nowhere();
+    let request = meeting.ends[ADA].client.open(meeting.now);
+    meeting.settle();
+    assert_eq!(meeting.replies(ADA, request), [Err(Failure::Unreachable)]);
+}
+
+#[test]
+fn a_server_that_stays_away_is_given_up_after_a_minute_or_so() {
+    let mut meeting = Meeting::pair();
+    meeting.server = None;
+    meeting.cut(ADA);
+    meeting.pass(30_000);
+    assert!(!meeting.room_events(ADA).contains(&RoomEvent::Removed(OutWhy::SessionLost)));
+    meeting.pass(60_000);
+    let events = meeting.room_events(ADA);
+    assert!(events.contains(&RoomEvent::Removed(OutWhy::SessionLost)), "{events:?}");
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
+}
+
+#[test]
+fn a_silent_socket_is_pinged_and_then_given_up() {
+    let mut meeting = Meeting::pair();
+    meeting.pass(60_000);
+    assert!(
+        meeting.room_events(ADA).iter().all(|event| !matches!(event, RoomEvent::Server(_))),
+        "pongs keep it"
+    );
+    meeting.hold_to_server = true;
+    meeting.pass(millis(PING_AFTER + PONG_WITHIN) + 1);
+    let events = meeting.room_events(ADA);
+    assert!(
+        matches!(events[0], RoomEvent::Server(ServerEvent::Reconnecting { attempt: 1, .. })),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_request_without_an_answer_times_out_and_a_late_lobby_is_left_again() {
+    let mut meeting = Meeting::of(1);
+    meeting.open(ADA);
+    meeting.hold_to_client = true;
+    let request =
+        meeting.ends[ADA].client.enter(&ClientMessage::Create(create(json!({})).create()), meeting.now);
+    meeting.pass(millis(REPLY_WITHIN));
+    assert_eq!(meeting.replies(ADA, request), [Err(Failure::Timeout)]);
+    meeting.hold_to_client = false;
+    meeting.pass(100);
+    assert_eq!(meeting.lobbies_at_server(), 0);
+}
+
+#[test]
+fn a_request_beyond_a_frame_is_refused_here() {
+    let mut meeting = Meeting::of(1);
+    let long = meeting.enter(ADA, &join(&"x".repeat(16_400), None)).unwrap_err();
+    assert_eq!((long, long.code()), (Failure::TooLarge, "bad-value"));
+}
+
+#[test]
+fn what_waits_for_an_absent_server_is_limited() {
+    let mut meeting = Meeting::pair();
+    meeting.server = None;
+    meeting.cut(ADA);
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    for _ in 0..OUTBOX_FRAMES_MAX + 1 {
+        let input = LinkInput::Description { offer: false, data: "{}" };
+        meeting.ends[ADA].client.handle_link(room, bob, input, meeting.now);
+    }
+    assert!(meeting.ends[ADA].client.discarded()[&Discard::OutboxFull] >= 1);
+    assert_eq!(meeting.update(ADA, &json!({})), Err(Failure::Backlog));
+}
+
+#[test]
+fn signals_never_outrun_what_the_server_allows() {
+    let mut meeting = Meeting::pair();
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    for _ in 0..600 {
+        let input = LinkInput::EndOfCandidates;
+        meeting.ends[ADA].client.handle_link(room, bob, input, meeting.now);
+    }
+    meeting.settle();
+    meeting.pass(40_000);
+    assert_eq!(meeting.refusals, 0);
+    assert_eq!(meeting.update(ADA, &json!({})), Ok(()));
+}
+
+#[test]
+fn everyone_linked_leaves_the_server_and_keeps_the_links() {
+    let mut meeting = Meeting::pair();
+    assert_eq!(meeting.start(ADA), Some(Ok(())));
+    assert_eq!(meeting.lobbies_at_server(), 0);
+    assert_eq!(meeting.sockets(), 0);
+    for one in [ADA, BOB] {
+        let events = meeting.room_events(one);
+        assert!(events.contains(&RoomEvent::Complete));
+        assert!(events.contains(&RoomEvent::Server(ServerEvent::Closed { code: 1000 })));
+        assert_eq!(meeting.link(one, 1 - one), Some(LinkState::Open));
+    }
+    meeting.pass(300_000);
+    assert_eq!(meeting.sockets(), 0, "nobody comes back");
+}
+
+#[test]
+fn a_seal_that_cannot_complete_opens_again_and_start_says_so() {
+    let mut meeting = Meeting::of(2);
+    meeting.cable = false;
+    let code = meeting.enter(ADA, &create(json!({}))).unwrap().code;
+    meeting.enter(BOB, &join(code.as_str(), None)).unwrap();
+    assert_eq!(meeting.start(ADA), None);
+    meeting.pass(31_000);
+    let room = meeting.room(ADA);
+    assert_eq!(meeting.started(ADA), Some(Err(Failure::Unsealed)), "{room:?}");
+    let unsealed = meeting
+        .room_events(BOB)
+        .iter()
+        .any(|event| matches!(event, RoomEvent::Unsealed(pairs) if pairs.len() == 1));
+    assert!(unsealed);
+}
+
+#[test]
+fn who_is_alone_cannot_start() {
+    let mut meeting = Meeting::of(1);
+    meeting.enter(ADA, &create(json!({}))).unwrap();
+    assert_eq!(meeting.start(ADA).map(|result| result.unwrap_err().code()), Some("alone"));
+}
+
+#[test]
+fn the_owner_can_show_a_member_out() {
+    let mut meeting = Meeting::pair();
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    let kick = ClientMessage::Kick(Kick { peer: bob.as_str().into() });
+    meeting.ends[ADA].client.ask_room(room, &kick, meeting.now);
+    meeting.pass(100);
+    assert!(meeting.room_events(BOB).contains(&RoomEvent::Removed(OutWhy::Kicked)));
+    assert_eq!(
+        (meeting.link(ADA, BOB), meeting.link(BOB, ADA)),
+        (Some(LinkState::Closed), Some(LinkState::Closed))
+    );
+    assert!(
+        meeting.room_events(ADA).iter().any(|event| matches!(event, RoomEvent::Leave(_, LeftWhy::Kicked)))
+    );
+}
+
+#[test]
+fn the_next_in_line_owns_what_the_owner_leaves() {
+    let mut meeting = Meeting::pair();
+    let room = meeting.room(ADA);
+    let request = meeting.ends[ADA].client.leave(room, meeting.now);
+    meeting.pass(100);
+    assert_eq!(meeting.replies(ADA, request), [Ok(())]);
+    let bob = meeting.name(BOB);
+    assert!(meeting.room_events(BOB).contains(&RoomEvent::Owner(bob)));
+    assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Closed));
+}
+
+#[test]
+fn a_link_that_does_not_come_up_fails_in_time_with_a_reason() {
+    let mut meeting = Meeting::of(2);
+    meeting.cable = false;
+    let code = meeting.enter(ADA, &create(json!({}))).unwrap().code;
+    meeting.enter(BOB, &join(code.as_str(), None)).unwrap();
+    meeting.pass(millis(CONNECT_WITHIN) - 20);
+    assert_eq!(meeting.link(ADA, BOB), None, "nothing to tell of yet");
+    meeting.pass(40);
+    let (bob, room) = (meeting.name(BOB), meeting.room(ADA));
+    assert!(meeting.room_events(ADA).contains(&RoomEvent::Fail(bob, Reason::Timeout)));
+    meeting.cable = true;
+    meeting.ends[ADA].client.retry_link(room, bob, meeting.now);
+    meeting.pass(10_000);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
+    assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Open));
+}
+
+#[test]
+fn a_link_that_falters_is_mended_over_the_server() {
+    let mut meeting = Meeting::pair();
+    meeting.cable = false;
+    meeting.falter();
+    meeting.pass(2_001);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Mending));
+    meeting.cable = true;
+    meeting.pass(10_000);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
+    assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Open));
+}
+
+#[test]
+fn after_completion_a_link_is_mended_over_its_own_channel() {
+    let mut meeting = Meeting::pair();
+    meeting.start(ADA);
+    meeting.falter();
+    meeting.pass(3_000);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
+    assert_eq!(meeting.sockets(), 0, "without the server");
+}
+
+#[test]
+fn after_completion_a_dead_link_is_mended_by_ticket_and_the_server_is_left_again() {
+    let mut meeting = Meeting::pair();
+    meeting.start(ADA);
+    meeting.events(ADA);
+    meeting.cable = false;
+    meeting.falter();
+    meeting.pass(2_000 + millis(ALONE_FOR) + 500);
+    assert!(meeting.room_events(ADA).contains(&RoomEvent::Server(ServerEvent::Returning)));
+    assert_eq!(meeting.sockets(), 2);
+    meeting.reroute();
+    meeting.pass(20_000);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
+    assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Open));
+    assert_eq!(meeting.sockets(), 0);
+    assert_eq!(meeting.lobbies_at_server(), 0);
+}
+
+#[test]
+fn after_completion_a_link_that_stays_dead_is_given_up() {
+    let mut meeting = Meeting::pair();
+    meeting.start(ADA);
+    meeting.cable = false;
+    meeting.falter();
+    // The server links them once more when they are back, and the time begins again.
+    meeting.pass(2_000 + millis(ALONE_FOR + MEND_WITHIN) + 1_000);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
+    meeting.pass(20_000);
+    assert_eq!(meeting.sockets(), 0, "nothing is left to mend");
+}
+
+#[test]
+fn a_goodbye_over_the_link_closes_it_after_completion() {
+    let mut meeting = Meeting::pair();
+    meeting.start(ADA);
+    let room = meeting.room(ADA);
+    meeting.ends[ADA].client.leave(room, meeting.now);
+    meeting.pass(100);
+    assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Closed));
+    assert!(meeting.room_events(BOB).iter().any(|event| matches!(event, RoomEvent::Leave(_, LeftWhy::Left))));
+}
+
+#[test]
+fn a_flood_of_descriptions_is_passed_over() {
+    let mut meeting = Meeting::pair();
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    meeting.pass(20_000);
+    for _ in 0..DESCRIPTIONS_MAX + 3 {
+        let text = r#"{"type":"signal","kind":"description","data":{"type":"rollback"}}"#;
+        meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Control(text), meeting.now);
+    }
+    assert_eq!(meeting.ends[ADA].client.discarded()[&Discard::TooManyDescriptions], 3);
+}
+
+#[test]
+fn nothing_the_server_says_breaks_the_client() {
+    let mut meeting = Meeting::pair();
+    for text in [
+        "",
+        "[]",
+        "{}",
+        "null",
+        r#"{"type":"link"}"#,
+        r#"{"type":"later","seq":1000000}"#,
+        r#"{"type":"joined","seq":7,"peer":"x"}"#,
+        r#"{"type":"welcome","id":0,"seq":0,"session":"s","peer":"AAAAAAAA","resumed":true,"received":0}"#,
+    ] {
+        meeting.say_to(ADA, text);
+    }
+    assert!(meeting.ends[ADA].client.discarded()[&Discard::Unreadable] >= 5);
+    assert_eq!(meeting.ends[ADA].client.discarded()[&Discard::Gap], 1, "a gap brings a resume");
+    meeting.pass(5_000);
+    assert_eq!(meeting.update(ADA, &json!({})), Ok(()));
+}
