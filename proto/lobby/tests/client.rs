@@ -7,8 +7,7 @@ mod meeting;
 use meeting::{Meeting, create, join, quick};
 use serde_json::json;
 use twocan_lobby::client::limits::{
-    ALONE_FOR, CONNECT_WITHIN, DESCRIPTIONS_MAX, MEND_WITHIN, OUTBOX_FRAMES_MAX, PING_AFTER, PONG_WITHIN,
-    REPLY_WITHIN,
+    ALONE_FOR, FALTER_AFTER, HEAR_WITHIN, OUTBOX_FRAMES_MAX, PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
 };
 use twocan_lobby::client::{Discard, Event, Failure, LinkInput, LinkState, OutWhy, RoomEvent, ServerEvent};
 use twocan_lobby::wire::{ClientMessage, Kick, LeftWhy, List, Reason, Update};
@@ -275,19 +274,32 @@ fn the_next_in_line_owns_what_the_owner_leaves() {
 }
 
 #[test]
-fn a_link_that_does_not_come_up_fails_in_time_with_a_reason() {
+fn a_link_of_which_nothing_is_heard_fails_in_time_with_a_reason() {
+    let mut meeting = Meeting::of(2);
+    meeting.mute = true;
+    let code = meeting.enter(ADA, &create(json!({}))).unwrap().code;
+    meeting.enter(BOB, &join(code.as_str(), None)).unwrap();
+    meeting.pass(millis(HEAR_WITHIN) - 20);
+    assert_eq!(meeting.link(ADA, BOB), None, "nothing to tell of yet");
+    meeting.pass(40);
+    let bob = meeting.name(BOB);
+    assert!(meeting.room_events(ADA).contains(&RoomEvent::Fail(bob, Reason::NoRemoteCandidates)));
+}
+
+#[test]
+fn a_link_that_failed_can_be_tried_again() {
     let mut meeting = Meeting::of(2);
     meeting.cable = false;
     let code = meeting.enter(ADA, &create(json!({}))).unwrap().code;
     meeting.enter(BOB, &join(code.as_str(), None)).unwrap();
-    meeting.pass(millis(CONNECT_WITHIN) - 20);
-    assert_eq!(meeting.link(ADA, BOB), None, "nothing to tell of yet");
-    meeting.pass(40);
     let (bob, room) = (meeting.name(BOB), meeting.room(ADA));
-    assert!(meeting.room_events(ADA).contains(&RoomEvent::Fail(bob, Reason::Timeout)));
+    meeting.give_up(ADA, BOB, Reason::ChecksFailed);
+    meeting.give_up(ADA, BOB, Reason::Timeout);
+    let fails = meeting.room_events(ADA).into_iter().filter(|event| matches!(event, RoomEvent::Fail(..)));
+    assert_eq!(fails.collect::<Vec<_>>(), [RoomEvent::Fail(bob, Reason::ChecksFailed)]);
     meeting.cable = true;
     meeting.ends[ADA].client.retry_link(room, bob, meeting.now);
-    meeting.pass(10_000);
+    meeting.pass(100);
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
     assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Open));
 }
@@ -297,10 +309,12 @@ fn a_link_that_falters_is_mended_over_the_server() {
     let mut meeting = Meeting::pair();
     meeting.cable = false;
     meeting.falter();
-    meeting.pass(2_001);
+    meeting.pass(millis(FALTER_AFTER) - 1);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
+    meeting.pass(1);
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Mending));
     meeting.cable = true;
-    meeting.pass(10_000);
+    meeting.restart(BOB, ADA);
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
     assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Open));
 }
@@ -310,7 +324,8 @@ fn after_completion_a_link_is_mended_over_its_own_channel() {
     let mut meeting = Meeting::pair();
     meeting.start(ADA);
     meeting.falter();
-    meeting.pass(3_000);
+    meeting.pass(millis(FALTER_AFTER) + 1_000);
+    meeting.restart(BOB, ADA);
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
     assert_eq!(meeting.sockets(), 0, "without the server");
 }
@@ -322,25 +337,33 @@ fn after_completion_a_dead_link_is_mended_by_ticket_and_the_server_is_left_again
     meeting.events(ADA);
     meeting.cable = false;
     meeting.falter();
-    meeting.pass(2_000 + millis(ALONE_FOR) + 500);
+    meeting.pass(millis(FALTER_AFTER + ALONE_FOR));
     assert!(meeting.room_events(ADA).contains(&RoomEvent::Server(ServerEvent::Returning)));
     assert_eq!(meeting.sockets(), 2);
-    meeting.reroute();
-    meeting.pass(20_000);
+    meeting.cable = true;
+    meeting.restart(ADA, BOB);
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
     assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Open));
-    assert_eq!(meeting.sockets(), 0);
-    assert_eq!(meeting.lobbies_at_server(), 0);
+    meeting.pass(5_000);
+    assert_eq!((meeting.sockets(), meeting.lobbies_at_server()), (0, 0));
+    assert!(
+        meeting
+            .room_events(ADA)
+            .iter()
+            .all(|event| !matches!(event, RoomEvent::Removed(_) | RoomEvent::Leave(..)))
+    );
 }
 
 #[test]
-fn after_completion_a_link_that_stays_dead_is_given_up() {
+fn who_returns_alone_tries_again_until_the_link_is_given_up() {
     let mut meeting = Meeting::pair();
     meeting.start(ADA);
     meeting.cable = false;
-    meeting.falter();
-    // The server links them once more when they are back, and the time begins again.
-    meeting.pass(2_000 + millis(ALONE_FOR + MEND_WITHIN) + 1_000);
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Disconnected, meeting.now);
+    meeting.pass(40_000);
+    assert_eq!(meeting.sockets(), 1);
+    meeting.give_up(ADA, BOB, Reason::Timeout);
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
     meeting.pass(20_000);
     assert_eq!(meeting.sockets(), 0, "nothing is left to mend");
@@ -355,18 +378,6 @@ fn a_goodbye_over_the_link_closes_it_after_completion() {
     meeting.pass(100);
     assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Closed));
     assert!(meeting.room_events(BOB).iter().any(|event| matches!(event, RoomEvent::Leave(_, LeftWhy::Left))));
-}
-
-#[test]
-fn a_flood_of_descriptions_is_passed_over() {
-    let mut meeting = Meeting::pair();
-    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
-    meeting.pass(20_000);
-    for _ in 0..DESCRIPTIONS_MAX + 3 {
-        let text = r#"{"type":"signal","kind":"description","data":{"type":"rollback"}}"#;
-        meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Control(text), meeting.now);
-    }
-    assert_eq!(meeting.ends[ADA].client.discarded()[&Discard::TooManyDescriptions], 3);
 }
 
 #[test]

@@ -28,22 +28,15 @@ pub const OUTBOX_FRAMES_MAX: usize = 1_024;
 /// Frames received before they are acknowledged without being asked.
 pub const ACK_EVERY: u64 = 64;
 
-/// From the beginning of a link to its first open channel.
-pub const CONNECT_WITHIN: Duration = Duration::from_secs(20);
-/// Of silence before a link that was up is mended.
+/// From the beginning of a link to the first description of the other side; what comes after that is the connection's
+/// to time.
+pub const HEAR_WITHIN: Duration = Duration::from_secs(20);
+/// Of silence before a link that was up is said to be mended.
 pub const FALTER_AFTER: Duration = Duration::from_secs(2);
-/// From the first sign of trouble to the end of mending.
-pub const MEND_WITHIN: Duration = Duration::from_secs(60);
-/// Between two restarts while a link is mended; whoever answered begins half of this later.
-pub const RESTART_EVERY: Duration = Duration::from_secs(8);
 /// What the restart over the link itself is given, before the ticket is used.
 pub const ALONE_FOR: Duration = Duration::from_secs(4);
 /// From one return to the server to the next, while a link is down and the other side is not back.
 pub const RETURN_EVERY: Duration = Duration::from_secs(4);
-/// Descriptions taken from the other side within [`DESCRIPTIONS_WITHIN`]; more are passed over.
-pub const DESCRIPTIONS_MAX: usize = 10;
-/// See [`DESCRIPTIONS_MAX`].
-pub const DESCRIPTIONS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a report waits for the way that a link takes to be known.
 pub const REPORT_WITHIN: Duration = Duration::from_millis(500);
 /// Members of a lobby that are kept, whatever the server says.

@@ -1,25 +1,23 @@
-//! The link to one other member: when it is up, when it falters, how it is mended, and when it is given up.
+//! The link to one other member: what its connection is told, what is told of it, and when the server is needed again.
 //!
 //! ```text
 //! connecting ── first channel opens ──▶ open ── falters ──▶ mending ── connected ──▶ open
 //!     └───────── no way found ──▶ failed ◀── no way found ──┘            any ── close, bye ──▶ closed
 //! ```
 //!
-//! The connection itself is somebody else's; this decides what it is told.
+//! The connection itself is somebody else's. It finds its way, restarts ICE where it falters, and gives up when its
+//! time is over; this carries its signals, over the server or over the link itself.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::limits::{
-    ALONE_FOR, CONNECT_WITHIN, DESCRIPTIONS_MAX, DESCRIPTIONS_WITHIN, FALTER_AFTER, MEND_WITHIN,
-    REPORT_WITHIN, RESTART_EVERY,
-};
+use super::limits::{ALONE_FOR, FALTER_AFTER, HEAR_WITHIN, REPORT_WITHIN};
 use super::outside::{Discard, LinkCommand, LinkInput, LinkState};
 use super::session::say;
-use super::verdict::Evidence;
 use crate::wire::names::PeerId;
 use crate::wire::{Class, ClientMessage, Failed, Kind, Linked, Path, Reason, Signal};
 
@@ -42,14 +40,13 @@ pub(super) struct Around {
     pub with_server: bool,
     /// Its socket is there.
     pub online: bool,
-    pub relay_only: bool,
 }
 
 /// What the two say to each other over the link itself.
 #[derive(Deserialize, Serialize)]
 struct Control<'a> {
     #[serde(rename = "type")]
-    what: std::borrow::Cow<'a, str>,
+    what: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<Kind>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -66,19 +63,19 @@ pub(super) struct Link {
     began: Instant,
     /// From the beginning to the first open channel.
     took: Option<Duration>,
-    deadline: Option<Instant>,
-    /// The next restart; before that, a link that only falters is given time.
-    restart_at: Option<Instant>,
+    /// A description of the other side has come.
+    heard: bool,
+    /// An offer of ours has not been answered.
+    offered: bool,
+    /// Nothing was heard of the other side by then.
+    hear_until: Option<Instant>,
+    /// A link that falters is said to be mended then.
+    falter_until: Option<Instant>,
     /// The ticket is to be used then.
     alone_until: Option<Instant>,
     /// The report waits for the way to be known, at most until then.
     report_at: Option<Instant>,
     path: Option<(Path, Class, Class)>,
-    /// An offer of ours has not been answered.
-    offered: bool,
-    /// When descriptions were taken lately.
-    descriptions: VecDeque<Instant>,
-    seen: Evidence,
     pub effects: VecDeque<Effect>,
 }
 
@@ -90,20 +87,19 @@ impl Link {
             offers,
             began: now,
             took: None,
-            deadline: Some(now + CONNECT_WITHIN),
-            restart_at: None,
+            heard: false,
+            offered: false,
+            hear_until: Some(now + HEAR_WITHIN),
+            falter_until: None,
             alone_until: None,
             report_at: None,
             path: None,
-            offered: false,
-            descriptions: VecDeque::new(),
-            seen: Evidence::default(),
             effects: VecDeque::new(),
         }
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.deadline, self.restart_at, self.alone_until, self.report_at].into_iter().flatten().min()
+        [self.hear_until, self.falter_until, self.alone_until, self.report_at].into_iter().flatten().min()
     }
 
     pub fn handle_timeout(&mut self, around: Around, now: Instant) {
@@ -117,14 +113,11 @@ impl Link {
                 self.effects.push_back(Effect::Return);
             }
         }
-        if due(self.deadline) {
-            self.fail(around, None);
-        } else if due(self.restart_at) {
-            if self.state == LinkState::Open {
-                self.mend(true, around, now);
-            } else {
-                self.restart(now);
-            }
+        if due(self.falter_until) {
+            self.mend(around, now);
+        }
+        if due(self.hear_until) {
+            self.fail(if around.online { Reason::NoRemoteCandidates } else { Reason::SignalingLost }, around);
         }
     }
 
@@ -138,78 +131,39 @@ impl Link {
                 self.offered = offer;
                 self.send(Kind::Description, None, Some(data), around);
             }
-            LinkInput::Candidate { class, data } => {
-                self.seen.gathered(class);
-                self.send(Kind::Candidate, Some(class), Some(data), around);
-            }
-            LinkInput::EndOfCandidates => {
-                self.send(Kind::EndOfCandidates, None, None, around);
-                if self.state == LinkState::Connecting && self.seen.local.is_empty() {
-                    self.fail(around, None);
-                }
-            }
-            LinkInput::RelayError(code) => self.seen.relay_error(code),
+            LinkInput::Candidate { class, data } => self.send(Kind::Candidate, class, Some(data), around),
+            LinkInput::EndOfCandidates => self.send(Kind::EndOfCandidates, None, None, around),
             LinkInput::Path { path, local, remote } => {
-                self.seen.paired = true;
                 self.path = Some((path, local, remote));
                 self.report(around, false);
             }
             LinkInput::Open => self.opened(around, now),
-            LinkInput::Connected => match self.state {
-                LinkState::Open => self.quiet(),
-                // Before the first channel is open, there is nothing to send on.
-                _ if self.took.is_some() => self.opened(around, now),
+            // Before the first channel is open, there is nothing to send on.
+            LinkInput::Connected if self.took.is_some() => self.opened(around, now),
+            LinkInput::Connected => {}
+            LinkInput::Connecting if self.state == LinkState::Failed => self.mend(around, now),
+            LinkInput::Connecting => {}
+            LinkInput::Disconnected => match self.state {
+                LinkState::Open if self.falter_until.is_none() => {
+                    self.falter_until = Some(now + FALTER_AFTER);
+                }
+                LinkState::Failed => self.mend(around, now),
                 _ => {}
             },
-            LinkInput::Disconnected => {
-                if self.state == LinkState::Open && self.restart_at.is_none() {
-                    self.restart_at = Some(now + FALTER_AFTER);
-                }
-            }
-            LinkInput::Failed(reason) => match self.state {
-                LinkState::Connecting => self.fail(around, Some(reason)),
-                LinkState::Open => self.mend(true, around, now),
-                LinkState::Mending | LinkState::Failed | LinkState::Closed => {}
-            },
-            LinkInput::Incompatible => {
-                self.seen.incompatible = true;
-                if self.state == LinkState::Connecting {
-                    self.fail(around, None);
-                }
-            }
-            LinkInput::Control(text) => return self.control(text, around, now),
+            LinkInput::Failed(reason) => self.fail(reason, around),
+            LinkInput::Control(text) => return self.control(text, around),
             LinkInput::ControlClosed => self.gone(around),
         }
         Ok(())
     }
 
     /// A signal of the other side, by whichever way it came.
-    pub fn signal(
-        &mut self,
-        kind: Kind,
-        data: Option<String>,
-        around: Around,
-        now: Instant,
-    ) -> Result<(), Discard> {
+    pub fn signal(&mut self, kind: Kind, data: Option<String>) -> Result<(), Discard> {
         if self.state == LinkState::Closed {
             return Err(Discard::NobodyThere);
         }
-        match kind {
-            Kind::Description => {
-                while self.descriptions.front().is_some_and(|taken| *taken + DESCRIPTIONS_WITHIN <= now) {
-                    self.descriptions.pop_front();
-                }
-                if self.descriptions.len() >= DESCRIPTIONS_MAX {
-                    return Err(Discard::TooManyDescriptions);
-                }
-                self.descriptions.push_back(now);
-                self.offered = false;
-                if self.state == LinkState::Failed {
-                    self.mend(false, around, now);
-                }
-            }
-            Kind::Candidate => self.seen.remote += 1,
-            Kind::EndOfCandidates => {}
+        if kind == Kind::Description {
+            (self.heard, self.offered, self.hear_until) = (true, false, None);
         }
         self.effects.push_back(Effect::Command(LinkCommand::Signal(kind, data)));
         Ok(())
@@ -219,25 +173,27 @@ impl Link {
     pub fn relink(&mut self, around: Around, now: Instant) {
         if self.state == LinkState::Open {
             self.report_at = Some(now + REPORT_WITHIN);
-            self.report(around, false);
-        } else {
-            self.mend(true, around, now);
+            return self.report(around, false);
+        }
+        self.mend(around, now);
+        // One side is enough. But an offer of ours that went over the dead link must be made again, or theirs would be
+        // passed over for it.
+        if self.offers || self.offered {
+            self.effects.push_back(Effect::Command(LinkCommand::Restart));
         }
     }
 
     /// Tries a failed link again.
     pub fn retry(&mut self, around: Around, now: Instant) {
         if self.state == LinkState::Failed {
-            self.mend(true, around, now);
+            self.mend(around, now);
+            self.effects.push_back(Effect::Command(LinkCommand::Restart));
         }
     }
 
     /// The other side is gone for good, and said so, or the server did.
     pub fn gone(&mut self, around: Around) {
-        self.seen.left = true;
-        if matches!(self.state, LinkState::Connecting | LinkState::Mending) {
-            self.fail(around, None);
-        }
+        self.fail(Reason::PeerLeft, around);
         self.close(false);
     }
 
@@ -247,29 +203,28 @@ impl Link {
             return;
         }
         self.quiet();
-        (self.alone_until, self.report_at) = (None, None);
+        self.report_at = None;
         self.become_state(LinkState::Closed);
         self.effects.push_back(Effect::Command(LinkCommand::Close { bye }));
     }
 
-    /// The server is lost before the other side has answered.
+    /// The server is lost: whoever has not been heard of never will be.
     pub fn orphaned(&mut self, around: Around) {
-        if self.state == LinkState::Connecting && self.descriptions.is_empty() {
-            self.fail(around, None);
+        if !self.heard {
+            self.fail(Reason::SignalingLost, around);
         }
     }
 
-    fn control(&mut self, text: &str, around: Around, now: Instant) -> Result<(), Discard> {
+    fn control(&mut self, text: &str, around: Around) -> Result<(), Discard> {
         let control: Control<'_> = serde_json::from_str(text).map_err(|_| Discard::NotControl)?;
         match (&*control.what, control.kind) {
-            ("bye", _) => self.gone(around),
-            ("signal", Some(kind)) => {
-                let data = control.data.map(|raw| raw.get().to_owned());
-                self.signal(kind, data, around, now)?;
+            ("bye", _) => {
+                self.gone(around);
+                Ok(())
             }
-            _ => return Err(Discard::NotControl),
+            ("signal", Some(kind)) => self.signal(kind, control.data.map(|raw| raw.get().to_owned())),
+            _ => Err(Discard::NotControl),
         }
-        Ok(())
     }
 
     /// Sends a signal: over the server while we are with it, else over the link itself.
@@ -287,13 +242,12 @@ impl Link {
 
     /// A channel opened, or the connection came back.
     fn opened(&mut self, around: Around, now: Instant) {
+        self.quiet();
         if self.state == LinkState::Open {
             return;
         }
         let first = self.took.is_none();
         let took = *self.took.get_or_insert(now.saturating_duration_since(self.began));
-        self.quiet();
-        self.alone_until = None;
         self.state = LinkState::Open;
         self.effects.push_back(Effect::State(LinkState::Open, first.then_some(took)));
         self.report_at = Some(now + REPORT_WITHIN);
@@ -321,40 +275,26 @@ impl Link {
     }
 
     /// The link falters, or is tried once more.
-    fn mend(&mut self, restart: bool, around: Around, now: Instant) {
+    fn mend(&mut self, around: Around, now: Instant) {
         self.quiet();
-        self.seen.left = false;
-        self.seen.incompatible = false;
-        self.seen.paired = false;
-        self.seen.relay_silent = false;
-        self.seen.relay_refused = false;
         let up_before = self.took.is_some();
         self.become_state(if up_before { LinkState::Mending } else { LinkState::Connecting });
-        self.deadline = Some(now + if up_before { MEND_WITHIN } else { CONNECT_WITHIN });
-        // An offer of ours that went over the dead link must be made again, or theirs would be passed over for it.
-        if restart && (self.offers || self.offered) {
-            self.restart(now);
-        } else {
-            self.restart_at = Some(now + RESTART_EVERY / 2);
-        }
-        if !around.with_server {
+        // The link's own channels are given a moment before the ticket is used.
+        if up_before && !around.with_server {
             self.alone_until = Some(now + ALONE_FOR);
         }
     }
 
-    fn restart(&mut self, now: Instant) {
-        self.effects.push_back(Effect::Command(LinkCommand::Restart));
-        self.restart_at = Some(now + RESTART_EVERY);
-    }
-
     /// Stops the timers of coming up and of mending.
     fn quiet(&mut self) {
-        (self.deadline, self.restart_at) = (None, None);
+        (self.hear_until, self.falter_until, self.alone_until) = (None, None, None);
     }
 
-    fn fail(&mut self, around: Around, own: Option<Option<Reason>>) {
+    fn fail(&mut self, reason: Reason, around: Around) {
+        if !matches!(self.state, LinkState::Connecting | LinkState::Mending) {
+            return;
+        }
         self.quiet();
-        let reason = self.seen.verdict(around.online, around.relay_only, own);
         self.become_state(LinkState::Failed);
         if around.with_server {
             let failed = Failed { peer: self.peer.as_str().into(), reason };

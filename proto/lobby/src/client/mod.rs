@@ -22,7 +22,6 @@ mod list;
 mod outside;
 mod room;
 mod session;
-mod verdict;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -48,8 +47,6 @@ use session::{Output, Session, say};
 pub struct Config {
     /// Separates applications.
     pub app: AppName,
-    /// Only relayed links are wanted: what a verdict must know.
-    pub relay_only: bool,
 }
 
 /// One session, as the client numbers them.
@@ -386,7 +383,7 @@ impl Client {
                 Output::Opened => self.opened(key, Ok(Outcome::Done)),
                 Output::Down { attempt, wait } => {
                     self.tell_server(key, ServerEvent::Reconnecting { attempt, wait });
-                    self.in_rooms_of(key, now, |room| room.online = false);
+                    self.in_rooms_of(key, now, |room| room.set_online(false));
                 }
                 Output::Up { kept } => self.back(key, kept, now),
                 Output::Ended { code } => self.session_ended(key, code, now),
@@ -436,7 +433,7 @@ impl Client {
         self.tell_server(key, ServerEvent::Resumed { kept });
         for id in self.rooms_of(key) {
             self.with_room(id, now, |room| {
-                room.online = true;
+                room.set_online(true);
                 if !kept {
                     room.removed(OutWhy::SessionLost, now);
                 }
@@ -532,7 +529,7 @@ impl Client {
         for (_, of) in self.rooms.values_mut() {
             of.take_if(|of| *of == key);
         }
-        self.rooms.insert(room, (Room::new(me, &lobby, self.config.relay_only), Some(key)));
+        self.rooms.insert(room, (Room::new(me, &lobby), Some(key)));
         self.reply(request, Ok(Outcome::Entered { room, me, lobby }));
     }
 

@@ -138,8 +138,6 @@ pub enum Discard {
     OutOfTurn,
     /// About a lobby or a peer that is not there.
     NobodyThere,
-    /// More descriptions than the limit.
-    TooManyDescriptions,
     /// A control message that is none.
     NotControl,
     /// A note for which the outbox had no room.
@@ -194,6 +192,8 @@ pub enum LinkCommand {
     },
     /// Use these servers from now on.
     Servers(Vec<IceServer>),
+    /// Whether signals reach the other side at this moment.
+    Signaling(bool),
     /// A signal of the other side: JSON text.
     Signal(Kind, Option<String>),
     /// Restart ICE with a new offer.
@@ -220,14 +220,12 @@ pub enum LinkInput<'a> {
     /// A candidate of ours is to be sent.
     Candidate {
         /// Its kind.
-        class: Class,
+        class: Option<Class>,
         /// JSON text.
         data: &'a str,
     },
     /// There are no more candidates of ours.
     EndOfCandidates,
-    /// A TURN server said no, with this code; 701: it did not answer.
-    RelayError(u16),
     /// Packets take this way.
     Path {
         /// Direct or relayed.
@@ -239,14 +237,14 @@ pub enum LinkInput<'a> {
     },
     /// A channel is open.
     Open,
+    /// A way is sought.
+    Connecting,
     /// The connection is there, or there again.
     Connected,
-    /// Nothing has come for a while.
+    /// Nothing has come for a while; the connection sees to it.
     Disconnected,
-    /// The connection has given up, for this reason if it knows.
-    Failed(Option<Reason>),
-    /// The other side's description cannot be applied, or ours not made.
-    Incompatible,
+    /// The connection has given up, until it is tried again.
+    Failed(Reason),
     /// A JSON message on the control channel.
     Control(&'a str),
     /// The other side has closed the control channel.

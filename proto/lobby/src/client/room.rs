@@ -38,10 +38,9 @@ pub(super) struct Room {
     pub ticket: Option<String>,
     /// We are with the server: by the session we entered with, or by one of our own to return.
     pub with_server: bool,
-    pub online: bool,
+    online: bool,
     /// A session of our own for the return is there, or sought.
     pub returning: bool,
-    relay_only: bool,
     links: BTreeMap<PeerId, Link>,
     servers: Vec<IceServer>,
     starting: Vec<RequestId>,
@@ -52,7 +51,7 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub fn new(me: PeerId, lobby: &Snapshot, relay_only: bool) -> Self {
+    pub fn new(me: PeerId, lobby: &Snapshot) -> Self {
         Self {
             me,
             state: RoomState::Open,
@@ -62,7 +61,6 @@ impl Room {
             with_server: true,
             online: true,
             returning: false,
-            relay_only,
             links: BTreeMap::new(),
             servers: Vec::new(),
             starting: Vec::new(),
@@ -152,7 +150,8 @@ impl Room {
     /// The session has ended: as it should after completion, else it is lost with what it held.
     pub fn session_ended(&mut self, code: u16, now: Instant) {
         self.tell(RoomEvent::Server(ServerEvent::Closed { code }));
-        (self.with_server, self.online) = (false, false);
+        self.with_server = false;
+        self.set_online(false);
         match self.state {
             RoomState::Complete | RoomState::Gone => {}
             RoomState::Open | RoomState::Sealed => self.removed(OutWhy::SessionLost, now),
@@ -163,14 +162,25 @@ impl Room {
     /// The next one, if there is need, begins once or twice the usual time later, as `chance` (0 to 1) has it.
     pub fn return_ended(&mut self, code: u16, chance: f64, now: Instant) {
         self.tell(RoomEvent::Server(ServerEvent::Closed { code }));
-        (self.with_server, self.online, self.returning) = (false, false, false);
+        (self.with_server, self.returning) = (false, false);
+        self.set_online(false);
         self.return_at = self.ticket.is_some().then(|| now + RETURN_EVERY.mul_f64(1.0 + chance));
     }
 
     /// The server has taken us back.
     pub fn returned(&mut self) {
-        (self.with_server, self.online) = (true, true);
+        self.with_server = true;
+        self.set_online(true);
         self.settle();
+    }
+
+    /// The server's socket is there, or is not.
+    pub fn set_online(&mut self, online: bool) {
+        if std::mem::replace(&mut self.online, online) != online {
+            for peer in self.peers() {
+                self.effects.push_back(Effect::Command(peer, LinkCommand::Signaling(online)));
+            }
+        }
     }
 
     /// We are out; after a kick without the links, else with those that are up.
@@ -204,9 +214,8 @@ impl Room {
             }
             Heard::Link { peer, role, polite } => return self.link(peer, role, polite, now),
             Heard::Signal { from, kind, data } => {
-                let around = self.around();
                 let link = self.links.get_mut(&from).ok_or(Discard::NobodyThere)?;
-                let result = link.signal(kind, data, around, now);
+                let result = link.signal(kind, data);
                 self.follow(from, now);
                 return result;
             }
@@ -242,7 +251,7 @@ impl Room {
     }
 
     fn around(&self) -> Around {
-        Around { with_server: self.with_server, online: self.online, relay_only: self.relay_only }
+        Around { with_server: self.with_server, online: self.online }
     }
 
     fn peers(&self) -> Vec<PeerId> {
@@ -308,7 +317,8 @@ impl Room {
     fn complete(&mut self, ticket: String, ice: IceServers) {
         self.ticket = Some(ticket);
         self.renew(ice);
-        (self.with_server, self.online) = (false, false);
+        self.with_server = false;
+        self.set_online(false);
         self.effects.push_back(Effect::Finish);
         if !self.returning {
             self.state = RoomState::Complete;
@@ -381,7 +391,8 @@ impl Room {
         if self.returning {
             self.effects.push_back(Effect::EndReturn);
         }
-        (self.with_server, self.online) = (false, false);
+        self.with_server = false;
+        self.set_online(false);
         self.finish(Err(failure));
     }
 }

@@ -12,7 +12,7 @@ use twocan_lobby::client::{
     RoomEvent, RoomId, Row, Snapshot, SocketId,
 };
 use twocan_lobby::wire::{
-    Class, ClientMessage, Create, IceServer, IceServers, Join, Kind, List, Path, Quick, Update,
+    Class, ClientMessage, Create, IceServer, IceServers, Join, Kind, List, Path, Quick, Reason, Update,
 };
 use twocan_lobby::{AppName, ClientId, Command, Door, Ended, Keys, Limits, Lobbies, PeerId};
 
@@ -36,8 +36,8 @@ pub struct Meeting {
     pub now: Instant,
     /// Packets reach the other side.
     pub cable: bool,
-    /// The cable as it was when the link was made: its channels are dead until a restart.
-    stale: bool,
+    /// Connections that are made say nothing.
+    pub mute: bool,
     pub hold_to_server: bool,
     pub hold_to_client: bool,
     to_server: VecDeque<(ClientId, String)>,
@@ -117,10 +117,7 @@ impl Meeting {
     pub fn of(count: usize) -> Self {
         let now = origin();
         let ends = (0..count).map(|at| End {
-            client: Client::new(
-                Config { app: AppName::parse("test").unwrap(), relay_only: false },
-                [at as u8; 32],
-            ),
+            client: Client::new(Config { app: AppName::parse("test").unwrap() }, [at as u8; 32]),
             sockets: BTreeMap::new(),
             log: Vec::new(),
             all: Vec::new(),
@@ -134,7 +131,7 @@ impl Meeting {
             ends: ends.collect(),
             now,
             cable: true,
-            stale: false,
+            mute: false,
             hold_to_server: false,
             hold_to_client: false,
             to_server: VecDeque::new(),
@@ -296,7 +293,6 @@ impl Meeting {
 
     /// Both sides of every link notice that nothing comes.
     pub fn falter(&mut self) {
-        self.stale = !self.cable;
         for end in 0..self.ends.len() {
             for peer in self.ends[end].states.keys().copied().collect::<Vec<_>>() {
                 let room = self.room(end);
@@ -306,10 +302,18 @@ impl Meeting {
         self.settle();
     }
 
-    /// There is a new way, which only a restart finds.
-    pub fn reroute(&mut self) {
-        self.cable = true;
-        self.stale = true;
+    /// The connection of `end` restarts ICE by itself.
+    pub fn restart(&mut self, end: usize, other: usize) {
+        let (room, peer) = (self.room(end), self.name(other));
+        self.wire(end, room, peer, LinkCommand::Restart);
+        self.settle();
+    }
+
+    /// The connection of `end` gives up.
+    pub fn give_up(&mut self, end: usize, other: usize, reason: Reason) {
+        let (room, peer) = (self.room(end), self.name(other));
+        self.ends[end].client.handle_link(room, peer, LinkInput::Failed(reason), self.now);
+        self.settle();
     }
 
     pub fn pass(&mut self, ms: u64) {
@@ -446,7 +450,10 @@ impl Meeting {
         match command {
             LinkCommand::Connect { offers, servers, .. } => {
                 assert_eq!(servers.len(), 1, "servers come before the link");
-                tell(end, LinkInput::Candidate { class: Class::Host, data: "{}" });
+                if self.mute {
+                    return;
+                }
+                tell(end, LinkInput::Candidate { class: Some(Class::Host), data: "{}" });
                 if offers {
                     tell(end, LinkInput::Description { offer: true, data: r#"{"type":"offer"}"# });
                 }
@@ -459,14 +466,13 @@ impl Meeting {
                     tell(end, LinkInput::Description { offer: false, data: r#"{"type":"answer"}"# });
                 }
                 if self.cable {
-                    self.stale = false;
                     let (path, local) = (Path::Direct, Class::Host);
                     tell(end, LinkInput::Path { path, local, remote: Class::Srflx });
                     tell(end, LinkInput::Open);
                     tell(end, LinkInput::Connected);
                 }
             }
-            LinkCommand::Signal(..) | LinkCommand::Servers(_) => {}
+            LinkCommand::Signal(..) | LinkCommand::Servers(_) | LinkCommand::Signaling(_) => {}
             LinkCommand::Control(text) => self.over_the_cable(at, peer, &text),
             LinkCommand::Close { bye } => {
                 if bye {
@@ -478,7 +484,7 @@ impl Meeting {
 
     fn over_the_cable(&mut self, at: usize, to: PeerId, text: &str) {
         let from = self.name(at);
-        if !self.cable || self.stale {
+        if !self.cable {
             return;
         }
         let now = self.now;
