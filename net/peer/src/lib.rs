@@ -5,4 +5,3 @@
 
 pub mod connection;
 mod driver;
-

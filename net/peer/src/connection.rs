@@ -1,1 +1,0 @@
-//! One direct connection, with a signaling of your own.

@@ -1,1 +1,0 @@
-//! The task that owns a connection and its sockets.
