@@ -42,7 +42,7 @@ export class Teller {
   }
 
   #never(what) {
-    const brief = (event) => JSON.stringify(event).slice(0, 1_500)
+    const brief = (event) => JSON.stringify(event).slice(0, 700)
     const few = [...new Set([...this.events.filter((event) => !('message' in event)).slice(-30), ...this.events.slice(-5)])]
     return new Error([`${this.#name} never saw: ${what}. Of ${this.events.length} events:`, ...few.map(brief)].join('\n'))
   }

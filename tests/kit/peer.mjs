@@ -27,11 +27,11 @@ const every = ['udp', 'tcp', 'tls']
 export const kinds = {
   native: { command: [native], lacks: () => file(native, 'cargo build -p twocan --example peer'), relay: every },
   aiortc: { command: [`${venv}/bin/python`, `${peers}/aiortc_peer.py`], lacks: () => packaged('aiortc'), relay: every },
-  werift: { command: [process.execPath, `${peers}/w3c.mjs`, 'werift'], lacks: () => installed('werift'), relay: every },
+  werift: { command: [process.execPath, `${peers}/w3c.mjs`, 'werift'], lacks: () => installed('werift'), relay: every, sends: [1, Infinity] },
   'node-datachannel': { command: [process.execPath, `${peers}/w3c.mjs`, 'node-datachannel'], lacks: () => installed('node-datachannel'), relay: ['udp'] },
-  'webrtc-rs': { command: [`${programs}/webrtc_rs`], lacks: () => file(`${programs}/webrtc_rs`, 'cargo build in tests/interop/peers'), relay: ['udp'] },
+  'webrtc-rs': { command: [`${programs}/webrtc_rs`], lacks: () => file(`${programs}/webrtc_rs`, 'cargo build in tests/interop/peers'), relay: ['udp'], sends: [0, 65_536] },
   // It gathers nothing by itself, and its peer here knows host addresses alone.
-  str0m: { command: [`${programs}/str0m`], lacks: () => file(`${programs}/str0m`, 'cargo build in tests/interop/peers'), relay: [], nat: 'public' },
+  str0m: { command: [`${programs}/str0m`], lacks: () => file(`${programs}/str0m`, 'cargo build in tests/interop/peers'), relay: [], sends: [1, Infinity], nat: 'public' },
   chromium: { browser: true, lacks: () => missing('chromium'), relay: every },
   firefox: { browser: true, lacks: () => missing('firefox-esr', 'certutil'), relay: every },
 }
@@ -108,8 +108,11 @@ export class Peer extends Teller {
     for (const signal of this.#unsent.splice(0)) other.do('signal', { signal })
   }
 
-  /** The largest message that this side may send to that one. */
-  sendsAtMost(other) { return Math.min(other.messageMax, kinds[this.kind].sends ?? Infinity) }
+  /** The smallest and the largest message that this side can send to that one. */
+  sends(other) {
+    const [least, most] = kinds[this.kind].sends ?? [0, Infinity]
+    return [least, Math.min(other.messageMax, most)]
+  }
 
   /** The messages that came on a channel. */
   messages(label) { return this.events.filter(({ message }) => message?.label === label).map(({ message }) => message) }

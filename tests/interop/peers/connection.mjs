@@ -52,9 +52,13 @@ export function connect({ RTCPeerConnection, servers, policy, tell }) {
   }
 
   connection.ondatachannel = ({ channel }) => adopt(channel)
+  // Some stacks tell candidates before the description that they belong to is known to be set.
+  let held = []
   connection.onicecandidate = ({ candidate }) => {
     const json = candidate?.toJSON?.() ?? candidate
-    tell({ signal: json?.candidate ? json : { candidate: '' } })
+    const signal = json?.candidate ? json : { candidate: '' }
+    if (held) held.push(signal)
+    else tell({ signal })
   }
   connection.onconnectionstatechange = () => tell({ state: connection.connectionState })
 
@@ -62,6 +66,8 @@ export function connect({ RTCPeerConnection, servers, policy, tell }) {
     await connection.setLocalDescription(description)
     const { type, sdp } = connection.localDescription
     tell({ signal: { type, sdp } })
+    for (const signal of held ?? []) tell({ signal })
+    held = null
   }
 
   const send = async ({ label, kind, size, seed, count = 1, every = 0 }) => {

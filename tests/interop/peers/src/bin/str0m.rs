@@ -14,6 +14,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use twocan_interop_peers::{Command, Kind, Open, Send, Settings, content, now, read_commands, tell, tell_message};
 
+/// Bytes that may wait: the largest message must fit.
+const BUFFERED_MAX: usize = 1 << 20;
+
 /// While messages wait for room, how often it is looked for.
 const RETRY: Duration = Duration::from_millis(2);
 
@@ -252,7 +255,7 @@ async fn main() -> anyhow::Result<()> {
     str0m::crypto::from_feature_flags().install_process_default();
     let socket = UdpSocket::bind((Settings::from_arguments()?.own_address()?, 0)).await?;
     let local = socket.local_addr()?;
-    let mut rtc = Rtc::builder().build(Instant::now());
+    let mut rtc = Rtc::builder().set_sctp_max_buffered_amount(BUFFERED_MAX).build(Instant::now());
     rtc.add_local_candidate(Candidate::host(local, "udp")?);
     let mut peer = Peer {
         rtc,

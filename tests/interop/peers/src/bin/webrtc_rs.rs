@@ -21,16 +21,23 @@ const BUFFERED_MAX: usize = 1 << 20;
 
 type Channels = Arc<Mutex<HashMap<String, Arc<dyn DataChannel>>>>;
 
+/// Candidates that were told before their description; `None` once it is out.
+type Held = Arc<Mutex<Option<Vec<Value>>>>;
+
 #[derive(Clone)]
 struct Handler {
     channels: Channels,
+    held: Held,
 }
 
 #[async_trait::async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         let candidate = event.candidate.to_json().ok().and_then(|init| serde_json::to_value(init).ok());
-        tell(&json!({"signal": candidate}));
+        match self.held.lock().expect("nobody panics with it").as_mut() {
+            Some(held) => held.push(json!({"signal": candidate})),
+            None => tell(&json!({"signal": candidate})),
+        }
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
@@ -97,6 +104,7 @@ async fn make(settings: &Settings, handler: Handler) -> anyhow::Result<Arc<dyn P
 struct Peer {
     connection: Arc<dyn PeerConnection>,
     channels: Channels,
+    held: Held,
     queues: HashMap<String, mpsc::UnboundedSender<Send>>,
 }
 
@@ -146,6 +154,9 @@ impl Peer {
         self.connection.set_local_description(description).await?;
         let local = self.connection.local_description().await.context("it was just set")?;
         tell(&json!({"signal": {"type": local.sdp_type.to_string(), "sdp": local.sdp}}));
+        for candidate in self.held.lock().expect("nobody panics with it").take().unwrap_or_default() {
+            tell(&candidate);
+        }
         Ok(())
     }
 
@@ -206,8 +217,10 @@ async fn send_all(channel: &dyn DataChannel, send: &Send) -> anyhow::Result<()> 
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::from_arguments()?;
     let channels = Channels::default();
-    let connection = make(&settings, Handler { channels: Arc::clone(&channels) }).await?;
-    let mut peer = Peer { connection, channels, queues: HashMap::new() };
+    let held = Held::new(Mutex::new(Some(Vec::new())));
+    let handler = Handler { channels: Arc::clone(&channels), held: Arc::clone(&held) };
+    let connection = make(&settings, handler).await?;
+    let mut peer = Peer { connection, channels, held, queues: HashMap::new() };
     tell(&json!({"ready": "webrtc-rs"}));
     let (commands, mut work) = mpsc::unbounded_channel();
     std::thread::spawn(move || read_commands(|command| drop(commands.send(command))));
