@@ -184,6 +184,8 @@ impl Client {
                 self.fail(pending.unverified.map_or(Failure::TimedOut, Failure::Unverified));
             }
             What::Close => self.closed(),
+            // The server is there: so many packets were lost, or it is slow.
+            what if now.saturating_duration_since(self.heard_at) < limits::PATIENCE => self.request(what, now),
             What::Refresh | What::Permit(_) | What::Bind(..) => self.allocate_anew(now),
         }
     }

@@ -86,7 +86,7 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// When a request is repeated that is given up after `patience`: the first wait doubles as long as a fifth of the
+/// When a request is repeated that is given up after `patience`: the first wait doubles as long as a tenth of the
 /// patience remains for the last answer.
 pub(super) fn schedule(transport: Transport, first_wait: Duration, patience: Duration) -> Schedule {
     if transport.is_stream() {
@@ -94,7 +94,7 @@ pub(super) fn schedule(transport: Transport, first_wait: Duration, patience: Dur
     }
     let first_wait = first_wait.max(Duration::from_millis(1));
     let (mut requests_max, mut sent_at, mut wait) = (1, Duration::ZERO, first_wait);
-    while sent_at + wait <= patience * 4 / 5 {
+    while sent_at + wait <= patience * 9 / 10 {
         sent_at += wait;
         wait *= 2;
         requests_max += 1;

@@ -15,13 +15,18 @@ impl Client {
         if bytes.first().is_some_and(|first| is_channel_data(*first)) {
             let ChannelData { channel, data } = ChannelData::parse(bytes).ok_or(Discard::ChannelData)?;
             let peer = self.peers.peer_of(channel).ok_or(Discard::UnknownChannel)?;
+            self.heard_at = now;
             return Ok(Some(Data { peer, bytes: data }));
         }
         let message = Message::parse(bytes)?;
         match message.class() {
             Class::Indication if message.method() == Method::DATA => self.data(&message, now),
             Class::Request | Class::Indication => Err(Discard::NotForAClient),
-            Class::Success | Class::Error => self.answer(&message, now).map(|()| None),
+            Class::Success | Class::Error => {
+                self.answer(&message, now)?;
+                self.heard_at = now;
+                Ok(None)
+            }
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Client {
     /// A 437 was answered by freeing whatever the 5-tuple holds; it is done once.
     has_freed: bool,
     rtt: Option<Duration>,
+    /// When the server last said something that counts.
+    heard_at: Instant,
     pending: Vec<Pending>,
     peers: Peers,
     /// When permissions and channels in use are asked for again.
@@ -85,6 +87,7 @@ impl Client {
             was_allocated: false,
             has_freed: false,
             rtt: None,
+            heard_at: now,
             pending: Vec::new(),
             peers: Peers::of(config.family),
             renew_at: None,
