@@ -4,10 +4,16 @@
 
 mod agent;
 mod candidate;
+mod check;
+mod checklist;
 mod config;
+mod consent;
 mod credentials;
 mod error;
 mod event;
+mod nomination;
+mod pacer;
+mod pair;
 mod priority;
 mod report;
 mod role;

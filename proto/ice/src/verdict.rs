@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use twocan_stun::ErrorCode;
+
 /// Why there is no connection, or that there is one. [`fmt::Display`] is one sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
@@ -61,5 +63,45 @@ impl fmt::Display for Verdict {
             Verdict::SocketLost => "the connection stood, and then its network interface went away",
             Verdict::Closed => "this side closed the connection",
         })
+    }
+}
+
+/// What a verdict follows from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub described: bool,
+    pub local_candidates: bool,
+    pub remote_candidates: bool,
+    pub pairs: bool,
+    /// An authentic request came.
+    pub heard: bool,
+    /// A message came that was not authentic.
+    pub unauthenticated: bool,
+    pub refused: Option<ErrorCode>,
+    pub role_conflicts: u64,
+    /// Either side offered one.
+    pub relay: bool,
+    pub symmetric_here: bool,
+    pub symmetric_there: bool,
+}
+
+/// Role conflicts beyond which it is no accident: the first is resolved by the second message.
+const ROLE_CONFLICTS_MAX: u64 = 8;
+
+/// Why nothing is usable, the surest reason first.
+pub(crate) fn judge(facts: &Facts) -> Verdict {
+    match *facts {
+        Facts { local_candidates: false, .. } => Verdict::NoLocalCandidates,
+        Facts { described: false, .. } => Verdict::NoDescription,
+        Facts { remote_candidates: false, .. } => Verdict::NoRemoteCandidates,
+        Facts { pairs: false, .. } => Verdict::NoPair,
+        Facts { role_conflicts, .. } if role_conflicts > ROLE_CONFLICTS_MAX => Verdict::RoleConflict,
+        Facts { refused: Some(ErrorCode::UNAUTHENTICATED), .. } => Verdict::WrongCredentials,
+        Facts { refused: Some(_), .. } => Verdict::Refused,
+        Facts { heard: true, .. } => Verdict::OneWay,
+        Facts { unauthenticated: true, .. } => Verdict::WrongCredentials,
+        Facts { relay: true, .. } => Verdict::NoAnswerDespiteRelay,
+        Facts { symmetric_here: true, symmetric_there: true, .. } => Verdict::BothSymmetric,
+        _ => Verdict::NoAnswerNoRelay,
     }
 }

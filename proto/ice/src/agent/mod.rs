@@ -1,101 +1,463 @@
-//! The agent: one data stream of one component.
+//! The agent: one data stream of one component. Inputs that come from signaling only mark what is to be done, so that the
+//! first burst is chosen among all candidates of one message; [`Agent::poll_timeout`] is due at once then. A packet's
+//! consequences leave at once.
+
+mod choice;
+mod explain;
+mod inbound;
+mod outbound;
+mod remote;
+mod timers;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore as _, SeedableRng as _};
 use twocan_stun::AttributeType;
 
+use crate::check::{EMBEDDED_LEN_MAX, Embedded, Keyed};
+use crate::checklist::{Checklist, fits, plain};
+use crate::pacer::Pacer;
+use crate::pair::{Base, Generation, Pair, PairId, Remote, Way};
+use crate::priority::priority;
+use crate::role::Claim;
 use crate::{
-    Candidate, Command, Config, Credentials, Discard, Event, LocalCandidate, Misuse, Report, Role, Selected,
-    SocketId, State, Transmit, Verdict,
+    Command, Config, Credentials, Event, Failure, Kind, LocalCandidate, Misuse, PairState, Report, Role,
+    Selected, SocketId, State, Transmit, Transport, Verdict,
 };
 
+use inbound::Early;
+use remote::Signaled;
+
+/// Triggered checks that may leave at once, besides the ordinary ones.
+const TRIGGERED_BURST: u32 = 16;
+
+/// Unauthenticated requests that are answered at once; then one each [`REFUSAL_INTERVAL`].
+const REFUSAL_BURST: u32 = 10;
+
+/// See [`REFUSAL_BURST`].
+const REFUSAL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// TCP connections at a time.
+const STREAMS_MAX: usize = 64;
+
 /// An ICE agent.
+///
+/// - **Getters**: [`Agent::role`], [`Agent::state`], [`Agent::selected`], [`Agent::is_validated`], [`Agent::report`],
+///   [`Agent::verdict`] and the credentials.
+/// - **Commands**: [`Agent::add_local_candidate`], [`Agent::set_remote_credentials`], [`Agent::restart`] …
+/// - **`handle_*`**: what happened; [`Agent::handle_timeout`] whenever [`Agent::poll_timeout`] says so.
+/// - **`poll_*`**: until they return `None`, after each of the above.
 #[derive(Debug)]
 pub struct Agent {
-    local: Credentials,
+    config: Config,
+    rng: ChaCha20Rng,
+    started: Instant,
+    /// The latest `now` that was given.
+    now: Instant,
     role: Role,
+    tie_breaker: u64,
+    state: State,
+
+    generation: Generation,
+    local: Keyed,
+    remote: Option<Keyed>,
+    previous: Option<Previous>,
+
+    local_candidates: Vec<LocalCandidate>,
+    bases: Vec<Base>,
+    local_ended: bool,
+    signaled: Vec<Signaled>,
+    peer_reflexive: Vec<Remote>,
+    remote_ended: bool,
+    early: VecDeque<Early>,
+    streams: Vec<Way>,
+
+    checklist: Checklist,
+    triggered: VecDeque<PairId>,
+    rtt_hint: Option<Duration>,
+    pacer: Pacer,
+    triggered_pacer: Pacer,
+    repeat_pacer: Pacer,
+    refusal_pacer: Pacer,
+
+    selected: Option<PairId>,
+    selected_since: Option<Instant>,
+    /// What [`Event::Selected`] said last.
+    announced: Option<(PairId, bool)>,
+    /// When the first pair of this generation became usable.
+    first_valid: Option<Instant>,
+    settled: bool,
+    /// Since when a usable pair is looked for, if none is there.
+    trying_since: Option<Instant>,
+    lost: Option<Verdict>,
+
+    embedded: Embedded,
+    counts: Counts,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     commands: VecDeque<Command>,
 }
 
-#[allow(missing_docs, unused_variables, clippy::missing_errors_doc)]
+/// What a restart leaves behind: the pair in use goes on until another is found (RFC 8445 section 9).
+#[derive(Debug)]
+struct Previous {
+    generation: Generation,
+    local: Keyed,
+    remote: Keyed,
+    /// When it is forgotten; `None` as long as its pair is in use.
+    until: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    requests_sent: u64,
+    discarded: u64,
+    unauthenticated: u64,
+    role_conflicts: u64,
+}
+
 impl Agent {
+    /// A new agent with credentials of its own. `seed` decides on everything that is random.
     pub fn new(config: Config, local: Credentials, role: Role, seed: [u8; 32], now: Instant) -> Agent {
-        Agent { local, role, transmits: VecDeque::new(), events: VecDeque::new(), commands: VecDeque::new() }
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let tie_breaker = rng.next_u64();
+        let (pacer, repeat_pacer) =
+            (Pacer::new(config.burst, config.ta, now), Pacer::new(config.burst, config.ta, now));
+        Agent {
+            pacer,
+            repeat_pacer,
+            triggered_pacer: Pacer::new(TRIGGERED_BURST, config.ta, now),
+            refusal_pacer: Pacer::new(REFUSAL_BURST, REFUSAL_INTERVAL, now),
+            config,
+            rng,
+            started: now,
+            now,
+            role,
+            tie_breaker,
+            state: State::New,
+            generation: Generation(0),
+            local: Keyed::new(local),
+            remote: None,
+            previous: None,
+            local_candidates: Vec::new(),
+            bases: Vec::new(),
+            local_ended: false,
+            signaled: Vec::new(),
+            peer_reflexive: Vec::new(),
+            remote_ended: false,
+            early: VecDeque::new(),
+            streams: Vec::new(),
+            checklist: Checklist::default(),
+            triggered: VecDeque::new(),
+            rtt_hint: None,
+            selected: None,
+            selected_since: None,
+            announced: None,
+            first_valid: None,
+            settled: false,
+            trying_since: None,
+            lost: None,
+            embedded: Embedded::new(),
+            counts: Counts::default(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            commands: VecDeque::new(),
+        }
     }
-    pub fn set_rtt_hint(&mut self, rtt: Duration) {}
-    pub fn add_local_candidate(&mut self, candidate: LocalCandidate, now: Instant) -> Result<(), Misuse> {
-        Ok(())
-    }
-    pub fn remove_socket(&mut self, socket: SocketId, now: Instant) {}
-    pub fn end_of_local_candidates(&mut self, now: Instant) {}
-    pub fn set_remote_credentials(&mut self, remote: Credentials, now: Instant) {}
-    pub fn add_remote_candidate(&mut self, candidate: Candidate, now: Instant) -> Result<(), Discard> {
-        Ok(())
-    }
-    pub fn end_of_remote_candidates(&mut self, now: Instant) {}
-    pub fn handle_packet(
-        &mut self,
-        socket: SocketId,
-        from: SocketAddr,
-        bytes: &[u8],
-        now: Instant,
-    ) -> Result<(), Discard> {
-        Err(Discard::NotForUs)
-    }
-    pub fn handle_stream_open(&mut self, socket: SocketId, remote: SocketAddr, now: Instant) {}
-    pub fn handle_stream_closed(&mut self, socket: SocketId, remote: SocketAddr, now: Instant) {}
-    pub fn embed(&mut self, kind: AttributeType, value: Option<&[u8]>) -> Result<(), Misuse> {
-        Ok(())
-    }
-    pub fn restart(&mut self, local: Credentials, now: Instant) {}
-    pub fn close(&mut self, now: Instant) {}
+
+    /// What the other side is to be told.
     pub fn local_credentials(&self) -> &Credentials {
-        &self.local
+        &self.local.credentials
     }
+
+    /// What the other side told us.
     pub fn remote_credentials(&self) -> Option<&Credentials> {
-        None
+        self.remote.as_ref().map(|remote| &remote.credentials)
     }
+
+    /// Our role; a conflict may change it.
     pub fn role(&self) -> Role {
         self.role
     }
+
+    /// How far the agent is.
     pub fn state(&self) -> State {
-        State::New
+        self.state
     }
+
+    /// Whether application bytes may go there and come from there: our check was answered from there, and consent has not
+    /// expired. This is the only gate: what is not validated is not to be sent to.
     pub fn is_validated(&self, socket: SocketId, remote: SocketAddr) -> bool {
-        false
+        let way = Way { socket, remote: plain(remote) };
+        let carries = |pair: &Pair| pair.way() == way && pair.is_valid();
+        let selected = self.selected.and_then(|id| self.checklist.get(id));
+        selected.is_some_and(carries) || self.checklist.iter().any(carries)
     }
+
+    /// The pair in use.
     pub fn selected(&self) -> Option<Selected> {
-        None
+        let pair = self.checklist.get(self.selected?).filter(|pair| pair.is_valid())?;
+        Some(Selected {
+            socket: pair.base.socket,
+            remote: pair.remote.address,
+            local_kind: pair.local_kind,
+            remote_kind: pair.remote.kind,
+            transport: pair.base.transport,
+            rtt: pair.rtt,
+            nominated: pair.nominated,
+        })
     }
+
+    /// All that was tried: each pair, when, how often, and why it failed.
     pub fn report(&self) -> Report {
-        Report {
-            role: self.role,
-            state: self.state(),
-            verdict: self.verdict(),
-            pairs: Vec::new(),
-            requests_sent: 0,
-            discarded: 0,
-            unauthenticated: 0,
-        }
+        self.explain()
     }
+
+    /// How things stand, or why they failed.
     pub fn verdict(&self) -> Verdict {
-        Verdict::Undecided
+        self.judge()
     }
-    pub fn handle_timeout(&mut self, now: Instant) {}
+
+    /// A round trip that is like the one to come, such as that of signaling: the first wait for an answer follows it.
+    pub fn set_rtt_hint(&mut self, rtt: Duration) {
+        self.rtt_hint = Some(rtt);
+    }
+
+    /// Adds a candidate of ours, at any time. One that is there already changes nothing.
+    ///
+    /// # Errors
+    /// `TooManyCandidates`, `OtherComponent`, `NotACandidate`, `Closed`.
+    pub fn add_local_candidate(&mut self, local: LocalCandidate, now: Instant) -> Result<(), Misuse> {
+        self.now = now;
+        self.admit_local(&local)?;
+        let known = |other: &LocalCandidate| {
+            other.socket == local.socket
+                && other.candidate.kind == local.candidate.kind
+                && other.candidate.address == local.candidate.address
+        };
+        if self.local_candidates.iter().any(known) {
+            return Ok(());
+        }
+        if self.local_candidates.len() >= self.config.local_candidates_max {
+            return Err(Misuse::TooManyCandidates);
+        }
+        self.add_base(base_of(&local), local.candidate.kind);
+        self.local_candidates.push(local);
+        Ok(())
+    }
+
+    /// Ends a socket: its candidates and pairs with it. If the pair in use is among them, the others are tried again.
+    pub fn remove_socket(&mut self, socket: SocketId, now: Instant) {
+        self.now = now;
+        self.local_candidates.retain(|local| local.socket != socket);
+        self.bases.retain(|base| base.socket != socket);
+        self.early.retain(|early| early.way.socket != socket);
+        self.streams.retain(|way| way.socket != socket);
+        self.transmits.retain(|transmit| transmit.socket != socket);
+        self.checklist.fail_where(Failure::SocketRemoved, |pair| pair.base.socket == socket);
+        self.advance(now);
+    }
+
+    /// No more candidates of ours will be gathered, for now.
+    pub fn end_of_local_candidates(&mut self, now: Instant) {
+        self.now = now;
+        self.local_ended = true;
+        self.advance(now);
+    }
+
+    /// Sends these bytes as an attribute of that kind in every request and answer from now on, until others replace them;
+    /// `None` ends it. Meanwhile what the other side sends in such attributes comes as [`Event::Embedded`].
+    ///
+    /// # Errors
+    /// `TooLong` if all that is embedded would pass 1,024 bytes, or for a kind that ends a message.
+    pub fn embed(&mut self, kind: AttributeType, value: Option<&[u8]>) -> Result<(), Misuse> {
+        let others = self.embedded.iter().filter(|(other, _)| *other != kind);
+        let len: usize = others.map(|(_, value)| value.len() + 8).sum();
+        if kind.ends_a_message() || len + value.map_or(0, <[u8]>::len) + 8 > EMBEDDED_LEN_MAX {
+            return Err(Misuse::TooLong);
+        }
+        self.embedded.retain(|(other, _)| *other != kind);
+        self.embedded.extend(value.map(|value| (kind, value.to_vec())));
+        Ok(())
+    }
+
+    /// Begins anew with new credentials (RFC 8445 section 9): the sockets and their candidates stay, what the other side
+    /// said is forgotten. The pair in use stays in use until another is found.
+    pub fn restart(&mut self, local: Credentials, now: Instant) {
+        self.now = now;
+        if self.state == State::Closed {
+            return;
+        }
+        let old = std::mem::replace(&mut self.local, Keyed::new(local));
+        let in_use = self.selected.and_then(|id| self.checklist.get(id)).filter(|pair| pair.is_valid());
+        let in_use = in_use.map(|pair| (pair.id, pair.generation));
+        let remote = self.remote.take();
+        self.previous = match in_use {
+            // Restarted again before anything new was found: what is in use is older still.
+            Some((_, generation)) if generation != self.generation => self.previous.take(),
+            Some((_, generation)) => {
+                remote.map(|remote| Previous { generation, local: old, remote, until: None })
+            }
+            None => None,
+        };
+        let in_use = in_use.map(|(id, _)| id);
+        self.checklist.retain(|pair| Some(pair.id) == in_use);
+        self.selected = in_use;
+        self.generation = Generation(self.generation.0.wrapping_add(1));
+        self.signaled.clear();
+        self.peer_reflexive.clear();
+        self.early.clear();
+        self.triggered.clear();
+        (self.local_ended, self.remote_ended) = (false, false);
+        (self.first_valid, self.settled, self.trying_since, self.lost) = (None, false, None, None);
+        if self.state == State::Failed {
+            self.set_state(State::New);
+        }
+        self.advance(now);
+    }
+
+    /// Ends everything. Nothing is said to the other side, whose consent will expire.
+    pub fn close(&mut self, now: Instant) {
+        self.now = now;
+        for way in std::mem::take(&mut self.streams) {
+            self.commands.push_back(Command::CloseStream { socket: way.socket, to: way.remote });
+        }
+        self.checklist.retain(|_| false);
+        self.triggered.clear();
+        self.early.clear();
+        self.transmits.clear();
+        self.selected = None;
+        self.set_state(State::Closed);
+    }
+
+    /// A TCP connection stands: one that was asked for, or one that came in at a passive candidate.
+    pub fn handle_stream_open(&mut self, socket: SocketId, remote: SocketAddr, now: Instant) {
+        self.now = now;
+        let way = Way { socket, remote: plain(remote) };
+        if self.streams.len() >= STREAMS_MAX || !self.is_working() {
+            self.commands.push_back(Command::CloseStream { socket, to: remote });
+            return;
+        }
+        if !self.streams.contains(&way) {
+            self.streams.push(way);
+        }
+        let opening = |pair: &&mut Pair| pair.way() == way && pair.state == PairState::Opening;
+        let opened = self.checklist.iter_mut().find(opening).map(|pair| {
+            pair.rewind();
+            pair.id
+        });
+        if let Some(id) = opened {
+            self.trigger(id);
+        }
+        self.advance(now);
+    }
+
+    /// A TCP connection ended, or could not be opened.
+    pub fn handle_stream_closed(&mut self, socket: SocketId, remote: SocketAddr, now: Instant) {
+        self.now = now;
+        let way = Way { socket, remote: plain(remote) };
+        self.streams.retain(|open| *open != way);
+        self.checklist.fail_where(Failure::StreamClosed, |pair| pair.way() == way && pair.is_stream());
+        self.advance(now);
+    }
+
+    /// A packet to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
     }
+
+    /// News.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
+
+    /// Something else to do.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+
+    /// Neither closed nor failed.
+    fn is_working(&self) -> bool {
+        !matches!(self.state, State::Failed | State::Closed)
+    }
+
+    fn claim(&self) -> Claim {
+        Claim { role: self.role, tie_breaker: self.tie_breaker }
+    }
+
+    /// Has a pair checked before all that wait.
+    fn trigger(&mut self, id: PairId) {
+        if let Some(pair) = self.checklist.get_mut(id).filter(|pair| !pair.triggered) {
+            pair.triggered = true;
+            self.triggered.push_back(id);
+        }
+    }
+
+    fn set_state(&mut self, state: State) {
+        if self.state != state {
+            self.state = state;
+            self.events.push_back(Event::StateChanged(state));
+        }
+    }
+
+    fn admit_local(&self, local: &LocalCandidate) -> Result<(), Misuse> {
+        if self.state == State::Closed {
+            return Err(Misuse::Closed);
+        }
+        if local.candidate.component != 1 {
+            return Err(Misuse::OtherComponent);
+        }
+        if local.candidate.address.ip().is_unspecified() || local.candidate.kind == Kind::PeerReflexive {
+            return Err(Misuse::NotACandidate);
+        }
+        Ok(())
+    }
+
+    /// A new socket is paired with all that is known of the other side; one that is known may turn out better.
+    fn add_base(&mut self, base: Base, kind: Kind) {
+        if let Some(known) = self.bases.iter_mut().find(|known| known.socket == base.socket) {
+            if kind != Kind::ServerReflexive {
+                *known = base;
+                let pairs = self.checklist.iter_mut().filter(|pair| pair.base.socket == base.socket);
+                pairs.for_each(|pair| pair.base = base);
+            }
+            return;
+        }
+        self.bases.push(base);
+        let remotes: Vec<Remote> = self.signaled.iter().map(|signaled| signaled.remote).collect();
+        for remote in remotes {
+            self.form_pair(base, remote);
+        }
+    }
+
+    fn form_pair(&mut self, base: Base, remote: Remote) {
+        let way = Way { socket: base.socket, remote: remote.address };
+        if fits(&base, &remote) && self.checklist.find(way, self.generation).is_none() {
+            let _ = self.checklist.add(base, remote, self.generation, self.role, self.config.pairs_max);
+        }
+    }
+}
+
+/// The base of a candidate; that of a reflexive one is its host address, whether or not that is offered as well.
+fn base_of(local: &LocalCandidate) -> Base {
+    let LocalCandidate { socket, preference, candidate } = local;
+    let (kind, address) = match candidate.kind {
+        Kind::ServerReflexive => (Kind::Host, candidate.related.unwrap_or(candidate.address)),
+        kind => (kind, candidate.address),
+    };
+    let priority = match candidate.kind {
+        Kind::ServerReflexive => priority(Kind::Host, Transport::Udp, *preference, 1),
+        _ => candidate.priority,
+    };
+    Base {
+        socket: *socket,
+        kind,
+        transport: candidate.transport,
+        address: plain(address),
+        preference: *preference,
+        priority,
     }
 }
