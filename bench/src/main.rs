@@ -1,7 +1,9 @@
 //! Measurements of Twocan side by side with other people's crates. Each command prints its tables and writes them,
 //! with the raw figures, into `results/`.
 
+mod connect;
 mod ice;
+mod peer;
 mod progress;
 mod report;
 
@@ -21,11 +23,14 @@ struct Arguments {
 enum Command {
     /// How long ICE takes until each side can use a pair, in virtual time.
     Ice,
+    /// From the offer to the first message on a lossy path, in virtual time.
+    Connect,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
         Command::Ice => ice::run(arguments.quick),
+        Command::Connect => connect::run(arguments.quick),
     }
 }

@@ -5,6 +5,7 @@
 //! usable when the agent's events say so: for each agent the event on which its own stack would start DTLS.
 
 mod is;
+mod ours;
 mod rice;
 mod rtc;
 mod world;
@@ -53,7 +54,8 @@ pub trait Agent {
 
 type Make = fn(&Setup) -> Box<dyn Agent>;
 
-const AGENTS: [(&str, Make); 6] = [
+const AGENTS: [(&str, Make); 7] = [
+    ("twocan", ours::make),
     ("is 0.12", is::default),
     ("is, Ta 0", is::eager),
     ("rtc-ice 0.21", rtc::default),
