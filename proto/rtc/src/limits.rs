@@ -29,3 +29,7 @@ pub const EARLY_DATAGRAMS_MAX: usize = 8;
 pub const EARLY_BYTES_MAX: usize = 16 * 1024;
 /// Sockets that one connection has at a time.
 pub const SOCKETS_MAX: usize = 64;
+/// TCP listeners that one connection has at a time.
+pub const LISTENERS_MAX: usize = 16;
+/// Streams between candidates at a time, those of strangers among them.
+pub const STREAMS_MAX: usize = 32;

@@ -25,9 +25,6 @@ pub enum Discard {
     /// Only relays may be used (`policy`), and this came past them.
     #[error("past the relay")]
     PastRelay,
-    /// A frame on a stream was longer than a datagram can be, or no frame at all (RFC 4571).
-    #[error("not a frame")]
-    BadFrame,
     /// The connection is closed.
     #[error("the connection is closed")]
     Closed,

@@ -115,6 +115,9 @@ impl Connection {
             agent.set_rtt_hint(rtt);
         }
         self.local.list.retain(|gathered| agent.add_local_candidate(gathered.local.clone(), now).is_ok());
+        for (listener, remote) in self.streams.accepted() {
+            agent.handle_stream_open(listener, remote, now);
+        }
         self.agent = Some(agent);
     }
 

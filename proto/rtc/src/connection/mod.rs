@@ -37,6 +37,7 @@ use lifecycle::Lifecycle;
 use negotiation::Negotiation;
 use output::Output;
 use sockets::Sockets;
+use streams::Streams;
 
 /// One WebRTC connection with data channels. See the [crate](crate) for the loop that runs it.
 ///
@@ -49,6 +50,7 @@ pub struct Connection {
     rng: ChaCha20Rng,
     now: Instant,
     sockets: Sockets,
+    streams: Streams,
     gatherer: Gatherer,
     negotiation: Negotiation,
     local: LocalCandidates,
@@ -90,6 +92,7 @@ impl Connection {
             rng,
             now,
             sockets: Sockets::default(),
+            streams: Streams::new(),
             local: LocalCandidates::default(),
             remote: RemoteCandidates::default(),
             agent: None,
@@ -134,8 +137,7 @@ impl Connection {
         self.counted(taken)
     }
 
-    /// A stream that [`Command::OpenStream`] asked for is open; or somebody connected to a listener of ours, under a name that
-    /// [`add_stream`](Self::add_stream) gave.
+    /// A stream that [`Command::OpenStream`] asked for is open.
     pub fn handle_stream_open(
         &mut self,
         socket: SocketId,
@@ -144,7 +146,8 @@ impl Connection {
         now: Instant,
     ) {
         self.now = now;
-        self.stream_open(socket, local, remote, now);
+        let _ = (local, remote);
+        self.stream_open(socket, now);
         self.settle(now);
     }
 

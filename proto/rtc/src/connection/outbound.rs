@@ -68,6 +68,9 @@ impl Connection {
         datagrams: Datagrams,
         now: Instant,
     ) -> Option<Transmit> {
+        if self.streams.has_candidate(socket) {
+            return self.framed(socket, to, &datagrams);
+        }
         let Datagrams { bytes, segment_size } = datagrams;
         if self.gatherer.is_relay(socket) {
             // Refused where the allocation is gone.

@@ -29,7 +29,8 @@ impl Connection {
                 self.take_ice_event(event, now);
             }
             while let Some(command) = self.agent.as_mut().and_then(Agent::poll_command) {
-                self.take_ice_command(command);
+                is_quiet = false;
+                self.take_ice_command(command, now);
             }
             self.release_early(now);
             self.take_transport_events(now);
@@ -69,14 +70,10 @@ impl Connection {
         }
     }
 
-    fn take_ice_command(&mut self, command: twocan_ice::Command) {
+    fn take_ice_command(&mut self, command: twocan_ice::Command, now: Instant) {
         match command {
-            twocan_ice::Command::OpenStream { socket, to } => {
-                self.output.command(Command::OpenStream { socket, to, tls: None, from: None });
-            }
-            twocan_ice::Command::CloseStream { socket, .. } => {
-                self.output.command(Command::CloseSocket(socket))
-            }
+            twocan_ice::Command::OpenStream { socket, to } => self.open_ice_stream(socket, to, now),
+            twocan_ice::Command::CloseStream { socket, to } => self.close_ice_stream(socket, to),
         }
     }
 

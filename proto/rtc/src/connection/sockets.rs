@@ -50,6 +50,7 @@ impl Connection {
         if self.lifecycle.phase != Phase::New {
             self.gatherer.end_of_sockets(now);
         }
+        self.add_active(local, now);
         // What was said to be all of this generation is not.
         if self.negotiation.is_ended {
             self.restart(now);
@@ -58,9 +59,8 @@ impl Connection {
     }
 
     pub(super) fn lose_socket(&mut self, socket: SocketId, now: Instant) {
-        if self.sockets.udp.remove(&socket).is_none() {
-            return;
-        }
+        let Some(local) = self.sockets.udp.remove(&socket) else { return };
+        self.lose_active(local, now);
         self.gatherer.remove_socket(socket, now);
         self.forget_socket(socket, now);
     }
