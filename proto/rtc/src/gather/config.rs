@@ -14,6 +14,8 @@ pub mod limits {
     pub const ADDRESSES_MAX: usize = 2;
     /// Server-reflexive candidates of one socket.
     pub const REFLEXIVE_MAX: usize = 4;
+    /// Pairs of a socket and a STUN server; more are not asked.
+    pub const BINDINGS_MAX: usize = 128;
     /// Ways to relays that are tried or stand at the same time.
     pub const RELAYS_MAX: usize = 32;
     /// How often one server may say that another shall be asked (300).
