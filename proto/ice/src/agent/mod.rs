@@ -197,6 +197,13 @@ impl Agent {
         selected.is_some_and(carries) || self.checklist.iter().any(carries)
     }
 
+    /// Whether a pair with this way is under check, or was, or an authentic request came this way before the other side's
+    /// credentials: bytes that come from there early may be kept until it is validated.
+    pub fn is_known(&self, socket: SocketId, remote: SocketAddr) -> bool {
+        let way = Way { socket, remote: plain(remote) };
+        self.checklist.iter().any(|pair| pair.way() == way) || self.early.iter().any(|early| early.way == way)
+    }
+
     /// The pair in use.
     pub fn selected(&self) -> Option<Selected> {
         let pair = self.checklist.get(self.selected?).filter(|pair| pair.is_valid())?;
