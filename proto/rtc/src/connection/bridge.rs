@@ -1,10 +1,9 @@
 //! What the parts are still to have.
 #![allow(missing_docs, clippy::unused_self)]
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use twocan_ice::{Agent, RelayProtocol, SocketId};
+use twocan_ice::{RelayProtocol, SocketId};
 
 use crate::gather::Gatherer;
 use crate::transport::{DtlsRole, Fingerprint, Transport};
@@ -31,16 +30,6 @@ pub(super) trait TransportBridge {
 }
 
 impl TransportBridge for Transport {}
-
-pub(super) trait AgentBridge {
-    fn is_known(&self, socket: SocketId, from: SocketAddr) -> bool;
-}
-
-impl AgentBridge for Agent {
-    fn is_known(&self, socket: SocketId, from: SocketAddr) -> bool {
-        self.is_validated(socket, from)
-    }
-}
 
 pub(super) trait GathererBridge {
     fn relay_protocol(&self, socket: SocketId) -> Option<RelayProtocol> {

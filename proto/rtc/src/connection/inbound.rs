@@ -16,7 +16,6 @@ use twocan_ice::{Agent, SocketId};
 use twocan_stun::demux::{Protocol, protocol};
 
 use super::Connection;
-use super::bridge::AgentBridge as _;
 use super::lifecycle::Phase;
 use crate::gather::{self, Input, TransportPolicy};
 use crate::stats::Discard;
