@@ -23,7 +23,9 @@ impl Gatherer {
     }
 
     pub(super) fn add_reflexive(&mut self, socket: SocketId, mapped: SocketAddr, server: IpAddr) {
-        let Some(socket) = self.socket(socket).filter(|_| self.policy == TransportPolicy::All) else { return };
+        let Some(socket) = self.socket(socket).filter(|_| self.policy == TransportPolicy::All) else {
+            return;
+        };
         let is_usable = mapped.port() != 0 && !mapped.ip().is_unspecified() && !mapped.ip().is_multicast();
         let of_socket = || {
             self.candidates
@@ -59,8 +61,7 @@ impl Gatherer {
     ) {
         let preference = LocalPreference::of(relayed.ip(), interface);
         let related = mapped.unwrap_or(relayed);
-        let local =
-            LocalCandidate::relayed(&mut self.foundations, id, relayed, related, server, preference);
+        let local = LocalCandidate::relayed(&mut self.foundations, id, relayed, related, server, preference);
         let text = self.text_of(&local);
         self.add(Gathered { local, text });
     }

@@ -81,7 +81,9 @@ impl Gatherer {
             if is_pending {
                 continue;
             }
-            if let Some((code, text)) = server.error.take().filter(|_| !server.has_given) {
+            let is_news = !server.has_given && !server.is_reported;
+            if let Some((code, text)) = server.error.take().filter(|_| is_news) {
+                server.is_reported = true;
                 let error = CandidateError { url: server.url.to_string(), code, text };
                 self.events.push_back(Event::CandidateError(error));
             }

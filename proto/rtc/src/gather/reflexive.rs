@@ -10,7 +10,7 @@ use twocan_stun::client::{Event as Answered, Schedule, Transaction};
 use twocan_stun::{Builder, Class, HEADER_LEN, Message, Method, TransactionId};
 
 use super::servers::ServerId;
-use super::{CandidateError, Gatherer, Input, TransportPolicy, Transmit, limits};
+use super::{CandidateError, Gatherer, Input, Transmit, TransportPolicy, limits};
 
 /// At 0, 250, 750, 1750, 3750, 7750 ms; given up at 9750 ms, as browsers do.
 const SCHEDULE: Schedule =
@@ -27,7 +27,9 @@ pub(super) struct Binding {
 enum State {
     Asked(Transaction),
     /// Answered, or given up; asked again then.
-    Rests { until: Instant },
+    Rests {
+        until: Instant,
+    },
 }
 
 impl Binding {

@@ -353,7 +353,9 @@ impl Gatherer {
     }
 
     fn close_stream(&mut self, index: usize) {
-        let Some(relay) = self.relays.get_mut(index).filter(|relay| relay.transport.is_stream()) else { return };
+        let Some(relay) = self.relays.get_mut(index).filter(|relay| relay.transport.is_stream()) else {
+            return;
+        };
         if let Some(stream) = relay.carrier.take() {
             self.commands.push_back(Command::CloseStream(stream));
         }
@@ -362,7 +364,9 @@ impl Gatherer {
     /// The socket is gone, and with it what went through it.
     pub(super) fn end_relays_through(&mut self, socket: SocketId, now: Instant) {
         for index in 0..self.relays.len() {
-            let Some(relay) = self.relays.get(index).filter(|relay| relay.carrier == Some(socket)) else { continue };
+            let Some(relay) = self.relays.get(index).filter(|relay| relay.carrier == Some(socket)) else {
+                continue;
+            };
             let (group, to, was_ahead) = (relay.group, relay.to, relay.is_ahead());
             self.drop_way(index);
             if was_ahead {
@@ -383,7 +387,9 @@ impl Gatherer {
                         relay.stage = Stage::Dropped;
                     }
                     let (username, credential) = (server.username.clone(), server.credential.clone());
-                    self.with_client(index, now, |client| client.set_credentials(&username, &credential, now));
+                    self.with_client(index, now, |client| {
+                        client.set_credentials(&username, &credential, now)
+                    });
                 }
                 None if matches!(relay.stage, Stage::Allocated | Stage::Closing) => {}
                 None => self.drop_way(index),
@@ -416,9 +422,9 @@ impl Gatherer {
 
     /// The relay that a UDP socket and an address lead to.
     pub(super) fn relay_at(&self, socket: SocketId, from: SocketAddr) -> Option<usize> {
-        self.relays
-            .iter()
-            .position(|relay| relay.to == from && relay.carrier == Some(socket) && !relay.transport.is_stream())
+        self.relays.iter().position(|relay| {
+            relay.to == from && relay.carrier == Some(socket) && !relay.transport.is_stream()
+        })
     }
 
     pub(super) fn relay_packet<'a>(

@@ -6,8 +6,8 @@ use std::time::Instant;
 use twocan_turn::Transport;
 
 use super::{
-    CandidateError, Command, Event, Gatherer, IceServer, IceUrl, QueryId, Scheme, TransportPolicy, UrlTransport,
-    limits,
+    CandidateError, Command, Event, Gatherer, IceServer, IceUrl, QueryId, Scheme, TransportPolicy,
+    UrlTransport, limits,
 };
 
 /// Which entry; never used again.
@@ -29,6 +29,8 @@ pub(super) struct Server {
     pub has_given: bool,
     /// What went wrong last, until it is said.
     pub error: Option<(u16, &'static str)>,
+    /// It was said that it gives nothing.
+    pub is_reported: bool,
 }
 
 pub(super) enum Whereabouts {
@@ -73,14 +75,16 @@ impl Gatherer {
                     continue;
                 }
                 if self.servers.len() >= limits::URLS_MAX {
-                    let (url, code, text) = (url.to_string(), CandidateError::UNREACHABLE, "too many servers");
+                    let (url, code, text) =
+                        (url.to_string(), CandidateError::UNREACHABLE, "too many servers");
                     self.events.push_back(Event::CandidateError(CandidateError { url, code, text }));
                     continue;
                 }
-                let known = former.iter().position(|known| known.url == url).map(|index| former.swap_remove(index));
+                let known =
+                    former.iter().position(|known| known.url == url).map(|index| former.swap_remove(index));
                 let (username, credential) = (server.username.clone(), server.credential.clone());
                 let server = match known {
-                    Some(known) => Server { group, username, credential, ..known },
+                    Some(known) => Server { group, username, credential, is_reported: false, ..known },
                     None => self.new_server(group, url, (username, credential), now),
                 };
                 self.servers.push(server);
@@ -108,6 +112,7 @@ impl Gatherer {
             whereabouts: Whereabouts::Unknown,
             has_given: false,
             error: None,
+            is_reported: false,
         };
         self.progress.more(now);
         self.locate(&mut server);
@@ -116,8 +121,8 @@ impl Gatherer {
 
     /// Finds out where the server is, unless it is of no use.
     fn locate(&mut self, server: &mut Server) {
-        let is_wanted = server.relay_transport().is_some()
-            || server.is_stun() && self.policy == TransportPolicy::All;
+        let is_wanted =
+            server.relay_transport().is_some() || server.is_stun() && self.policy == TransportPolicy::All;
         if !is_wanted {
             return;
         }
@@ -132,7 +137,8 @@ impl Gatherer {
     }
 
     pub(super) fn resolved(&mut self, query: QueryId, addresses: &[IpAddr]) {
-        let asked = |server: &&mut Server| matches!(server.whereabouts, Whereabouts::Asked(id) if id == query);
+        let asked =
+            |server: &&mut Server| matches!(server.whereabouts, Whereabouts::Asked(id) if id == query);
         let Some(server) = self.servers.iter_mut().find(asked) else { return };
         let mut known: Vec<IpAddr> = Vec::new();
         for address in addresses.iter().map(IpAddr::to_canonical) {
@@ -155,6 +161,7 @@ impl Gatherer {
         let mut servers = std::mem::take(&mut self.servers);
         for server in &mut servers {
             server.error = None;
+            server.is_reported = false;
             if matches!(server.whereabouts, Whereabouts::Unknown) {
                 self.locate(server);
             }

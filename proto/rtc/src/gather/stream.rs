@@ -66,8 +66,6 @@ impl Gatherer {
     }
 
     fn stream(&self, socket: SocketId) -> Option<usize> {
-        self.relays
-            .iter()
-            .position(|relay| relay.carrier == Some(socket) && relay.transport.is_stream())
+        self.relays.iter().position(|relay| relay.carrier == Some(socket) && relay.transport.is_stream())
     }
 }

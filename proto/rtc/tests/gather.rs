@@ -1,0 +1,406 @@
+//! Gathering, through its own doors: which candidates come, when, and what stands in their way.
+
+mod gathering;
+
+use gathering::{OTHER, PEER, SERVER, SERVER_V6, World, addr, server};
+use twocan_ice::{Kind, SocketId};
+use twocan_rtc::gather::{
+    CandidateError, Command, Config, Event, Gatherer, SendError, TransportPolicy, limits,
+};
+
+const UDP: &str = "turn:192.0.2.5:3478?transport=udp";
+const TCP: &str = "turn:192.0.2.5:3478?transport=tcp";
+const TLS: &str = "turns:192.0.2.5:5349?transport=tcp";
+const STUN: &str = "stun:192.0.2.5:3478";
+
+#[test]
+fn each_candidate_is_said_the_moment_it_is_known() {
+    let mut world = World::of(&[server(&[STUN]), server(&[UDP])]);
+    world.home();
+    world.t(1_000);
+    let kinds: Vec<_> = world.said().iter().map(|(at, found)| (*at, found.local.candidate.kind)).collect();
+    assert_eq!(kinds, [(0, Kind::Host), (50, Kind::ServerReflexive), (100, Kind::Relayed)]);
+    assert_eq!(world.done_at(), Some(100));
+    assert!(world.errors().is_empty());
+    let texts: Vec<_> = world.said().into_iter().map(|(_, found)| found.text).collect();
+    assert!(texts[1].contains(" 198.51.100.7 61000 typ srflx raddr 10.0.0.2 rport 4000"), "{}", texts[1]);
+    assert!(texts[2].contains(" typ relay raddr 198.51.100.7 rport 61000"), "{}", texts[2]);
+}
+
+#[test]
+fn requests_go_out_in_the_call_that_adds_the_socket() {
+    let mut world = World::of(&[server(&[STUN]), server(&[UDP])]);
+    world.home();
+    assert_eq!(world.sent.len(), 2);
+    assert!(world.sent.iter().all(|(at, _)| *at == 0));
+}
+
+#[test]
+fn without_a_nat_a_reflexive_candidate_is_redundant() {
+    let mut world = World::of(&[server(&[STUN])]);
+    world.add(1, "198.51.100.7:4000", None);
+    world.gatherer.end_of_sockets(world.now);
+    world.t(1_000);
+    assert_eq!(world.said().len(), 1);
+    assert_eq!(world.done_at(), Some(50));
+}
+
+#[test]
+fn two_servers_that_see_the_same_give_one_candidate() {
+    let mut world = World::of(&[server(&[STUN, "stun:192.0.2.6"])]).with_server(&[OTHER]);
+    world.home();
+    world.t(1_000);
+    assert_eq!(world.said_of(Kind::ServerReflexive).len(), 1);
+    assert!(world.errors().is_empty());
+}
+
+#[test]
+fn both_families_are_asked() {
+    let mut world = World::of(&[server(&["stun:stun.example", "turn:stun.example"])]);
+    world.names.insert("stun.example".into(), vec![addr(SERVER).ip(), addr(SERVER_V6).ip()]);
+    world.add(1, "10.0.0.2:4000", Some("198.51.100.7:61000"));
+    world.add(2, "[fd00::2]:4000", Some("[2001:db8:7::1]:61000"));
+    world.gatherer.end_of_sockets(world.now);
+    world.t(1_000);
+    let of =
+        |kind| world.said_of(kind).iter().map(|(_, found)| found.local.candidate.address.is_ipv6()).collect();
+    let mut reflexive: Vec<bool> = of(Kind::ServerReflexive);
+    let mut relayed: Vec<bool> = of(Kind::Relayed);
+    reflexive.sort_unstable();
+    relayed.sort_unstable();
+    assert_eq!(reflexive, [false, true]);
+    assert_eq!(relayed, [false, true]);
+}
+
+#[test]
+fn many_sockets_cost_the_relay_one_allocation() {
+    let mut world = World::of(&[server(&[UDP])]);
+    for n in 1..=6 {
+        let mapped = format!("198.51.100.7:6100{n}");
+        world.add(n, &format!("10.0.0.{n}:4000"), Some(&mapped));
+    }
+    world.dead.insert(SocketId(1));
+    world.gatherer.end_of_sockets(world.now);
+    world.t(20_000);
+    assert_eq!(world.said_of(Kind::Relayed).len(), 1);
+    assert_eq!(world.said_of(Kind::Relayed)[0].0, 100, "the dead one is not waited for");
+    assert_eq!(world.allocations(), 1);
+    assert_eq!(world.said_of(Kind::ServerReflexive).len(), 5);
+}
+
+#[test]
+fn policy_relay_gives_relayed_candidates_alone_and_leaks_nothing() {
+    let servers = vec![server(&[STUN]), server(&[UDP])];
+    let mut world = World::new(Config { servers, policy: TransportPolicy::Relay, ..Config::default() });
+    world.home();
+    world.t(1_000);
+    let said = world.said();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].1.text.ends_with("typ relay raddr 0.0.0.0 rport 0"), "{}", said[0].1.text);
+    assert!(world.done_at().is_some());
+}
+
+#[test]
+fn hidden_host_addresses_have_names_and_reflexive_ones_no_base() {
+    let servers = vec![server(&[STUN])];
+    let mut world = World::new(Config { servers, hide_host_addresses: true, ..Config::default() });
+    world.home();
+    world.t(1_000);
+    let Some(Command::Announce { name, address }) = world.commands.first() else { panic!("no name") };
+    assert_eq!(*address, addr("10.0.0.2:0").ip());
+    assert_eq!((name.len(), &name[36..], &name[14..15]), (42, ".local", "4"), "{name}");
+    assert!(world.said()[0].1.text.contains(name.as_str()));
+    for (_, said) in world.said() {
+        assert!(!said.text.contains("10.0.0.2"), "{}", said.text);
+    }
+    assert_eq!(world.said()[0].1.local.candidate.address, addr("10.0.0.2:4000"), "ICE knows it");
+}
+
+#[test]
+fn streams_are_not_opened_where_datagrams_work() {
+    let mut world = World::of(&[server(&[UDP, TCP, TLS])]);
+    world.home();
+    world.t(5_000);
+    assert_eq!(world.said_of(Kind::Relayed).len(), 1);
+    assert!(!world.commands.iter().any(|command| matches!(command, Command::OpenStream { .. })));
+    assert_eq!(world.done_at(), Some(100));
+}
+
+#[test]
+fn where_datagrams_do_not_pass_a_stream_relays() {
+    for (url, name) in [(TCP, None), (TLS, Some("192.0.2.5".to_owned()))] {
+        let mut world = World::of(&[server(&[UDP, url])]);
+        world.udp_works = false;
+        world.home();
+        world.t(1_000);
+        let opened = world.commands.iter().find_map(|command| match command {
+            Command::OpenStream { tls, .. } => Some(tls.clone()),
+            _ => None,
+        });
+        assert_eq!(opened, Some(name));
+        let (relay, relayed) = world.relay();
+        assert!(world.said_of(Kind::Relayed)[0].0 <= 300);
+        world.gatherer.send_relayed(relay, addr(PEER), b"ping", None, world.now).unwrap();
+        world.t(1_100);
+        assert_eq!(world.at_peers, [(addr(PEER), b"ping".to_vec())]);
+        world.peer_sends(relayed, b"pong");
+        world.t(1_200);
+        assert_eq!(world.received, [(relay, addr(PEER), b"pong".to_vec())]);
+    }
+}
+
+#[test]
+fn a_relay_by_tcp_alone_is_asked_at_once() {
+    let mut world = World::of(&[server(&[TCP])]);
+    world.home();
+    world.t(1_000);
+    assert_eq!(world.said_of(Kind::Relayed)[0].0, 150, "three round trips");
+}
+
+#[test]
+fn of_tcp_and_tls_one_is_enough() {
+    let mut world = World::of(&[server(&[TCP, TLS])]);
+    world.home();
+    world.t(20_000);
+    assert_eq!(world.said_of(Kind::Relayed).len(), 1);
+    assert_eq!(world.allocations(), 1);
+    let closed = world.commands.iter().filter(|command| matches!(command, Command::CloseStream(_)));
+    assert_eq!(closed.count(), 1);
+}
+
+#[test]
+fn data_through_a_relay_goes_both_ways_in_runs() {
+    let mut world = World::of(&[server(&[UDP])]);
+    world.home();
+    world.t(200);
+    let (relay, relayed) = world.relay();
+    assert!(world.gatherer.is_relay(relay));
+    world.gatherer.send_relayed(relay, addr(PEER), b"hello", None, world.now).unwrap();
+    world.t(300);
+    world.peer_sends(relayed, b"hello yourself");
+    world.t(400);
+    assert_eq!(world.received, [(relay, addr(PEER), b"hello yourself".to_vec())]);
+    // A channel is bound by now: a run stays a run.
+    world.at_peers.clear();
+    let run = [vec![1; 100], vec![2; 100], vec![3; 7]].concat();
+    world.gatherer.send_relayed(relay, addr(PEER), &run, Some(100), world.now).unwrap();
+    world.drain();
+    let (_, last) = world.sent.last().unwrap();
+    assert_eq!((last.bytes.len(), last.segment_size), (219, Some(104)));
+    world.t(500);
+    let lengths: Vec<_> = world.at_peers.iter().map(|(_, bytes)| bytes.len()).collect();
+    assert_eq!(lengths, [100, 100, 7]);
+}
+
+#[test]
+fn a_run_before_the_channel_is_bound_is_a_run_of_indications() {
+    let mut world = World::of(&[server(&[UDP])]);
+    world.home();
+    world.t(200);
+    let (relay, _) = world.relay();
+    let run = [vec![1; 101], vec![2; 101], vec![3; 7]].concat();
+    world.gatherer.send_relayed(relay, addr(PEER), &run, Some(101), world.now).unwrap();
+    world.t(300);
+    let lengths: Vec<_> = world.at_peers.iter().map(|(_, bytes)| bytes.len()).collect();
+    assert_eq!(lengths, [101, 101, 7]);
+}
+
+#[test]
+fn a_relay_that_does_not_exist_takes_nothing() {
+    let mut world = World::of(&[]);
+    let sent = world.gatherer.send_relayed(Gatherer::FIRST_OWN_SOCKET, addr(PEER), b"", None, world.now);
+    assert_eq!(sent, Err(SendError::NotAllocated));
+}
+
+#[test]
+fn a_silent_server_is_reported_once_and_does_not_hold_up_the_end() {
+    let mut world = World::of(&[server(&["stun:203.0.113.1"]), server(&["turn:203.0.113.1"])]);
+    world.add(1, "10.0.0.2:4000", None);
+    world.add(2, "10.0.1.2:4000", None);
+    world.gatherer.end_of_sockets(world.now);
+    world.t(60_000);
+    let errors: Vec<_> = world.errors().into_iter().map(|error| (error.url, error.code)).collect();
+    let expected = [
+        ("stun:203.0.113.1:3478".to_owned(), CandidateError::UNREACHABLE),
+        ("turn:203.0.113.1:3478".to_owned(), CandidateError::UNREACHABLE),
+    ];
+    assert_eq!(errors, expected);
+    assert!(world.done_at().unwrap() <= 10_000);
+}
+
+#[test]
+fn a_wrong_password_is_reported_by_its_code() {
+    let mut wrong = server(&[UDP]);
+    wrong.credential = "byron".into();
+    let mut world = World::of(&[wrong]);
+    world.home();
+    world.t(1_000);
+    let error =
+        CandidateError { url: UDP.into(), code: 401, text: "the relay does not accept the credential" };
+    assert_eq!(world.errors(), [error]);
+    assert_eq!(world.done_at(), Some(100));
+}
+
+#[test]
+fn a_name_without_an_address_is_reported() {
+    let mut world = World::of(&[server(&["stun:nowhere.example"])]);
+    world.home();
+    let error = CandidateError {
+        url: "stun:nowhere.example:3478".into(),
+        code: 701,
+        text: "the server's name has no address",
+    };
+    assert_eq!(world.errors(), [error]);
+    assert_eq!(world.done_at(), Some(0));
+}
+
+#[test]
+fn a_relay_that_cannot_be_connected_to_is_reported() {
+    let mut world = World::of(&[server(&[TCP])]);
+    world.streams_work = false;
+    world.home();
+    world.t(1_000);
+    assert_eq!(world.errors()[0].text, "the relay cannot be connected to");
+    assert_eq!(world.done_at(), Some(50));
+}
+
+#[test]
+fn a_relay_started_anew_is_a_new_candidate() {
+    let mut world = World::of(&[server(&[UDP])]);
+    world.home();
+    world.t(1_000);
+    let (first, _) = world.relay();
+    world.restart_server();
+    world.gatherer.restart(world.now);
+    world.t(2_000);
+    let (second, _) = world.relay();
+    assert_ne!(first, second);
+    assert!(world.events.iter().any(|(_, event)| *event == Event::SocketLost(first)));
+    assert!(!world.gatherer.is_relay(first));
+    let standing = world.gatherer.candidates().filter(|known| known.local.candidate.kind == Kind::Relayed);
+    assert_eq!(standing.count(), 1);
+}
+
+#[test]
+fn a_lost_socket_takes_its_relay_along_and_another_socket_finds_one() {
+    let mut world = World::of(&[server(&[UDP])]);
+    world.add(1, "10.0.0.2:4000", Some("198.51.100.7:61000"));
+    world.add(2, "10.0.1.2:4000", Some("198.51.100.8:61000"));
+    world.gatherer.end_of_sockets(world.now);
+    world.t(1_000);
+    let (first, _) = world.relay();
+    world.remove(1);
+    world.t(2_000);
+    let (second, _) = world.relay();
+    assert_ne!(first, second);
+    assert!(world.events.iter().any(|(_, event)| *event == Event::SocketLost(first)));
+    assert!(world.gatherer.candidates().all(|known| known.local.socket != SocketId(1)));
+    assert_eq!(world.gatherer.candidates().count(), 3);
+}
+
+#[test]
+fn a_stream_that_breaks_is_opened_again_after_a_while() {
+    let mut world = World::of(&[server(&[TCP])]);
+    world.home();
+    world.t(1_000);
+    let (first, _) = world.relay();
+    let stream = world.commands.iter().find_map(|command| match command {
+        Command::OpenStream { socket, .. } => Some(*socket),
+        _ => None,
+    });
+    world.gatherer.handle_stream_closed(stream.unwrap(), world.now);
+    world.t(1_100);
+    assert!(world.events.iter().any(|(_, event)| *event == Event::SocketLost(first)));
+    world.t(10_000);
+    assert_ne!(world.relay().0, first);
+    assert!(world.gatherer.is_relay(world.relay().0));
+}
+
+#[test]
+fn a_reflexive_address_is_kept_alive_and_followed_while_ice_runs() {
+    let mut world = World::of(&[server(&[STUN])]);
+    world.home();
+    world.t(1_000);
+    world.mapped.insert(SocketId(1), addr("198.51.100.7:62000"));
+    world.t(20_000);
+    let found: Vec<_> =
+        world.said_of(Kind::ServerReflexive).iter().map(|(_, found)| found.local.candidate.address).collect();
+    assert_eq!(found, [addr("198.51.100.7:61000"), addr("198.51.100.7:62000")]);
+    world.gatherer.set_active(false, world.now);
+    let before = world.sent.len();
+    world.t(120_000);
+    assert_eq!(world.sent.len(), before);
+}
+
+#[test]
+fn renewed_credentials_are_used_and_servers_that_failed_get_another_chance() {
+    let mut wrong = server(&[UDP]);
+    wrong.credential = "byron".into();
+    let mut world = World::of(&[wrong]);
+    world.home();
+    world.t(1_000);
+    world.gatherer.set_servers(vec![server(&[UDP])], world.now);
+    world.t(2_000);
+    assert_eq!(world.said_of(Kind::Relayed).len(), 1);
+    assert_eq!(world.errors().len(), 1);
+}
+
+#[test]
+fn closing_frees_what_was_allocated() {
+    let mut world = World::of(&[server(&[UDP])]);
+    world.home();
+    world.t(1_000);
+    assert_eq!(world.allocations(), 1);
+    world.gatherer.close(world.now);
+    world.t(1_100);
+    assert_eq!(world.allocations(), 0);
+    assert_eq!(world.events.last().unwrap().1, Event::Closed);
+    assert_eq!(world.gatherer.poll_timeout(), None);
+}
+
+#[test]
+fn servers_and_sockets_beyond_the_limits_are_left_out() {
+    let urls: Vec<String> = (0..=limits::URLS_MAX).map(|n| format!("stun:203.0.113.{n}")).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let mut world = World::of(&[server(&urls)]);
+    for n in 0..=u32::try_from(limits::SOCKETS_MAX).unwrap() {
+        world.add(n, &format!("10.0.0.{n}:4000"), None);
+    }
+    world.drain();
+    assert_eq!(world.errors().len(), 1);
+    assert_eq!(world.errors()[0].text, "too many servers");
+    assert_eq!(world.said().len(), limits::SOCKETS_MAX);
+    assert_eq!(world.sent.len(), limits::BINDINGS_MAX);
+}
+
+#[test]
+fn ways_to_relays_end_at_their_limit() {
+    let urls: Vec<String> = (0..8).map(|n| format!("turn:203.0.113.{n}")).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let servers = vec![server(&urls)];
+    let mut world = World::new(Config { servers, policy: TransportPolicy::Relay, ..Config::default() });
+    for n in 0..8 {
+        world.add(n, &format!("10.0.0.{n}:4000"), None);
+    }
+    assert_eq!(world.sent.len(), limits::RELAYS_MAX);
+}
+
+#[test]
+fn a_name_with_many_addresses_is_asked_at_some() {
+    let mut world = World::of(&[server(&["stun:many.example"])]);
+    let many = (0..100).map(|n| format!("203.0.113.{n}").parse().unwrap()).collect();
+    world.names.insert("many.example".into(), many);
+    world.home();
+    assert_eq!(world.sent.len(), limits::ADDRESSES_MAX);
+}
+
+#[test]
+fn packets_of_others_are_not_for_the_gatherer() {
+    let mut world = World::of(&[server(&[STUN]), server(&[UDP])]);
+    world.home();
+    let now = world.now;
+    let request = world.sent[0].1.bytes.clone();
+    for (from, bytes) in [(PEER, request.as_slice()), (SERVER, b"\x16\xfe\xfd"), (PEER, b"")] {
+        assert!(world.gatherer.handle_packet(SocketId(1), addr(from), bytes, now).is_err(), "{from}");
+    }
+}
