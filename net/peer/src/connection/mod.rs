@@ -186,6 +186,11 @@ impl Connection {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     fn command(&self, command: Command) {
         // A closed connection does nothing: its last event said so.
         let _ = self.shared.commands.push(command);

@@ -16,6 +16,8 @@ mod mdns;
 mod queue;
 mod shared;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod udp;
 mod watch;
 
@@ -311,7 +313,7 @@ impl Driver {
     }
 
     /// What happened, as far as the program keeps up with reading.
-    fn tell_program(&mut self, context: &Context<'_>) -> bool {
+    fn tell_program(&mut self, context: &Context<'_>, now: Instant) -> bool {
         let mut progress = false;
         let nobody_reads = self.ends_at.is_some() || self.shared.is_abandoned();
         while nobody_reads || self.shared.unread.has_room(context) {
@@ -320,6 +322,9 @@ impl Driver {
             self.tell_one(event);
         }
         self.shared.events.append(&mut self.events);
+        if self.is_over && progress {
+            self.end_for_program(now);
+        }
         if !self.shared.unread.has_room(context) {
             self.lines.sweep(&self.shared);
         }
@@ -362,6 +367,21 @@ impl Driver {
             }
         };
         self.tell(event);
+    }
+
+    /// The program has been told the last: it need not wait while relays are given back.
+    fn end_for_program(&mut self, now: Instant) {
+        self.ends_at.get_or_insert(now + CLOSE_TIMEOUT);
+        self.shared.commands.close();
+        self.lines.close_all();
+        self.shared.events.close();
+    }
+
+    /// Whether there is nothing left to do.
+    fn is_done(&self, now: Instant) -> bool {
+        let has_said_all =
+            self.is_over && self.machine.poll_timeout().is_none() && self.blocked_since.is_none();
+        has_said_all || self.ends_at.is_some_and(|at| at <= now)
     }
 
     /// Everything that the machine has to send, unless the kernel has no room.
@@ -419,7 +439,7 @@ impl Driver {
         progress |= self.take_help(context, now);
         progress |= self.receive(buffers, context, now);
         progress |= self.run_timers(context, now);
-        progress |= self.tell_program(context);
+        progress |= self.tell_program(context, now);
         progress |= self.obey_machine();
         self.transmit(context, now);
         progress | self.lines.refill(&mut self.machine, now)
@@ -434,7 +454,7 @@ impl Future for Driver {
             for _ in 0..TURNS_MAX {
                 let now = Instant::now();
                 let progress = self.turn(buffers, context, now);
-                if self.is_over || self.ends_at.is_some_and(|at| at <= now) {
+                if self.is_done(now) {
                     return Poll::Ready(());
                 }
                 if !progress {
@@ -450,15 +470,13 @@ impl Future for Driver {
 impl Drop for Driver {
     /// However the task ends, nobody waits for it in vain.
     fn drop(&mut self) {
-        self.shared.commands.close();
+        self.shared.events.append(&mut self.events);
+        self.end_for_program(self.timer_at);
         for command in self.shared.commands.clear() {
             if let Command::OpenChannel(line) = command {
                 line.close();
             }
         }
-        self.lines.close_all();
-        self.shared.events.append(&mut self.events);
-        self.shared.events.close();
     }
 }
 

@@ -99,7 +99,7 @@ impl Shared {
 
 /// What an event counts for while it waits: bytes of a message, and a little for each.
 pub fn weight(event: &ConnectionEvent) -> usize {
-    const EACH: usize = 64;
+    const EACH: usize = 128;
     match event {
         ConnectionEvent::Message { message, .. } => EACH + message.bytes.len(),
         _ => EACH,

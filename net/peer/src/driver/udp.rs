@@ -81,18 +81,22 @@ impl Udp {
         mut each: impl FnMut(SocketAddr, &[u8]),
     ) -> Poll<io::Result<usize>> {
         let mut metas = [RecvMeta::default(); BATCH];
-        let received = loop {
+        let mut received = 0;
+        while received == 0 {
             ready!(self.socket.poll_recv_ready(context))?;
             let mut slots = buffers.0.chunks_exact_mut(RUN_LEN_MAX);
             let mut slices: [IoSliceMut<'_>; BATCH] =
                 std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
-            let receive = || self.state.recv((&self.socket).into(), &mut slices, &mut metas);
+            let receive = || {
+                received = self.state.recv((&self.socket).into(), &mut slices, &mut metas)?;
+                // Fewer than there is room for: the socket is empty now. To say so saves the call that would find it out.
+                if received < BATCH { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            };
             match self.socket.try_io(Interest::READABLE, receive) {
-                Ok(received) => break received,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+                Ok(()) | Err(_) => {}
             }
-        };
+        }
         let mut datagrams = 0;
         for (meta, slot) in metas.iter().zip(buffers.0.chunks_exact(RUN_LEN_MAX)).take(received) {
             let run = slot.get(..meta.len).unwrap_or(slot);
