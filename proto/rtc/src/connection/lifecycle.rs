@@ -223,6 +223,9 @@ impl Connection {
         if self.is_started {
             self.transport.handle_timeout(now);
         }
+        if self.offer_timeout().is_some_and(|due| due <= now) {
+            self.restart_anew();
+        }
         if self.lifecycle.next_timeout().is_none_or(|due| due > now) {
             return;
         }
@@ -249,6 +252,12 @@ impl Connection {
         }
     }
 
+    /// When an offer that found no answer is made anew: as long as it stands the other side's are passed over.
+    fn offer_timeout(&self) -> Option<Instant> {
+        let is_up = matches!(self.lifecycle.phase, Phase::Connected | Phase::Faltering { .. });
+        self.negotiation.offered.filter(|_| is_up).map(|then| then + RESTART_INTERVAL)
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         if self.lifecycle.phase == Phase::Closed {
             return self.gatherer.poll_timeout();
@@ -258,6 +267,7 @@ impl Connection {
             self.gatherer.poll_timeout(),
             if self.is_started { self.transport.poll_timeout() } else { None },
             self.lifecycle.next_timeout(),
+            self.offer_timeout(),
         ];
         parts.into_iter().flatten().min()
     }

@@ -52,7 +52,7 @@ impl Connection {
         }
         self.add_active(local, now);
         // What was said to be all of this generation is not.
-        if self.negotiation.is_ended {
+        if self.negotiation.is_ended || matches!(self.lifecycle.phase, Phase::Mending { .. }) {
             self.restart(now);
         }
         socket
@@ -71,11 +71,11 @@ impl Connection {
         if let Some(agent) = &mut self.agent {
             agent.remove_socket(socket, now);
         }
-        if self.selected.is_some_and(|selected| selected.socket == socket) {
-            self.selected = self.agent.as_ref().and_then(twocan_ice::Agent::selected);
-            if self.selected.is_none() {
-                self.path_lost(now);
-            }
+        // Where ICE has another pair it says so; where it has none the path is lost.
+        let has_path = self.agent.as_ref().is_some_and(|agent| agent.selected().is_some());
+        if self.selected.is_some_and(|selected| selected.socket == socket) && !has_path {
+            self.selected = None;
+            self.path_lost(now);
         }
     }
 }

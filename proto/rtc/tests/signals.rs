@@ -1,0 +1,55 @@
+//! Signals as JSON: W3C's dictionaries, and the `kind` and `data` of docs/protocol.md.
+
+use twocan_rtc::sdp::Kind;
+use twocan_rtc::{CandidateInit, Description, Signal};
+
+fn json(signal: &Signal) -> String {
+    serde_json::to_string(signal).unwrap()
+}
+
+fn signal(json: &str) -> Signal {
+    serde_json::from_str(json).unwrap()
+}
+
+#[test]
+fn a_description_is_written_as_browsers_write_it() {
+    let offer = Signal::Description(Description { kind: Kind::Offer, sdp: "v=0\r\n".into() });
+    let text = r#"{"kind":"description","data":{"type":"offer","sdp":"v=0\r\n"}}"#;
+    assert_eq!(json(&offer), text);
+    assert_eq!(signal(text), offer);
+    assert_eq!((offer.kind(), offer.class()), ("description", None));
+}
+
+#[test]
+fn a_candidate_is_written_as_browsers_write_it() {
+    let init = CandidateInit {
+        candidate: "candidate:1 1 udp 1 192.0.2.1 9 typ srflx raddr 0.0.0.0 rport 0".into(),
+        sdp_mid: Some("0".into()),
+        sdp_m_line_index: Some(0),
+        username_fragment: Some("abcd".into()),
+    };
+    let candidate = Signal::Candidate(init);
+    let text = json(&candidate);
+    assert!(text.ends_with(r#""sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}}"#), "{text}");
+    assert_eq!(signal(&text), candidate);
+    assert_eq!((candidate.kind(), candidate.class()), ("candidate", Some("srflx")));
+}
+
+#[test]
+fn whatever_a_browser_leaves_out_or_says_is_null_is_read() {
+    let bare = signal(r#"{"kind":"candidate","data":{"candidate":"","sdpMid":null}}"#);
+    assert_eq!(bare, Signal::Candidate(CandidateInit::default()));
+    assert_eq!(bare.class(), None);
+    for text in [r#"{"kind":"end-of-candidates","data":null}"#, r#"{"kind":"end-of-candidates"}"#] {
+        assert_eq!(signal(text), Signal::EndOfCandidates);
+    }
+    let rollback = signal(r#"{"kind":"description","data":{"type":"rollback"}}"#);
+    assert_eq!(rollback, Signal::Description(Description { kind: Kind::Rollback, sdp: String::new() }));
+}
+
+#[test]
+fn what_is_no_signal_is_refused() {
+    for text in ["{}", r#"{"kind":"description"}"#, r#"{"kind":"description","data":{"type":"pranswer","sdp":""}}"#] {
+        assert!(serde_json::from_str::<Signal>(text).is_err(), "{text}");
+    }
+}
