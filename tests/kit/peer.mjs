@@ -41,6 +41,7 @@ export class Peer extends Teller {
   messageMax = 65_536
   #write
   #end
+  #child = null
   #other = null
   #unsent = []
 
@@ -58,6 +59,7 @@ export class Peer extends Teller {
     const options = { env: { ...process.env, SSL_CERT_FILE: ca, NODE_EXTRA_CA_CERTS: ca } }
     const child = stage.world.spawn(place, program, [...args, JSON.stringify(settings)], options)
     const peer = new Peer(kind, (line) => child.stdin.write(line), () => end(child))
+    peer.#child = child
     peer.listen(child)
     await peer.saw('ready')
     return peer
@@ -123,6 +125,9 @@ export class Peer extends Teller {
     this.do('stats')
     return this.until('stats', (events) => told(events)[before]?.stats)
   }
+
+  /** Ends a program as a crash does. */
+  kill() { this.#child.kill('SIGKILL') }
 
   close() { return this.#end() }
 }

@@ -27,6 +27,8 @@ export class World {
   #spaces = []
   #count = 0
   #children = new Set()
+  #public = new Set()
+  #networks6 = []
 
   static available() {
     if (process.getuid?.() !== 0) return 'root'
@@ -75,7 +77,12 @@ export class World {
   player(kind, { ipv6 = false } = {}) {
     const n = ++this.#count
     const host = 20 + n
-    if (kind === 'public') return this.#attach(`p${n}`, host)
+    if (kind === 'public') {
+      const place = this.#attach(`p${n}`, host)
+      this.#public.add(place.space)
+      for (const network of this.#networks6) this.#route6(place.space, network)
+      return place
+    }
     const router = this.#attach(`r${n}`, host)
     const space = `p${n}`
     this.#space(space)
@@ -85,7 +92,7 @@ export class World {
     this.#ip(space, `addr add 192.168.${n}.10/24 dev eth0`)
     this.#ip(space, 'link set eth0 up')
     this.#ip(space, `route add default via 192.168.${n}.1`)
-    if (ipv6) this.#route6(router.space, space, n)
+    if (ipv6) this.#give6(router.space, space, n)
     this.#sysctl(router.space, 'net.ipv4.ip_forward=1')
     // A home router drops what comes to it uninvited: without that rule Linux gives the port away (FIELD: the race).
     this.#nft(router.space, `table ip twocan {
@@ -100,14 +107,19 @@ export class World {
     return { space, name: this.#name(space), router: router.space, address: router.address }
   }
 
-  #route6(router, space, n) {
+  /** The way to the IPv6 network behind a router. */
+  #route6(from, network) { this.#ip(from, `-6 route add 2a05:80:${network}::/64 via 2a05:80::${20 + network}`) }
+
+  #give6(router, space, n) {
     this.#sysctl(router, 'net.ipv6.conf.all.forwarding=1')
     this.#ip(router, `addr add 2a05:80:${n}::1/64 dev lan0 nodad`)
     this.#ip(space, `addr add 2a05:80:${n}::10/64 dev eth0 nodad`)
     this.#ip(space, `-6 route add default via 2a05:80:${n}::1`)
-    for (const other of this.#spaces.filter((s) => /^(srv|p\d+)$/.test(s) && s !== space)) {
-      try { this.#ip(other, `-6 route add 2a05:80:${n}::/64 via 2a05:80::${20 + n}`) } catch { /* behind a router of its own */ }
-    }
+    // Who stands on the public segment knows this network; this router knows those that were there before.
+    const others = this.#spaces.filter((other) => other !== router && (/^(srv|r\d+)$/.test(other) || this.#public.has(other)))
+    for (const other of others) this.#route6(other, n)
+    for (const other of this.#networks6) this.#route6(router, other)
+    this.#networks6.push(n)
   }
 
   #sysctl(space, setting) { run(`ip netns exec ${this.#name(space)} sysctl -qw ${setting}`) }
@@ -121,6 +133,15 @@ export class World {
 
   /** Every TCP connection through this player's router is reset, until what this gives back is called. */
   blockTcp(place) { return this.#block(place, 'ip protocol tcp reject with tcp reset') }
+
+  /** A player behind a router gives up its address for another one of the same network. */
+  move(place) {
+    const [, network] = /^p(\d+)$/.exec(place.space)
+    this.#ip(place.space, `addr del 192.168.${network}.10/24 dev eth0`)
+    this.#ip(place.space, `addr add 192.168.${network}.11/24 dev eth0`)
+    // It went with the address.
+    this.#ip(place.space, `route add default via 192.168.${network}.1`)
+  }
 
   /** So many packets of a hundred are lost, drawn at random, in this player's router, either way, until what this gives back is called. */
   lose(place, percent) { return this.#block(place, `numgen random mod 100 < ${percent} drop`) }

@@ -142,7 +142,9 @@ impl Peer {
                 tell(&json!({"candidateError": {"url": url, "code": code, "text": text}}));
             }
             ConnectionEvent::Failed { reason, verdict } => {
-                tell(&json!({"error": format!("failed: {reason}"), "verdict": verdict.map(|verdict| verdict.to_string())}));
+                tell(
+                    &json!({"error": format!("failed: {reason}"), "verdict": verdict.map(|verdict| verdict.to_string())}),
+                );
             }
             ConnectionEvent::Closed { why } => tell(&json!({"end": format!("{why:?}")})),
             ConnectionEvent::Path(path) => tell(&json!({"path": path.path.to_string()})),

@@ -18,14 +18,18 @@ pub fn check(root: &Path) -> anyhow::Result<bool> {
 
 /// The parts of `test`, in the order in which they run.
 type Part = (&'static str, fn(&mut Steps, &Path) -> anyhow::Result<()>);
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("house", |steps, _| house(steps)),
     ("rust", |steps, _| rust(steps)),
     ("web", |steps, _| web_part(steps)),
     ("fuzz", |steps, root| fuzz::run(steps, root, fuzz::SECONDS)),
     ("interop", interop),
+    ("native", native),
     ("browsers", |steps, _| browsers(steps)),
 ];
+
+/// Peers on other people's stacks: a workspace of their own.
+const PEERS: &str = "tests/interop/peers";
 
 /// Everything, or the parts named.
 pub fn test(root: &Path, wanted: &[String]) -> anyhow::Result<bool> {
@@ -135,18 +139,35 @@ fn prepare(steps: &mut Steps) -> anyhow::Result<bool> {
         && steps.run("npm ci (tests)", "tests", "npm ci --no-audit --no-fund", Counted::Not)?)
 }
 
-fn interop(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
+/// Python programs that tests drive, in an environment of their own.
+fn python(steps: &mut Steps, root: &Path) -> anyhow::Result<bool> {
     let venv = root.join("target/xtask/venv");
     let pip = venv.join("bin/pip");
     let mut make = Command::new("python3");
     make.args(["-m", "venv"]).arg(&venv);
     let mut fill = Command::new(&pip);
     fill.args(["install", "--quiet", "--requirement", "tests/interop/requirements.txt"]);
-    let ready = prepare(steps)?
-        && (pip.exists() || steps.command("python environment", ".", make, Counted::Not)?)
-        && steps.command("python packages", ".", fill, Counted::Not)?;
-    if ready {
+    Ok((pip.exists() || steps.command("python environment", ".", make, Counted::Not)?)
+        && steps.command("python packages", ".", fill, Counted::Not)?)
+}
+
+fn interop(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
+    if prepare(steps)? && python(steps, root)? {
         node(steps, "interop")?;
+    }
+    Ok(())
+}
+
+/// The native peer against browsers and against other people's peers.
+fn native(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
+    let ready = prepare(steps)?
+        && python(steps, root)?
+        && steps.run("build our peers", ".", "cargo build -p twocan --examples --locked", Counted::Not)?
+        && steps.run("build other people's peers", PEERS, "cargo build --locked", Counted::Not)?
+        && steps.run("format: peers", PEERS, "cargo fmt --check", Counted::One)?
+        && steps.run("peers: the lines they speak", PEERS, "cargo test --locked --lib", Counted::ByOutput)?;
+    if ready {
+        node(steps, "native")?;
     }
     Ok(())
 }

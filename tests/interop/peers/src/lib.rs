@@ -27,7 +27,8 @@ pub struct Server {
 impl Settings {
     /// Reads the first argument of this process.
     pub fn from_arguments() -> anyhow::Result<Settings> {
-        let text = std::env::args().nth(1).ok_or_else(|| anyhow::anyhow!("usage: PEER SETTINGS (README.md)"))?;
+        let text =
+            std::env::args().nth(1).ok_or_else(|| anyhow::anyhow!("usage: PEER SETTINGS (README.md)"))?;
         Ok(serde_json::from_str(&text)?)
     }
 

@@ -12,7 +12,9 @@ use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use twocan_interop_peers::{Command, Kind, Open, Send, Settings, content, now, read_commands, tell, tell_message};
+use twocan_interop_peers::{
+    Command, Kind, Open, Send, Settings, content, now, read_commands, tell, tell_message,
+};
 
 /// Bytes that may wait: the largest message must fit.
 const BUFFERED_MAX: usize = 1 << 20;
@@ -188,7 +190,8 @@ impl Peer {
                     Reliability::MaxRetransmits { retransmits } => (Some(retransmits), None),
                     Reliability::MaxPacketLifetime { lifetime } => (None, Some(lifetime)),
                 };
-                let (retransmits, lifetime) = open.as_ref().map_or((None, None), |open| limit(open.reliability));
+                let (retransmits, lifetime) =
+                    open.as_ref().map_or((None, None), |open| limit(open.reliability));
                 tell(&json!({
                     "open": label,
                     "ordered": open.as_ref().map(|open| open.ordered),

@@ -8,7 +8,9 @@ use anyhow::Context as _;
 use bytes::BytesMut;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use twocan_interop_peers::{Command, Kind, Open, Send, Settings, content, now, read_commands, tell, tell_message};
+use twocan_interop_peers::{
+    Command, Kind, Open, Send, Settings, content, now, read_commands, tell, tell_message,
+};
 use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
@@ -227,7 +229,9 @@ async fn main() -> anyhow::Result<()> {
     while let Some(command) = work.recv().await {
         let name = format!("{command:?}");
         if let Err(error) = peer.handle(command).await {
-            tell(&json!({"error": format!("{}: {error:#}", name.split([' ', '{', '(']).next().unwrap_or_default())}));
+            tell(
+                &json!({"error": format!("{}: {error:#}", name.split([' ', '{', '(']).next().unwrap_or_default())}),
+            );
         }
     }
     std::process::exit(0)

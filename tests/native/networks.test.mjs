@@ -1,0 +1,113 @@
+// Two native peers across networks as they are: the best way that works is found, and found again when the network changes under them.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { Peer, kinds } from '../kit/peer.mjs'
+import { missing } from '../kit/programs.mjs'
+import { Stage } from '../kit/stage.mjs'
+
+const us = process.env.INTEROP_US ?? 'native'
+const [user, secret] = ['ann', 'secret-of-ann']
+const skip = missing('namespaces', 'openssl') || kinds[us].lacks()
+
+describe('two native peers', { skip, concurrency: 2 }, () => {
+  let stage
+
+  before(async () => {
+    stage = new Stage()
+    await stage.serve(['--turn-user', `${user}:${secret}`])
+  })
+  after(() => stage?.close())
+
+  /** Everything that a lobby's server would offer. */
+  const servers = () => {
+    const { address, address6 } = stage.world.server
+    const relays = ['turn:play.test:3478?transport=udp', 'turn:play.test:3478?transport=tcp', 'turns:play.test:5349?transport=tcp']
+    return [{ urls: [`stun:${address}:3478`, `stun:[${address6}]:3478`] }, { urls: relays, username: user, credential: secret }]
+  }
+
+  /** Makes two peers in these places, who meet; gives them to `work`. */
+  async function together(places, work) {
+    const peers = await Promise.all(places.map((place) => Peer.start(stage, place, us, { servers: servers(), policy: 'all' })))
+    const [one, other] = peers
+    try {
+      one.introduce(other)
+      other.introduce(one)
+      one.do('open', { label: 'first' })
+      one.do('offer')
+      await Promise.all(peers.map((peer) => peer.saw('open', 'first', 30_000)))
+      await work(one, other)
+    } finally {
+      await Promise.all(peers.map((peer) => peer.close()))
+    }
+  }
+
+  let seed = 0
+  /** A message each way arrives. */
+  async function talk(one, other, timeout = 15_000) {
+    const before = [one, other].map((peer) => peer.messages('first').length)
+    for (const peer of [one, other]) peer.do('send', { label: 'first', kind: 'text', size: 100, seed: ++seed })
+    await Promise.all([one, other].map((peer, at) => peer.until('a message', () => peer.messages('first').length > before[at], timeout)))
+  }
+
+  const worlds = [
+    { name: 'two home routers: direct', nats: ['home', 'home'], way: 'direct' },
+    { name: 'a symmetric NAT and a public address: direct', nats: ['symmetric', 'public'], way: 'direct' },
+    { name: 'a public address and a symmetric NAT: direct', nats: ['public', 'symmetric'], way: 'direct' },
+    { name: 'a symmetric NAT and a home router: relayed', nats: ['symmetric', 'home'], way: 'relayed' },
+    { name: 'two symmetric NATs: relayed', nats: ['symmetric', 'symmetric'], way: 'relayed' },
+    { name: 'two symmetric NATs with IPv6 beside them: direct', nats: ['symmetric', 'symmetric'], options: { ipv6: true }, way: 'direct' },
+  ]
+  for (const { name, nats, options, way } of worlds) {
+    test(name, () => together(nats.map((nat) => stage.world.player(nat, options)), async (one, other) => {
+      await talk(one, other)
+      // A better way may take over from the first one that worked.
+      for (const peer of [one, other]) await peer.until(`the way is ${way}`, (events) => events.findLast((event) => 'path' in event)?.path === way)
+    }))
+  }
+
+  test('UDP is blocked on one side: TCP to the relay remains', async () => {
+    const places = ['home', 'home'].map((nat) => stage.world.player(nat))
+    stage.world.blockUdp(places[0])
+    await together(places, async (one, other) => {
+      await talk(one, other)
+      const { local, protocol } = await one.stats()
+      assert.deepEqual([local, protocol], ['relay', 'tcp'])
+    })
+  })
+
+  test('UDP is blocked on both sides: TCP to the relay remains', async () => {
+    const places = ['home', 'home'].map((nat) => stage.world.player(nat))
+    for (const place of places) stage.world.blockUdp(place)
+    await together(places, (one, other) => talk(one, other))
+  })
+
+  test('a network that goes away for a while costs a pause', async () => {
+    const places = ['home', 'home'].map((nat) => stage.world.player(nat))
+    await together(places, async (one, other) => {
+      await talk(one, other)
+      const unblock = stage.world.blockUdp(places[1])
+      await new Promise((resolve) => setTimeout(resolve, 3_000))
+      unblock()
+      await talk(one, other, 30_000)
+    })
+  })
+
+  test('a machine that moves to another address goes on talking', async () => {
+    const places = ['home', 'home'].map((nat) => stage.world.player(nat))
+    await together(places, async (one, other) => {
+      await talk(one, other)
+      stage.world.move(places[1])
+      await talk(one, other, 30_000)
+      await talk(other, one)
+    })
+  })
+
+  test('a peer that is killed is noticed within 45 s', async () => {
+    const places = ['home', 'home'].map((nat) => stage.world.player(nat))
+    await together(places, async (one, other) => {
+      await talk(one, other)
+      other.kill()
+      await one.until('the loss', (events) => events.find(({ state }) => ['disconnected', 'failed', 'closed'].includes(state)), 45_000)
+    })
+  })
+})
