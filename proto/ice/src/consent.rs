@@ -1,8 +1,8 @@
 //! Consent freshness (RFC 7675): who is sent to is asked again and again whether it wants that.
 //!
 //! ```text
-//! answered ──4..6 s──► asked ─ 0.5 s ─► asked ─ 1 s ─► asked ──4..6 s──► asked …     30 s after the answer: expired
-//!                                                    └ silent: other pairs are looked at
+//! answered ──4..6 s──► asked ─0.5 s─► asked ─1 s─► asked ──4..6 s──► the same again …   30 s after the answer: expired
+//!                                                 └ silent: other pairs are preferred
 //! ```
 
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use rand_core::RngCore as _;
 use crate::Config;
 use crate::pair::Pair;
 
-/// Requests in a row after which a pair is silent: one lost packet is no lost path.
+/// How often one question is asked; a pair is silent after that. One lost packet is no lost path.
 pub(crate) const FOLLOW_UPS: u32 = 3;
 
 /// The first wait before a follow-up, unless the round trip takes longer.
@@ -40,6 +40,8 @@ pub(crate) fn interval(config: &Config, in_use: bool, rng: &mut ChaCha20Rng) -> 
 
 /// The wait after the so-manieth question without an answer; `None`: the regular one.
 pub(crate) fn follow_up(unanswered: u32, rto: Duration) -> Option<Duration> {
-    let doublings = unanswered.checked_sub(1)?;
-    (unanswered < FOLLOW_UPS).then(|| rto.max(FOLLOW_UP_WAIT) * (1 << doublings))
+    match unanswered % FOLLOW_UPS {
+        0 => None,
+        nth => Some(rto.max(FOLLOW_UP_WAIT) * nth),
+    }
 }

@@ -62,7 +62,7 @@ impl Agent {
                     pair.fail(if elsewhere { Failure::AnsweredFromElsewhere } else { Failure::NoAnswer });
                 }
                 PairState::Opening if pair.due.is_some_and(|due| due <= now) => {
-                    pair.fail(Failure::StreamClosed)
+                    pair.fail(Failure::StreamClosed);
                 }
                 PairState::Succeeded if expires_at(pair, config).is_some_and(|at| at <= now) => {
                     pair.fail(Failure::ConsentExpired);

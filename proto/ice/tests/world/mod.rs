@@ -1,6 +1,7 @@
 //! Two agents and what lies between them: interfaces, NATs, relays, streams, delay and loss, in virtual time. A world is a
 //! seed: the same seed gives the same trace.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, reason = "each test uses another part")]
+#![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
 pub mod net;
 
