@@ -1,6 +1,7 @@
 //! Measurements of Twocan side by side with other people's crates. Each command prints its tables and writes them,
 //! with the raw figures, into `results/`.
 
+mod bulk;
 mod connect;
 mod ice;
 mod peer;
@@ -25,6 +26,8 @@ enum Command {
     Ice,
     /// From the offer to the first message on a lossy path, in virtual time.
     Connect,
+    /// Bulk between two connections in one thread.
+    Bulk,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -32,5 +35,6 @@ fn main() -> anyhow::Result<()> {
     match arguments.command {
         Command::Ice => ice::run(arguments.quick),
         Command::Connect => connect::run(arguments.quick),
+        Command::Bulk => bulk::run(arguments.quick),
     }
 }

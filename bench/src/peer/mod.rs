@@ -2,6 +2,7 @@
 
 mod ours;
 mod rtc;
+mod sctp;
 mod str0m;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -137,4 +138,18 @@ pub const RTC_TUNED: Stack = Stack {
     setting: "negotiated channel, the offerer is the DTLS client, a check every 20 ms (it has neither DTLS 1.3 nor SNAP)",
     profile: Profile::Tuned,
     make: rtc::make,
+};
+
+pub const SCTP_PROTO: Stack = Stack {
+    name: "sctp-proto 0.10 alone",
+    setting: "no DTLS, no ICE: what str0m has below",
+    profile: Profile::Default,
+    make: sctp::make_sctp_proto,
+};
+
+pub const DCSCTP: Stack = Stack {
+    name: "dcsctp 0.1 alone",
+    setting: "no DTLS, no ICE: the Rust successor of what Chromium has",
+    profile: Profile::Default,
+    make: sctp::make_dcsctp,
 };
