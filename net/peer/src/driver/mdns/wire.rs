@@ -59,7 +59,7 @@ pub fn answer(name: &str, ip: IpAddr) -> Vec<u8> {
 /// Reads a message; `None`: it is cut short or not one.
 pub fn parse(bytes: &[u8]) -> Option<Message> {
     let mut reader = Reader { bytes, at: 0 };
-    let [_, flags, questions, answers, _, more] = reader.words()?;
+    let [_, flags, questions, records @ ..]: [u16; 6] = reader.words()?;
     let mut message = Message::default();
     for _ in 0..usize::from(questions).min(ENTRIES_MAX) {
         let name = reader.name()?;
@@ -74,7 +74,8 @@ pub fn parse(bytes: &[u8]) -> Option<Message> {
     if flags & FLAG_RESPONSE == 0 {
         return Some(message);
     }
-    for _ in 0..(usize::from(answers) + usize::from(more)).min(ENTRIES_MAX) {
+    // Chromium puts an address behind its answer that there is no other.
+    for _ in 0..records.map(usize::from).iter().sum::<usize>().min(ENTRIES_MAX) {
         let Some((name, ip)) = reader.record() else { break };
         message.answers.extend(ip.map(|ip| (name, ip)));
     }
@@ -211,6 +212,16 @@ mod tests {
         let mut looped = header(FLAG_RESPONSE, 0, 1);
         looped.extend([0xC0, 12]);
         assert_eq!(parse(&looped).unwrap(), Message::default());
+    }
+
+    #[test]
+    fn an_address_in_any_section_is_found() {
+        for section in [3, 4, 5] {
+            let mut bytes = answer("a.local", "192.0.2.7".parse().unwrap());
+            bytes[6..12].fill(0);
+            bytes[2 * section + 1] = 1;
+            assert_eq!(parse(&bytes).unwrap().answers.len(), 1, "section {section}");
+        }
     }
 
     #[test]
