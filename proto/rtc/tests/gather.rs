@@ -1,5 +1,7 @@
 //! Gathering, through its own doors: which candidates come, when, and what stands in their way.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod gathering;
 
 use gathering::{OTHER, PEER, SERVER, SERVER_V6, World, addr, server};

@@ -1,5 +1,7 @@
 //! The client, through its own doors, against our server: allocating, keeping, losing, relaying.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod kit;
 mod story;
 

@@ -1,5 +1,7 @@
 //! The client against somebody who is not its server: nothing forged is believed.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod kit;
 mod story;
 

@@ -216,7 +216,7 @@ impl Gatherer {
             ClientEvent::AlternateServer(to) => self.redirected(index, to, now),
             ClientEvent::PeerRefused { .. } => {}
             ClientEvent::Failed(why) => {
-                let code = why.code().map_or(CandidateError::UNREACHABLE, |code| code.number());
+                let code = why.code().map_or(CandidateError::UNREACHABLE, twocan_stun::ErrorCode::number);
                 let is_worth_a_retry = matches!(why, Failure::TimedOut | Failure::FiveTupleTaken);
                 self.fail(index, (code, text_of(why)), is_worth_a_retry, now);
             }
@@ -388,7 +388,7 @@ impl Gatherer {
                     }
                     let (username, credential) = (server.username.clone(), server.credential.clone());
                     self.with_client(index, now, |client| {
-                        client.set_credentials(&username, &credential, now)
+                        client.set_credentials(&username, &credential, now);
                     });
                 }
                 None if matches!(relay.stage, Stage::Allocated | Stage::Closing) => {}

@@ -273,7 +273,8 @@ fn setup(scope: &Scope<'_, '_>) -> Result<Setup, ParseError> {
 
 fn has_option(scope: &Scope<'_, '_>, wanted: &str) -> bool {
     let options = scope.nearest(|attributes| attributes.options.is_some()).options.unwrap_or_default();
-    options.split_ascii_whitespace().any(|option| option == wanted)
+    // libdatachannel writes commas between them.
+    options.split([' ', ',']).any(|option| option == wanted)
 }
 
 fn mid(attributes: &Attributes<'_>) -> Result<Option<String>, ParseError> {

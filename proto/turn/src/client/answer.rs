@@ -185,7 +185,9 @@ impl Client {
             }
             What::Close => self.closed(),
             // The server is there: so many packets were lost, or it is slow.
-            what if now.saturating_duration_since(self.heard_at) < limits::PATIENCE => self.request(what, now),
+            what if now.saturating_duration_since(self.heard_at) < limits::PATIENCE => {
+                self.request(what, now);
+            }
             What::Refresh | What::Permit(_) | What::Bind(..) => self.allocate_anew(now),
         }
     }

@@ -42,7 +42,7 @@ impl Client {
         // An ICMP error about what we sent has no DATA (RFC 8656 11.6): ICE finds out by itself.
         let Some(DataAttribute(bytes)) = message.get()? else { return Ok(None) };
         if self.relayed().is_some()
-            && let Some(number) = self.peers.to_bind(peer)
+            && let Some(number) = self.peers.number_for(peer)
         {
             self.request(What::Bind(number, peer), now);
         }

@@ -128,7 +128,7 @@ impl Peers {
     }
 
     /// The number to bind for a peer who has sent something; `None` if nothing is to be done.
-    pub fn to_bind(&mut self, peer: SocketAddr) -> Option<ChannelNumber> {
+    pub fn number_for(&mut self, peer: SocketAddr) -> Option<ChannelNumber> {
         if let Some(&number) = self.by_peer.get(&peer) {
             let channel = self.channel(number)?;
             if channel.state != Binding::Idle {
