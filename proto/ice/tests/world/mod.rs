@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test uses another part")]
 #![allow(clippy::unwrap_used, reason = "a helper of tests")]
 
+pub mod forge;
 pub mod net;
 
 use std::collections::BTreeMap;
@@ -147,8 +148,13 @@ impl World {
 
     /// What the STUN server sees that socket at.
     pub fn reflexive(&mut self, side: usize, socket: SocketId) {
+        self.reflexive_at(side, socket, STUN);
+    }
+
+    /// What a STUN server of that address sees the socket at.
+    pub fn reflexive_at(&mut self, side: usize, socket: SocketId, server: &str) {
         let port = self.net.port(side, socket).clone();
-        let mapped = self.net.leave(&port, addr(STUN));
+        let mapped = self.net.leave(&port, addr(server));
         let preference = LocalPreference::of(port.address.ip(), socket.0 as u16);
         let foundations = &mut self.sides[side].foundations;
         let server = addr(STUN).ip();
