@@ -1,0 +1,176 @@
+//! Our side of the server: connect, then create, join, or look around.
+
+mod enter;
+mod options;
+mod room;
+mod socket;
+mod task;
+mod url;
+mod words;
+
+use std::fmt;
+use std::future::IntoFuture;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::mpsc;
+use twocan_lobby::PeerId;
+use twocan_lobby::client::{RoomId, SocketId};
+
+pub use enter::{Create, Join, Lobbies, Quick};
+pub use options::Connect;
+
+use crate::connection::{ConnectionState, FailReason, PathInfo, Signal};
+use crate::error::Error;
+use crate::list::LobbyList;
+use crate::lobby::Lobby;
+use crate::pending::Answer;
+
+/// A session at the server, while one is needed. It holds at most one lobby at a time; when that completes, the next call
+/// opens the next session.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), twocan::Error> {
+/// use twocan::Client;
+///
+/// let net = Client::connect("wss://play.example").app("chess").await?;
+/// let lobby = net.create().public(true).size(2).await?;
+/// println!("the others join with {}", lobby.code());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Cloning gives another handle of the same session. When the last handle, lobby and list is dropped, the session ends.
+#[derive(Clone)]
+pub struct Client {
+    asks: mpsc::UnboundedSender<Ask>,
+}
+
+impl Client {
+    /// The way to a server: `wss://host`, `https://host`, `ws://…` or `http://…`. Options follow; awaiting it connects.
+    pub fn connect(url: impl Into<String>) -> Connect {
+        Connect::new(url.into())
+    }
+
+    /// Opens a lobby; we own it.
+    pub fn create(&self) -> Create {
+        Create::new(self.asks.clone())
+    }
+
+    /// Enters a lobby by its code, read without regard to case. Refused with `not-found` also where the password is wrong.
+    pub fn join(&self, code: impl Into<String>) -> Join {
+        Join::new(self.asks.clone(), code.into())
+    }
+
+    /// Enters the fullest open public lobby whose data has equal values under the keys of this object, or opens one.
+    pub fn quick(&self, filter: impl Serialize) -> Quick {
+        Quick::new(self.asks.clone(), raw(&filter))
+    }
+
+    /// The public lobbies, live.
+    pub fn lobbies(&self) -> Lobbies {
+        Lobbies::new(self.asks.clone())
+    }
+
+    /// Leaves the lobby if it is not complete, and the server. Links of a completed lobby stay.
+    pub fn close(&self) {
+        // Where nobody is left to hear it, it is closed.
+        let _ = self.asks.send(Ask::Close);
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// A value as the JSON text that the server passes on: an object.
+pub(crate) fn raw(value: &impl Serialize) -> Result<Box<RawValue>, Error> {
+    let raw = to_raw_value(value).map_err(|_| Error::BadValue { what: "this cannot be written as JSON" })?;
+    if raw.get().starts_with('{') {
+        Ok(raw)
+    } else {
+        Err(Error::BadValue { what: "this must be a JSON object" })
+    }
+}
+
+/// What is asked of the task.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Open(Answer<()>),
+    Create {
+        public: bool,
+        size: Option<i64>,
+        password: Option<String>,
+        data: Object,
+        me: Object,
+        answer: Answer<Lobby>,
+    },
+    Join {
+        code: String,
+        password: Option<String>,
+        me: Object,
+        answer: Answer<Lobby>,
+    },
+    Quick {
+        filter: Object,
+        size: Option<i64>,
+        data: Object,
+        me: Object,
+        answer: Answer<Lobby>,
+    },
+    Watch {
+        filter: Object,
+        answer: Answer<LobbyList>,
+    },
+    /// The list of this number is not looked at any more.
+    Unwatch(u64),
+    Room(RoomId, RoomAsk, Answer<()>),
+    Retry(RoomId, PeerId),
+    CloseLink(RoomId, PeerId),
+    Close,
+}
+
+/// A JSON object, as text.
+pub(crate) type Object = Option<Box<RawValue>>;
+
+/// What is asked of a lobby.
+#[derive(Debug)]
+pub(crate) enum RoomAsk {
+    Start,
+    Leave,
+    Kick(PeerId),
+    Update { data: Object, public: Option<bool>, locked: Option<bool> },
+}
+
+/// What comes to the task from its sockets and links.
+pub(crate) enum Input {
+    Socket(SocketId, SocketEvent),
+    Link(RoomId, PeerId, Report),
+}
+
+pub(crate) enum SocketEvent {
+    Open,
+    Text(String),
+    Closed { code: u16, why: String },
+}
+
+/// What a link tells.
+pub(crate) enum Report {
+    Signal(Signal),
+    State(ConnectionState),
+    Path(PathInfo),
+    Open,
+    Failed(FailReason),
+    Control(String),
+    /// The other side is gone.
+    Gone,
+    /// This link can never work.
+    Unfit,
+}
+
+/// Waits for anything in this crate, from a thread that is not `async`.
+pub fn block_on<T>(request: impl IntoFuture<Output = T>) -> T {
+    crate::runtime::handle().block_on(request.into_future())
+}

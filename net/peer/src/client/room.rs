@@ -1,0 +1,131 @@
+//! The task's side of one lobby: what its handle sees, and the handles of its links.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::watch;
+use twocan_lobby::PeerId;
+use twocan_lobby::client::{RoomEvent, Snapshot};
+use twocan_lobby::wire::Reason;
+
+use crate::connection::FailReason;
+use crate::event::{Failure, LobbyEvent, LobbyState, Member, PeerState};
+use crate::link::{Events, ToLink};
+use crate::lobby::View;
+use crate::peer::Peer;
+
+pub(super) struct RoomSide {
+    pub events: Events,
+    view: watch::Sender<View>,
+}
+
+impl RoomSide {
+    pub fn new(lobby: Snapshot, events: Events) -> (Self, watch::Receiver<View>) {
+        let view = View {
+            state: LobbyState::Open,
+            code: lobby.code,
+            owner: lobby.owner,
+            members: lobby.members.into_iter().map(Into::into).collect(),
+            data: lobby.data,
+            size: lobby.size,
+            locked: lobby.locked,
+            public: lobby.public,
+            password: lobby.password,
+            peers: BTreeMap::new(),
+        };
+        let (view, seen) = watch::channel(view);
+        (Self { events, view }, seen)
+    }
+
+    pub fn handle(&self, peer: PeerId) -> Option<Peer> {
+        self.view.borrow().peers.get(&peer).cloned()
+    }
+
+    pub fn linked(&self, peer: PeerId, handle: Peer) {
+        self.view.send_modify(|view| {
+            view.peers.insert(peer, handle);
+        });
+    }
+
+    /// We leave.
+    pub fn left(&mut self) {
+        self.become_state(LobbyState::Gone);
+    }
+
+    /// Says whether nothing can happen any more.
+    pub fn happened(&mut self, event: RoomEvent, reason: fn(Reason) -> FailReason) -> bool {
+        let told = match event {
+            RoomEvent::Arrive(member) => {
+                let member = Member::from(member);
+                self.view.send_modify(|view| view.members.push(member.clone()));
+                LobbyEvent::Arrive(member)
+            }
+            RoomEvent::Leave(member, why) => {
+                self.view.send_modify(|view| view.members.retain(|other| other.peer != member.peer));
+                LobbyEvent::Leave(member.into(), why)
+            }
+            RoomEvent::Owner(peer) => {
+                self.view.send_modify(|view| view.owner = peer);
+                LobbyEvent::Owner(peer)
+            }
+            RoomEvent::Update(lobby) => {
+                self.update(lobby);
+                LobbyEvent::Update
+            }
+            RoomEvent::Link(peer, state, took) => {
+                let Some(handle) = self.handle(peer) else { return false };
+                handle.become_state(state, took);
+                if state == PeerState::Closed {
+                    self.view.send_modify(|view| {
+                        view.peers.remove(&peer);
+                    });
+                }
+                if took.is_some() {
+                    self.events.push(LobbyEvent::Peer(handle.clone()));
+                    handle.tell(ToLink::Go);
+                    return false;
+                }
+                LobbyEvent::State(handle, state)
+            }
+            RoomEvent::Fail(peer, why) => {
+                let Some(peer) = self.handle(peer) else { return false };
+                LobbyEvent::Fail(Failure { peer, reason: reason(why) })
+            }
+            RoomEvent::Sealed(within) => {
+                self.become_state(LobbyState::Sealed);
+                LobbyEvent::Sealed { within }
+            }
+            RoomEvent::Unsealed(missing) => {
+                self.become_state(LobbyState::Open);
+                LobbyEvent::Unsealed { missing }
+            }
+            RoomEvent::Complete => {
+                self.become_state(LobbyState::Complete);
+                LobbyEvent::Complete
+            }
+            RoomEvent::Removed(why) => {
+                self.become_state(LobbyState::Gone);
+                LobbyEvent::Removed(why)
+            }
+            RoomEvent::Server(event) => LobbyEvent::Server(event.into()),
+        };
+        self.events.push(told);
+        let view = self.view.borrow();
+        matches!(view.state, LobbyState::Gone | LobbyState::Complete) && view.peers.is_empty()
+    }
+
+    fn become_state(&self, state: LobbyState) {
+        self.view.send_modify(|view| view.state = state);
+    }
+
+    fn update(&self, lobby: Snapshot) {
+        self.view.send_modify(|view| {
+            view.owner = lobby.owner;
+            view.members = lobby.members.into_iter().map(Into::into).collect();
+            view.data = lobby.data;
+            view.size = lobby.size;
+            view.locked = lobby.locked;
+            view.public = lobby.public;
+            view.password = lobby.password;
+        });
+    }
+}

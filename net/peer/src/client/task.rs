@@ -1,0 +1,400 @@
+//! The one task that owns the client machine, its sockets and the handles of its links.
+//!
+//! ```text
+//!  Client, Lobby, Peer ── asks ──▶┐                                   ┌──▶ sockets: text
+//!                                 │  Task ── proto/lobby's Client ────┤
+//!  sockets, links ── inputs ─────▶┘                                   ├──▶ links: signals, servers, restarts
+//!                                                                     └──▶ lobbies: events
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, watch};
+use twocan_lobby::PeerId;
+use twocan_lobby::client::{
+    Client as Machine, Command, Config, Event, LinkCommand, LinkInput, Outcome, RequestId, RoomId, SocketId,
+};
+use twocan_lobby::wire::{ClientMessage, Create, IceServer, Join, Kick, List, Path, Quick, Update};
+
+use super::options::Options;
+use super::room::RoomSide;
+use super::socket::{self, ToSocket};
+use super::words::{class, class_word, gathered, reason, wire_reason};
+use super::{Ask, Client, Input, Object, Report, RoomAsk, SocketEvent};
+use crate::connection::{self, ConnectionConfig, ConnectionState, Signal};
+use crate::error::Error;
+use crate::link::{self, Events, ToLink};
+use crate::list::{ListedLobby, LobbyList};
+use crate::lobby::Lobby;
+use crate::pending::{Answer, Pending};
+use crate::runtime;
+
+/// What sockets and links may say before they wait for the task.
+const INPUTS_MAX: usize = 256;
+/// How long the end may take: the goodbye to the server.
+const END_WITHIN: Duration = Duration::from_millis(500);
+
+/// Starts the task, and asks for the first socket.
+pub(super) fn start(options: Options) -> Pending<Client> {
+    let (answer, pending) = Pending::new();
+    let mut seed = [0; 32];
+    if SystemRandom::new().fill(&mut seed).is_err() {
+        return Pending::failed(Error::BadValue { what: "the system gives no randomness" });
+    }
+    let (asks, asked) = mpsc::unbounded_channel();
+    let (inputs, input) = mpsc::channel(INPUTS_MAX);
+    let mut task = Task {
+        machine: Machine::new(Config { app: options.app.clone() }, seed),
+        options,
+        sockets: BTreeMap::new(),
+        rooms: BTreeMap::new(),
+        waiting: BTreeMap::new(),
+        list: None,
+        lists: 0,
+        rows: Vec::new(),
+        why: "it does not answer".to_owned(),
+        asks: asks.downgrade(),
+        inputs,
+    };
+    runtime::handle().spawn(async move {
+        let request = task.machine.open(Instant::now());
+        task.waiting.insert(request, Waiting::Open(answer, asks));
+        task.run(asked, input).await;
+    });
+    pending
+}
+
+enum Waiting {
+    /// The client is handed over with the first welcome; until then only this keeps the task.
+    Open(Answer<Client>, mpsc::UnboundedSender<Ask>),
+    Plain(Answer<()>),
+    Enter(Answer<Lobby>),
+    Watch(Answer<LobbyList>),
+}
+
+struct Task {
+    machine: Machine,
+    options: Options,
+    sockets: BTreeMap<SocketId, mpsc::UnboundedSender<ToSocket>>,
+    rooms: BTreeMap<RoomId, RoomSide>,
+    waiting: BTreeMap<RequestId, Waiting>,
+    list: Option<(u64, watch::Sender<Vec<ListedLobby>>)>,
+    lists: u64,
+    rows: Vec<ListedLobby>,
+    /// Why the last socket ended, for a person.
+    why: String,
+    /// Handles keep the task alive; it does not keep itself.
+    asks: mpsc::WeakUnboundedSender<Ask>,
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Task {
+    async fn run(mut self, mut asked: mpsc::UnboundedReceiver<Ask>, mut inputs: mpsc::Receiver<Input>) {
+        loop {
+            self.follow();
+            let due = self.machine.poll_timeout();
+            tokio::select! {
+                ask = asked.recv() => match ask {
+                    Some(ask) => self.obey(ask),
+                    // The last handle is gone.
+                    None => break,
+                },
+                input = inputs.recv() => match input {
+                    Some(input) => self.take(input),
+                    None => break,
+                },
+                () = sleep_until(due) => self.machine.handle_timeout(Instant::now()),
+            }
+        }
+        self.machine.close(Instant::now());
+        self.follow();
+        let sockets = std::mem::take(&mut self.sockets);
+        drop(self);
+        // The goodbyes go out, then the sockets' tasks end.
+        let ended = sockets.into_values().map(|socket| async move { socket.closed().await });
+        let _ = tokio::time::timeout(END_WITHIN, futures_util::future::join_all(ended)).await;
+    }
+
+    fn obey(&mut self, ask: Ask) {
+        let now = Instant::now();
+        match ask {
+            Ask::Open(answer) => {
+                let request = self.machine.open(now);
+                self.waiting.insert(request, Waiting::Plain(answer));
+            }
+            Ask::Create { public, size, password, data, me, answer } => {
+                let me = me.or_else(|| self.options.me.clone());
+                let password = password.as_deref().map(Into::into);
+                let (data, me) = (data.as_deref(), me.as_deref());
+                self.enter(&ClientMessage::Create(Create { public, size, password, data, me }), answer, now);
+            }
+            Ask::Join { code, password, me, answer } => {
+                let me = me.or_else(|| self.options.me.clone());
+                let password = password.as_deref().map(Into::into);
+                let join = Join { code: code.trim().into(), password, me: me.as_deref() };
+                self.enter(&ClientMessage::Join(join), answer, now);
+            }
+            Ask::Quick { filter, size, data, me, answer } => {
+                let me = me.or_else(|| self.options.me.clone());
+                let (filter, data, me) = (filter.as_deref(), data.as_deref(), me.as_deref());
+                self.enter(&ClientMessage::Quick(Quick { filter, size, data, me }), answer, now);
+            }
+            Ask::Watch { filter, answer } => {
+                let filter: Option<&RawValue> = filter.as_deref();
+                let request = self.machine.watch(&List { filter, watch: true }, now);
+                self.waiting.insert(request, Waiting::Watch(answer));
+            }
+            Ask::Unwatch(number) => {
+                if self.list.as_ref().is_some_and(|(current, _)| *current == number) {
+                    self.machine.unwatch(now);
+                }
+            }
+            Ask::Room(room, what, answer) => self.obey_room(room, what, answer, now),
+            Ask::Retry(room, peer) => self.machine.retry_link(room, peer, now),
+            Ask::CloseLink(room, peer) => self.machine.close_link(room, peer, now),
+            Ask::Close => self.machine.close(now),
+        }
+    }
+
+    fn enter(&mut self, message: &ClientMessage<'_>, answer: Answer<Lobby>, now: Instant) {
+        let request = self.machine.enter(message, now);
+        self.waiting.insert(request, Waiting::Enter(answer));
+    }
+
+    fn obey_room(&mut self, room: RoomId, what: RoomAsk, answer: Answer<()>, now: Instant) {
+        let request = match what {
+            RoomAsk::Start => self.machine.start(room, now),
+            RoomAsk::Leave => {
+                if let Some(side) = self.rooms.get_mut(&room) {
+                    side.left();
+                }
+                self.machine.leave(room, now)
+            }
+            RoomAsk::Kick(peer) => {
+                let kick = ClientMessage::Kick(Kick { peer: peer.as_str().into() });
+                self.machine.ask_room(room, &kick, now)
+            }
+            RoomAsk::Update { data, public, locked } => {
+                let update = Update { data: data.as_deref(), public, locked };
+                self.machine.ask_room(room, &ClientMessage::Update(update), now)
+            }
+        };
+        self.waiting.insert(request, Waiting::Plain(answer));
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = Instant::now();
+        match input {
+            Input::Socket(id, SocketEvent::Open) => self.machine.handle_open(id, now),
+            Input::Socket(id, SocketEvent::Text(text)) => self.machine.handle_text(id, &text, now),
+            Input::Socket(id, SocketEvent::Closed { code, why }) => {
+                tracing::debug!(code, why, "a socket to the server ended");
+                self.sockets.remove(&id);
+                if !why.is_empty() {
+                    self.why = why;
+                }
+                self.machine.handle_closed(id, code, now);
+            }
+            Input::Link(room, peer, report) => self.hear(room, peer, report, now),
+        }
+    }
+
+    fn hear(&mut self, room: RoomId, peer: PeerId, report: Report, now: Instant) {
+        let mut tell = |input: LinkInput<'_>| self.machine.handle_link(room, peer, input, now);
+        match report {
+            Report::Signal(Signal::Description(description)) => {
+                let offer = description.kind == connection::DescriptionKind::Offer;
+                let data = serde_json::to_string(&description).unwrap_or_default();
+                tell(LinkInput::Description { offer, data: &data });
+            }
+            Report::Signal(Signal::Candidate(candidate)) => {
+                let signal = Signal::Candidate(candidate);
+                let class = signal.class().and_then(class_word);
+                let Signal::Candidate(candidate) = &signal else { return };
+                let data = serde_json::to_string(candidate).unwrap_or_default();
+                tell(LinkInput::Candidate { class, data: &data });
+            }
+            Report::Signal(Signal::EndOfCandidates) => tell(LinkInput::EndOfCandidates),
+            Report::State(ConnectionState::Connected) => tell(LinkInput::Connected),
+            Report::State(ConnectionState::Connecting) => tell(LinkInput::Connecting),
+            Report::State(ConnectionState::Disconnected) => tell(LinkInput::Disconnected),
+            Report::State(_) => {}
+            Report::Path(info) => {
+                let path = if info.path == connection::Path::Direct { Path::Direct } else { Path::Relayed };
+                tell(LinkInput::Path { path, local: class(info.local), remote: class(info.remote) });
+            }
+            Report::Open => tell(LinkInput::Open),
+            Report::Failed(why) => tell(LinkInput::Failed(wire_reason(why))),
+            Report::Control(text) => tell(LinkInput::Control(&text)),
+            Report::Gone => tell(LinkInput::ControlClosed),
+            Report::Unfit => self.machine.close_link(room, peer, now),
+        }
+    }
+
+    /// Does what the machine wants, until it wants nothing more.
+    fn follow(&mut self) {
+        loop {
+            let mut busy = false;
+            while let Some((socket, text)) = self.machine.poll_transmit() {
+                busy = true;
+                if let Some(socket) = self.sockets.get(&socket) {
+                    let _ = socket.send(ToSocket::Text(text));
+                }
+            }
+            // One at a time: a lobby must be there before its links are.
+            if let Some(event) = self.machine.poll_event() {
+                busy = true;
+                self.happened(event);
+            } else if let Some(command) = self.machine.poll_command() {
+                busy = true;
+                self.command(command);
+            }
+            if !busy {
+                return;
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Dial(id) => {
+                let (socket, told) = mpsc::unbounded_channel();
+                self.sockets.insert(id, socket);
+                let (place, roots) = (self.options.place.clone(), self.options.connection.roots.clone());
+                tokio::spawn(socket::run(id, place, roots, told, self.inputs.clone()));
+            }
+            Command::Hang(id, code) => {
+                if let Some(socket) = self.sockets.remove(&id) {
+                    let _ = socket.send(ToSocket::Close(code));
+                }
+            }
+            Command::Link(room, peer, LinkCommand::Connect { offers, polite, servers, me }) => {
+                self.connect(room, peer, offers, polite, servers, me);
+            }
+            Command::Link(room, peer, command) => self.command_link(room, peer, command),
+        }
+    }
+
+    fn connect(
+        &mut self,
+        room: RoomId,
+        peer: PeerId,
+        offers: bool,
+        polite: bool,
+        servers: Vec<IceServer>,
+        me: serde_json::Value,
+    ) {
+        let servers = self.servers(servers);
+        let Some(side) = self.rooms.get_mut(&room) else { return };
+        let config = ConnectionConfig { servers, polite, ..self.options.connection.clone() };
+        let started = link::start(link::Start {
+            room,
+            peer,
+            me,
+            offers,
+            config,
+            channels: Arc::clone(&self.options.channels),
+            events: side.events.clone(),
+            inputs: self.inputs.clone(),
+            asks: self.asks.clone(),
+        });
+        match started {
+            Ok(handle) => side.linked(peer, handle),
+            Err(_) => {
+                let failed = LinkInput::Failed(twocan_lobby::wire::Reason::NoCandidates);
+                self.machine.handle_link(room, peer, failed, Instant::now());
+            }
+        }
+    }
+
+    fn command_link(&mut self, room: RoomId, peer: PeerId, command: LinkCommand) {
+        let what = match command {
+            LinkCommand::Connect { .. } => return,
+            LinkCommand::Servers(servers) => ToLink::Servers(self.servers(servers)),
+            LinkCommand::Signaling(is_up) => ToLink::Signaling(is_up),
+            LinkCommand::Signal(kind, data) => ToLink::Signal(kind, data),
+            LinkCommand::Restart => ToLink::Restart,
+            LinkCommand::Control(text) => ToLink::Control(text),
+            LinkCommand::Close { bye } => ToLink::Close { bye },
+        };
+        if let Some(handle) = self.rooms.get(&room).and_then(|side| side.handle(peer)) {
+            handle.tell(what);
+        }
+    }
+
+    /// As the connection takes them: those of ours, and what it cannot read is left out.
+    fn servers(&self, servers: Vec<IceServer>) -> Vec<connection::IceServer> {
+        let filter = self.options.filter.as_deref();
+        let own = self.options.ice_servers.iter().cloned();
+        servers.into_iter().chain(own).filter_map(|server| gathered(server, filter)).collect()
+    }
+
+    fn happened(&mut self, event: Event) {
+        match event {
+            Event::Reply(request, result) => self.replied(request, result),
+            Event::Room(room, event) => {
+                let over = self.rooms.get_mut(&room).is_some_and(|side| side.happened(event, reason));
+                if over {
+                    self.rooms.remove(&room);
+                }
+            }
+            Event::List(rows) => {
+                self.rows = rows.into_iter().map(Into::into).collect();
+                if let Some((_, list)) = &self.list {
+                    // Nobody looks at it any more: its end is on the way.
+                    let _ = list.send(self.rows.clone());
+                }
+            }
+            Event::ListClosed => self.list = None,
+            Event::Server(event) => tracing::debug!(?event, "the way to the server"),
+        }
+    }
+
+    fn replied(&mut self, request: RequestId, result: Result<Outcome, twocan_lobby::client::Failure>) {
+        let Some(waiting) = self.waiting.remove(&request) else { return };
+        let result = result.map_err(|failure| Error::from_failure(failure, &self.options.url, &self.why));
+        // Whoever asked may not look any more; a lobby that nobody takes is left.
+        match (waiting, result) {
+            (Waiting::Open(answer, asks), result) => {
+                let _ = answer.send(result.map(|_| Client::over(asks)));
+            }
+            (Waiting::Plain(answer), result) => {
+                let _ = answer.send(result.map(|_| ()));
+            }
+            (Waiting::Enter(answer), Ok(Outcome::Entered { room, me, lobby })) => {
+                let Some(asks) = self.asks.upgrade() else { return };
+                let (events, waiting) = Events::new();
+                let (side, view) = RoomSide::new(lobby, events);
+                self.rooms.insert(room, side);
+                let _ = answer.send(Ok(Lobby::new(room, me, view, waiting, asks)));
+            }
+            (Waiting::Enter(answer), Err(error)) => {
+                let _ = answer.send(Err(error));
+            }
+            (Waiting::Watch(answer), Ok(Outcome::Watching { total })) => {
+                let Some(asks) = self.asks.upgrade() else { return };
+                let (list, rows) = watch::channel(std::mem::take(&mut self.rows));
+                self.lists += 1;
+                self.list = Some((self.lists, list));
+                let _ = answer.send(Ok(LobbyList::new(rows, total, asks, self.lists)));
+            }
+            (Waiting::Watch(answer), Err(error)) => {
+                let _ = answer.send(Err(error));
+            }
+            // The machine answers each request in its own way.
+            (Waiting::Enter(_) | Waiting::Watch(_), Ok(_)) => {}
+        }
+    }
+}
+
+/// Never, where nothing is due.
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

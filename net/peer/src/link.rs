@@ -1,0 +1,363 @@
+//! The task of one link: between its connection, which carries, and the client, which knows the lobby.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use twocan_lobby::PeerId;
+use twocan_lobby::client::{BYE, RoomId};
+use twocan_lobby::wire::Kind as SignalKind;
+
+use crate::client::{Input, Report};
+use crate::connection::{
+    Channel, ChannelInit, CloseReason, Connection, ConnectionConfig, ConnectionEvent, FailReason, IceServer,
+    Message, Payload, Reliability, Signal,
+};
+use crate::data::Data;
+use crate::error::Error;
+use crate::event::LobbyEvent;
+use crate::framing::{Encoded, PIECE_BYTES_MIN, Reassembler};
+use crate::peer::{Outlet, Peer, PeerStats, piece_max};
+
+/// Bytes of received messages that may wait for the program in one lobby. Past that the other sides are told to wait.
+const EVENT_BYTES_MAX: usize = 4 << 20;
+/// What an event counts beside its bytes.
+const EVENT_BYTES: usize = 128;
+/// From the goodbye to the end of the connection.
+const BYE_WITHIN: Duration = Duration::from_millis(100);
+/// The channel by which two peers speak of the link itself.
+const CONTROL: &str = "twocan";
+/// Channels that every link has, by id.
+pub(crate) const BUILT_IN: [&str; 3] = [CONTROL, "reliable", "unreliable"];
+
+/// How an application's own channel behaves. Both sides must declare the same names in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelOptions {
+    /// Messages arrive in the order in which they were sent.
+    pub ordered: bool,
+    /// What a lost message means.
+    pub reliability: Reliability,
+}
+
+impl Default for ChannelOptions {
+    fn default() -> Self {
+        Self { ordered: true, reliability: Reliability::Reliable }
+    }
+}
+
+impl ChannelOptions {
+    /// Messages that are late or lost are given up: only the newest counts.
+    pub const UNRELIABLE: Self = Self { ordered: false, reliability: Reliability::MaxRetransmits(0) };
+
+    fn joins(self) -> bool {
+        self.ordered && self.reliability == Reliability::Reliable
+    }
+}
+
+/// What the task is told.
+pub(crate) enum ToLink {
+    Signal(SignalKind, Option<String>),
+    Servers(Vec<IceServer>),
+    Signaling(bool),
+    Restart,
+    Control(String),
+    /// The program knows of the peer: messages may follow.
+    Go,
+    Stats(oneshot::Sender<PeerStats>),
+    Close {
+        bye: bool,
+    },
+}
+
+/// An event that waits for the program, and the room that it takes.
+pub(crate) type Waiting = (LobbyEvent, Option<OwnedSemaphorePermit>);
+
+/// The way to the program, with a limit on the bytes of messages.
+#[derive(Clone)]
+pub(crate) struct Events {
+    queue: mpsc::UnboundedSender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+impl Events {
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Waiting>) {
+        let (queue, waiting) = mpsc::unbounded_channel();
+        (Self { queue, room: Arc::new(Semaphore::new(EVENT_BYTES_MAX)) }, waiting)
+    }
+
+    /// What is not a message: there are few of them, at the server's pace.
+    pub fn push(&self, event: LobbyEvent) {
+        // A program that let its lobby go hears nothing of it.
+        let _ = self.queue.send((event, None));
+    }
+}
+
+/// What a link is made of.
+pub(crate) struct Start {
+    pub room: RoomId,
+    pub peer: PeerId,
+    pub me: serde_json::Value,
+    pub offers: bool,
+    pub config: ConnectionConfig,
+    pub channels: Arc<[(Arc<str>, ChannelOptions)]>,
+    pub events: Events,
+    pub inputs: mpsc::Sender<Input>,
+    pub asks: mpsc::WeakUnboundedSender<crate::client::Ask>,
+}
+
+/// All channels of a link, in the order of their ids.
+pub(crate) fn channels(own: &[(String, ChannelOptions)]) -> Arc<[(Arc<str>, ChannelOptions)]> {
+    let built_in = BUILT_IN.into_iter().zip([
+        ChannelOptions::default(),
+        ChannelOptions::default(),
+        ChannelOptions::UNRELIABLE,
+    ]);
+    let mut own = own.to_vec();
+    // By UTF-16 code unit, as a page sorts.
+    own.sort_by(|(one, _), (two, _)| one.encode_utf16().cmp(two.encode_utf16()));
+    built_in
+        .map(|(name, options)| (Arc::from(name), options))
+        .chain(own.into_iter().map(|(name, options)| (Arc::from(name), options)))
+        .collect()
+}
+
+/// Makes the connection and its channels, and the task that looks after them.
+///
+/// # Errors
+/// The system does not say which addresses it has.
+pub(crate) fn start(start: Start) -> Result<Peer, Error> {
+    let connection = Connection::new(start.config).map_err(|_| Error::LinkClosed)?;
+    let (link, told) = mpsc::unbounded_channel();
+    let mut lines = Vec::new();
+    let mut outlets = Vec::new();
+    for (id, (name, options)) in start.channels.iter().enumerate() {
+        let ChannelOptions { ordered, reliability } = *options;
+        let init = ChannelInit { ordered, reliability, ..ChannelInit::new(&**name) };
+        let channel = connection.open_channel(init.negotiated(id as u16));
+        lines.push(Line {
+            name: name.clone(),
+            channel: channel.clone(),
+            reassembler: Reassembler::new(options.joins()),
+        });
+        if id > 0 {
+            outlets.push(Outlet::new(name.clone(), channel, options.joins()));
+        }
+    }
+    if start.offers {
+        connection.negotiate();
+    }
+    let peer = Peer::new((start.room, start.peer), start.me, outlets, link, start.asks);
+    let link = Link {
+        room: start.room,
+        peer: peer.clone(),
+        connection,
+        lines,
+        events: start.events,
+        inputs: start.inputs,
+        may_deliver: false,
+        held: None,
+    };
+    tokio::spawn(link.run(told));
+    Ok(peer)
+}
+
+struct Line {
+    name: Arc<str>,
+    channel: Channel,
+    reassembler: Reassembler,
+}
+
+struct Link {
+    room: RoomId,
+    peer: Peer,
+    connection: Connection,
+    lines: Vec<Line>,
+    events: Events,
+    inputs: mpsc::Sender<Input>,
+    /// The program knows of the peer.
+    may_deliver: bool,
+    /// A message that waits for room; nothing is read meanwhile.
+    held: Option<(LobbyEvent, u32)>,
+}
+
+impl Link {
+    async fn run(mut self, mut told: mpsc::UnboundedReceiver<ToLink>) {
+        loop {
+            let room = self.events.room.clone();
+            let need = self.held.as_ref().filter(|_| self.may_deliver).map(|(_, bytes)| *bytes);
+            tokio::select! {
+                biased;
+                what = told.recv() => match what {
+                    Some(ToLink::Close { bye }) => return self.close(bye).await,
+                    Some(what) => self.obey(what).await,
+                    None => return self.close(true).await,
+                },
+                permit = room.acquire_many_owned(need.unwrap_or(0)), if need.is_some() => {
+                    if let (Some((event, _)), Ok(permit)) = (self.held.take(), permit) {
+                        let _ = self.events.queue.send((event, Some(permit)));
+                    }
+                }
+                event = self.connection.next(), if self.held.is_none() => match event {
+                    Some(event) => self.happened(event).await,
+                    None => return self.report(Report::Gone).await,
+                },
+            }
+        }
+    }
+
+    async fn report(&self, report: Report) {
+        // Where the client is gone, so is this task soon.
+        let _ = self.inputs.send(Input::Link(self.room, self.peer.id(), report)).await;
+    }
+
+    async fn obey(&mut self, what: ToLink) {
+        match what {
+            ToLink::Signal(kind, data) => match read_signal(kind, data.as_deref()) {
+                Some(signal) => self.connection.signal(signal),
+                None => tracing::debug!("a signal that is none"),
+            },
+            ToLink::Servers(servers) => self.connection.set_servers(servers),
+            ToLink::Signaling(is_up) => self.connection.set_signaling(is_up),
+            ToLink::Restart => self.connection.restart_ice(),
+            ToLink::Control(text) => self.control(&text),
+            ToLink::Go => self.may_deliver = true,
+            ToLink::Stats(reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.stats().await);
+            }
+            ToLink::Close { .. } => {}
+        }
+    }
+
+    /// Says something on the control channel. What finds no room there is lost with the link it speaks of.
+    fn control(&self, text: &str) {
+        let Some(line) = self.lines.first() else { return };
+        let max = piece_max(self.connection.max_message_size());
+        for piece in Encoded::json_text(text).pieces(max) {
+            let _ = line.channel.try_send(Message::binary(piece));
+        }
+    }
+
+    async fn stats(&self) -> PeerStats {
+        let discarded = self.lines.iter().map(|line| line.reassembler.discarded).sum();
+        let Ok(stats) = self.connection.stats().await else {
+            return PeerStats { discarded, ..PeerStats::default() };
+        };
+        let path = stats.path;
+        PeerStats {
+            path: path.map(|path| path.path),
+            local: path.map(|path| path.local),
+            remote: path.map(|path| path.remote),
+            protocol: path.map(|path| path.protocol),
+            relay_protocol: path.and_then(|path| path.relay_protocol),
+            rtt: stats.rtt.or(path.and_then(|path| path.rtt)),
+            bytes_sent: stats.channels.iter().map(|channel| channel.bytes_sent).sum(),
+            bytes_received: stats.channels.iter().map(|channel| channel.bytes_received).sum(),
+            discarded,
+        }
+    }
+
+    async fn happened(&mut self, event: ConnectionEvent) {
+        match event {
+            ConnectionEvent::Signal(signal) => self.report(Report::Signal(signal)).await,
+            ConnectionEvent::SignalRefused(why) => tracing::debug!(%why, "a signal was refused"),
+            ConnectionEvent::StateChanged(state) => self.report(Report::State(state)).await,
+            ConnectionEvent::Path(path) => self.report(Report::Path(path)).await,
+            ConnectionEvent::ChannelOpen(_) => {
+                if piece_max(self.connection.max_message_size()) < PIECE_BYTES_MIN {
+                    self.report(Report::Failed(FailReason::Incompatible)).await;
+                    return self.report(Report::Unfit).await;
+                }
+                self.report(Report::Open).await;
+            }
+            ConnectionEvent::Message { channel, message } => self.received(&channel, message).await,
+            ConnectionEvent::ChannelClosed { channel, .. } => {
+                // Only the other side, or its end, closes the control channel of a link that is up.
+                if self.lines.first().is_some_and(|control| control.channel == channel) {
+                    self.report(Report::Gone).await;
+                }
+            }
+            ConnectionEvent::CandidateError { url, code, text } => {
+                tracing::debug!(url, code, text, "a STUN or TURN server did not do what was asked");
+            }
+            ConnectionEvent::Failed { reason, verdict } => {
+                if let Some(verdict) = verdict {
+                    tracing::debug!(%verdict, "a link failed");
+                }
+                self.report(Report::Failed(reason)).await;
+            }
+            ConnectionEvent::Closed { why: CloseReason::Local } => {}
+            ConnectionEvent::Closed { .. } => self.report(Report::Gone).await,
+        }
+    }
+
+    async fn received(&mut self, channel: &Channel, message: Message) {
+        let Some(at) = self.lines.iter().position(|line| line.channel == *channel) else { return };
+        let line = &mut self.lines[at];
+        // Text frames are not ours; they count as unreadable.
+        let piece = if message.kind == Payload::Binary { message.bytes } else { bytes::Bytes::new() };
+        let length = piece.len();
+        let Some(data) = line.reassembler.push(piece) else { return };
+        if at == 0 {
+            if let Data::Json(value) = data {
+                self.report(Report::Control(value.to_string())).await;
+            }
+            return;
+        }
+        let bytes = match &data {
+            Data::Bytes(bytes) => bytes.len(),
+            Data::Text(text) => text.len(),
+            Data::Json(_) => length,
+        };
+        let need = (bytes + EVENT_BYTES).min(EVENT_BYTES_MAX) as u32;
+        let (peer, channel) = (self.peer.clone(), line.name.clone());
+        let event = LobbyEvent::Message { peer, channel, data };
+        match self.events.room.clone().try_acquire_many_owned(need) {
+            Ok(permit) if self.may_deliver => {
+                let _ = self.events.queue.send((event, Some(permit)));
+            }
+            _ => self.held = Some((event, need)),
+        }
+    }
+
+    async fn close(mut self, bye: bool) {
+        if bye {
+            self.control(BYE);
+            tokio::time::sleep(BYE_WITHIN).await;
+        }
+        self.connection.close().await;
+    }
+}
+
+fn read_signal(kind: SignalKind, data: Option<&str>) -> Option<Signal> {
+    Some(match kind {
+        SignalKind::Description => Signal::Description(serde_json::from_str(data?).ok()?),
+        SignalKind::Candidate => Signal::Candidate(serde_json::from_str(data?).ok()?),
+        SignalKind::EndOfCandidates => Signal::EndOfCandidates,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_have_the_ids_that_a_page_gives_them() {
+        let own = ["voice", "Zoo", "ä", "\u{1F600}", "\u{FFFD}"];
+        let own: Vec<_> = own.iter().map(|name| ((*name).to_owned(), ChannelOptions::default())).collect();
+        let all = channels(&own);
+        let names: Vec<&str> = all.iter().map(|(name, _)| &**name).collect();
+        // JavaScript: ['voice','Zoo','ä','😀','\uFFFD'].sort()
+        assert_eq!(names, ["twocan", "reliable", "unreliable", "Zoo", "voice", "ä", "\u{1F600}", "\u{FFFD}"]);
+    }
+
+    #[test]
+    fn signals_of_a_page_are_read() {
+        let candidate = r#"{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":null}"#;
+        assert!(read_signal(SignalKind::Candidate, Some(candidate)).is_some());
+        assert!(read_signal(SignalKind::Description, Some(r#"{"type":"offer","sdp":"v=0"}"#)).is_some());
+        assert_eq!(read_signal(SignalKind::EndOfCandidates, None), Some(Signal::EndOfCandidates));
+        assert_eq!(read_signal(SignalKind::Description, Some("7")), None);
+        assert_eq!(read_signal(SignalKind::Candidate, None), None);
+    }
+}
