@@ -25,7 +25,7 @@ fn alone() -> World {
 
 /// What A answered last.
 fn last(world: &World) -> &[u8] {
-    &world.sides[A].sent.last().unwrap().3
+    &world.sides[A].sent.last().expect("A sent something").3
 }
 
 fn local(world: &World) -> twocan_ice::Credentials {
