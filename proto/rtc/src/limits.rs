@@ -33,3 +33,5 @@ pub const SOCKETS_MAX: usize = 64;
 pub const LISTENERS_MAX: usize = 16;
 /// Streams between candidates at a time, those of strangers among them.
 pub const STREAMS_MAX: usize = 32;
+/// Bytes of messages that wait in the connection to be polled; what comes beyond waits in the transport's window.
+pub const UNREAD_BYTES_MAX: usize = 64 * 1024;

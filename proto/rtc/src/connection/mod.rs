@@ -262,9 +262,13 @@ impl Connection {
         self.output.commands.pop_front()
     }
 
-    /// The next thing that happened.
+    /// The next thing that happened. Messages that are not fetched hold the other side back.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.output.events.pop_front()
+        let event = self.output.next_event();
+        if matches!(event, Some(Event::Message { .. })) {
+            self.take_transport_events(self.now);
+        }
+        event
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::event::{Command, Event, Transmit};
+use crate::limits::UNREAD_BYTES_MAX;
 
 /// Queues of a [`Connection`](super::Connection). The transport's datagrams wait in the transport.
 #[derive(Default)]
@@ -10,14 +11,32 @@ pub(super) struct Output {
     pub(super) transmits: VecDeque<Transmit>,
     pub(super) commands: VecDeque<Command>,
     pub(super) events: VecDeque<Event>,
+    /// Bytes of the messages among the events.
+    message_bytes: usize,
 }
 
 impl Output {
     pub(super) fn event(&mut self, event: Event) {
+        self.message_bytes += message_len(&event);
         self.events.push_back(event);
+    }
+
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        self.message_bytes -= message_len(&event);
+        Some(event)
+    }
+
+    /// Whether more messages may wait here: those that may not fill the window that the other side sees.
+    pub(super) fn has_room(&self) -> bool {
+        self.message_bytes < UNREAD_BYTES_MAX
     }
 
     pub(super) fn command(&mut self, command: Command) {
         self.commands.push_back(command);
     }
+}
+
+fn message_len(event: &Event) -> usize {
+    if let Event::Message { bytes, .. } = event { bytes.len() } else { 0 }
 }

@@ -110,7 +110,7 @@ impl Connection {
         let known = |path: Option<PathInfo>| path.map(|path| PathInfo { rtt: None, ..path });
         if is_other_way || known(before) != known(after) {
             self.stats.path_changes += u32::from(before.is_some());
-            self.output.events.extend(after.map(Event::Path));
+            after.map(Event::Path).into_iter().for_each(|event| self.output.event(event));
         }
         self.maybe_up(now);
     }
@@ -158,9 +158,10 @@ impl Connection {
         }
     }
 
-    /// The transport's events are the connection's.
+    /// The transport's events are the connection's, as far as they are read.
     pub(super) fn take_transport_events(&mut self, now: Instant) {
-        while let Some(event) = self.transport.poll_event() {
+        while self.output.has_room() {
+            let Some(event) = self.transport.poll_event() else { break };
             match event {
                 transport::Event::Connected => {
                     self.lifecycle.is_secured = true;

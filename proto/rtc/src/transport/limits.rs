@@ -6,13 +6,53 @@ use std::time::Duration;
 pub const CHANNELS_MAX: usize = 1_024;
 /// Bytes of a label, and of a protocol's name.
 pub const LABEL_LEN_MAX: usize = 1_024;
-/// Bytes waiting to be sent or acknowledged; past this `send` says [`Full`](super::SendError::Full).
+/// Bytes of messages that wait to be sent; past this `send` says [`Full`](super::SendError::Full).
 pub const SEND_BUFFER_MAX: usize = 1 << 20;
 /// Bytes of one message that we send or accept; what we offer as `a=max-message-size`.
 pub const MESSAGE_LEN_MAX: usize = 256 * 1024;
-/// Bytes of received data that are not yet whole messages, or not yet in order.
-pub const RECEIVE_WINDOW: usize = 4 << 20;
+/// Messages on one stream that arrived before it was opened.
+pub const EARLY_MESSAGES_MAX: usize = 64;
+/// Events that wait to be polled, beyond which received packets are dropped.
+pub const EVENTS_MAX: usize = 16_384;
+
 /// Bytes of a datagram that we send.
 pub const MTU: usize = 1_200;
+/// Bytes by which DTLS makes a packet longer: 1.2 adds 37, 1.3 adds 22.
+pub const DTLS_OVERHEAD: usize = 40;
+/// Bytes of datagrams that go out in one run, and how many of them: what the kernel takes at once (UDP_SEGMENT).
+pub const RUN_LEN_MAX: usize = 64_000;
+/// See [`RUN_LEN_MAX`].
+pub const RUN_DATAGRAMS_MAX: usize = 64;
+/// How often a handshake that somebody disturbs is begun anew.
+pub const HANDSHAKE_RESTARTS_MAX: u32 = 64;
+/// The longest pause between two attempts at a flight of the handshake.
+pub const FLIGHT_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How long the handshake, or an unacknowledged packet, may take before the peer is taken for dead.
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long a close in good order may take.
+pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long a passive end waits for the peer's INIT, in round trips at least one, before it sends its own.
+pub const INIT_WAIT: Duration = Duration::from_millis(200);
+
+/// Bytes of received data that are not yet whole messages, or not yet in order.
+pub const RECEIVE_WINDOW: usize = 4 << 20;
+/// What a piece of a message costs besides its bytes.
+pub const FRAGMENT_OVERHEAD: usize = 64;
+/// Separate ranges of numbers received beyond what is missing.
+pub const GAPS_MAX: usize = 1_024;
+/// How far beyond the last number without gap another is taken.
+pub const TSN_AHEAD_MAX: u64 = 32_768;
+/// Bytes underway.
+pub const IN_FLIGHT_MAX: usize = 4 << 20;
+/// How long a single packet waits to be acknowledged (RFC 9260 6.2: at most 500 ms).
+pub const SACK_DELAY: Duration = Duration::from_millis(20);
+/// Retransmission timeout.
+pub const RTO_MIN: Duration = Duration::from_millis(120);
+/// Retransmission timeout, backed off.
+pub const RTO_MAX: Duration = Duration::from_secs(2);
+/// Bytes of control chunks waiting.
+pub const CONTROL_MAX: usize = 1_000;
+/// Packets of the handshake waiting.
+pub const ALONE_MAX: usize = 8;
+/// Bytes of the peer's state cookie.
+pub const COOKIE_LEN_MAX: usize = 1_000;

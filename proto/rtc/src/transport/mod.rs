@@ -13,7 +13,10 @@ use bytes::Bytes;
 mod certificate;
 mod channel;
 mod crypto;
+mod dtls;
 pub mod limits;
+mod outbox;
+pub mod sctp;
 
 pub use certificate::{Certificate, Fingerprint, FingerprintError};
 pub use channel::{ChannelId, ChannelInit, Payload, Reliability};
