@@ -37,6 +37,9 @@ impl Output {
     }
 }
 
+/// What an empty message costs, bytes.
+const MESSAGE_COST: usize = 64;
+
 fn message_len(event: &Event) -> usize {
-    if let Event::Message { bytes, .. } = event { bytes.len() } else { 0 }
+    if let Event::Message { bytes, .. } = event { MESSAGE_COST + bytes.len() } else { 0 }
 }

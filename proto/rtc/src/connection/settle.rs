@@ -162,27 +162,24 @@ impl Connection {
     pub(super) fn take_transport_events(&mut self, now: Instant) {
         while self.output.has_room() {
             let Some(event) = self.transport.poll_event() else { break };
-            match event {
+            let event = match event {
                 transport::Event::Connected => {
                     self.lifecycle.is_secured = true;
                     self.maybe_up(now);
+                    continue;
                 }
-                transport::Event::ChannelOpen { id, init } => {
-                    self.output.event(Event::ChannelOpen { id, init })
-                }
-                transport::Event::Message { id, kind, bytes } => {
-                    self.output.event(Event::Message { id, kind, bytes });
-                }
-                transport::Event::BufferedAmountLow { id } => {
-                    self.output.event(Event::BufferedAmountLow { id })
-                }
-                transport::Event::ChannelClosed { id } => self.output.event(Event::ChannelClosed { id }),
                 transport::Event::Closed { why } => {
                     if self.lifecycle.phase != Phase::Closed {
                         self.transport_closed(why, now);
                     }
+                    continue;
                 }
-            }
+                transport::Event::ChannelOpen { id, init } => Event::ChannelOpen { id, init },
+                transport::Event::Message { id, kind, bytes } => Event::Message { id, kind, bytes },
+                transport::Event::BufferedAmountLow { id } => Event::BufferedAmountLow { id },
+                transport::Event::ChannelClosed { id } => Event::ChannelClosed { id },
+            };
+            self.output.event(event);
         }
     }
 }
