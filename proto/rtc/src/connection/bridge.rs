@@ -3,9 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use twocan_ice::{RelayProtocol, SocketId};
-
-use crate::gather::Gatherer;
 use crate::transport::{DtlsRole, Fingerprint, Transport};
 
 pub(super) struct Remote {
@@ -30,12 +27,3 @@ pub(super) trait TransportBridge {
 }
 
 impl TransportBridge for Transport {}
-
-pub(super) trait GathererBridge {
-    fn relay_protocol(&self, socket: SocketId) -> Option<RelayProtocol> {
-        let _ = socket;
-        None
-    }
-}
-
-impl GathererBridge for Gatherer {}

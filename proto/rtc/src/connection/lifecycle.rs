@@ -138,6 +138,8 @@ impl Connection {
         }
         if self.lifecycle.phase != Phase::Connected {
             self.become_phase(Phase::Connected);
+            // Whoever restarts asks anew.
+            self.gatherer.set_active(false, now);
         }
     }
 

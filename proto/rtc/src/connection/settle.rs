@@ -5,7 +5,7 @@ use std::time::Instant;
 use twocan_ice::{Agent, Selected, State};
 
 use super::Connection;
-use super::bridge::{GathererBridge as _, Remote, TransportBridge as _};
+use super::bridge::{Remote, TransportBridge as _};
 use super::lifecycle::Phase;
 use crate::event::{Command, Event, Path, PathInfo, Protocol};
 use crate::transport;

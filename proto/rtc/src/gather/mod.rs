@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
-use twocan_ice::{Foundations, LocalCandidate, SocketId};
+use twocan_ice::{Foundations, LocalCandidate, RelayProtocol, SocketId};
 
 pub use config::{Config, IceServer, TransportPolicy, limits};
 pub use output::{CandidateError, Command, Discard, Event, Input, QueryId, Relayed, Transmit};
@@ -243,6 +243,16 @@ impl Gatherer {
     /// Whether this id is a relay's, so that packets go through [`Gatherer::send_relayed`].
     pub fn is_relay(&self, socket: SocketId) -> bool {
         self.relays.iter().any(|relay| relay.id == Some(socket))
+    }
+
+    /// What this relay is reached by.
+    pub fn relay_protocol(&self, socket: SocketId) -> Option<RelayProtocol> {
+        let relay = self.relays.iter().find(|relay| relay.id == Some(socket))?;
+        Some(match relay.transport {
+            twocan_turn::Transport::Udp => RelayProtocol::Udp,
+            twocan_turn::Transport::Tcp => RelayProtocol::Tcp,
+            twocan_turn::Transport::Tls => RelayProtocol::Tls,
+        })
     }
 
     /// Frees all allocations; [`Event::Closed`] follows.
