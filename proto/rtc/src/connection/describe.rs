@@ -156,7 +156,7 @@ impl Connection {
             } else {
                 self.renew(now);
             }
-            self.negotiation.offered = Some(now);
+            self.negotiation.offer(now);
             self.describe(Kind::Offer, now);
         }
         is_due

@@ -42,6 +42,8 @@ pub(super) struct Negotiation {
     rng: ChaCha20Rng,
     /// When our offer went out that waits for its answer.
     pub(super) offered: Option<Instant>,
+    /// Offers of ours that may still be answered: one that was made anew has an answer for each.
+    answers_due: u32,
     /// An offer is to be made as soon as there is none under way.
     pub(super) is_wanted: bool,
     /// Ours, of the newest generation.
@@ -65,6 +67,7 @@ impl Negotiation {
         Negotiation {
             is_polite,
             offered: None,
+            answers_due: 0,
             is_wanted: false,
             credentials,
             is_paired: false,
@@ -97,6 +100,12 @@ impl Negotiation {
         self.is_paired
     }
 
+    /// Our offer goes out.
+    pub(super) fn offer(&mut self, now: Instant) {
+        self.offered = Some(now);
+        self.answers_due += 1;
+    }
+
     /// The other side's credentials are known to ICE.
     pub(super) fn pair(&mut self) {
         self.is_paired = true;
@@ -113,7 +122,7 @@ impl Negotiation {
         self.taken.push_back(now);
         match kind {
             Kind::Offer if self.offered.is_some() && !self.is_polite => Err(SignalError::WrongState),
-            Kind::Answer if self.offered.is_none() => Err(SignalError::WrongState),
+            Kind::Answer if self.answers_due == 0 => Err(SignalError::WrongState),
             Kind::Rollback => Err(SignalError::WrongState),
             Kind::Offer | Kind::Answer => Ok(()),
         }
@@ -140,7 +149,9 @@ impl Negotiation {
         };
         let known = self.remote.as_ref().map(|known| &known.session.credentials);
         let is_new_generation = known != Some(&session.credentials);
-        let is_renewal_due = is_new_generation && self.is_paired;
+        // Our answer to new credentials has new ones; their answer means those that our offer had.
+        let is_renewal_due = kind == Kind::Offer && is_new_generation && self.is_paired;
+        self.answers_due = if kind == Kind::Answer { self.answers_due.saturating_sub(1) } else { 0 };
         self.offered = None;
         self.remote = Some(RemoteSide { session, role });
         Ok(Taken { is_new_generation, is_renewal_due })
