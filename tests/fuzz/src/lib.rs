@@ -4,3 +4,4 @@ pub mod input;
 pub mod lobby;
 pub mod relay;
 pub mod stun;
+pub mod turn_client;
