@@ -23,13 +23,16 @@ const packaged = (name) => {
 const installed = (name) => { try { require.resolve(name); return false } catch { return `needs ${name} (npm)` } }
 const every = ['udp', 'tcp', 'tls']
 
-/** The stacks: how each is started, what it lacks here, over what it reaches a relay, and where it can play from. */
+/**
+ * The stacks: how each is started, what it lacks here, over what it reaches a relay, where it can play from, the smallest and the largest
+ * message that it can send, and what it says wrongly of a channel that the other side opened.
+ */
 export const kinds = {
   native: { command: [native], lacks: () => file(native, 'cargo build -p twocan --example peer'), relay: every },
   aiortc: { command: [`${venv}/bin/python`, `${peers}/aiortc_peer.py`], lacks: () => packaged('aiortc'), relay: every },
   werift: { command: [process.execPath, `${peers}/w3c.mjs`, 'werift'], lacks: () => installed('werift'), relay: every, sends: [1, Infinity] },
-  'node-datachannel': { command: [process.execPath, `${peers}/w3c.mjs`, 'node-datachannel'], lacks: () => installed('node-datachannel'), relay: ['udp'] },
-  'webrtc-rs': { command: [`${programs}/webrtc_rs`], lacks: () => file(`${programs}/webrtc_rs`, 'cargo build in tests/interop/peers'), relay: ['udp'], sends: [0, 65_536] },
+  'node-datachannel': { command: [process.execPath, `${peers}/w3c.mjs`, 'node-datachannel'], lacks: () => installed('node-datachannel'), relay: ['udp'], mistells: ['ordered', 'maxRetransmits'] },
+  'webrtc-rs': { command: [`${programs}/webrtc_rs`], lacks: () => file(`${programs}/webrtc_rs`, 'cargo build in tests/interop/peers'), relay: ['udp'], sends: [0, 65_536], mistells: ['maxRetransmits'] },
   // It gathers nothing by itself, and its peer here knows host addresses alone.
   str0m: { command: [`${programs}/str0m`], lacks: () => file(`${programs}/str0m`, 'cargo build in tests/interop/peers'), relay: [], sends: [1, Infinity], nat: 'public' },
   chromium: { browser: true, lacks: () => missing('chromium'), relay: every },

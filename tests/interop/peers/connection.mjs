@@ -95,7 +95,7 @@ export function connect({ RTCPeerConnection, servers, policy, tell }) {
     const pair = report.get(transport?.selectedCandidatePairId) ??
       all.find((each) => each.type === 'candidate-pair' && (each.selected || (each.nominated && each.state === 'succeeded')))
     const [local, remote] = [report.get(pair?.localCandidateId), report.get(pair?.remoteCandidateId)]
-    return { local: local?.candidateType ?? null, remote: remote?.candidateType ?? null, protocol: local?.protocol ?? null }
+    return { local: local?.candidateType ?? null, remote: remote?.candidateType ?? null, protocol: local?.relayProtocol ?? local?.protocol ?? null }
   }
 
   const commands = {

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 pub struct Settings {
     pub servers: Vec<Server>,
     pub policy: String,
+    /// Offer ICE-TCP candidates (RFC 6544) as well, where the stack has them.
+    #[serde(default)]
+    pub tcp: bool,
 }
 
 /// An ICE server, as in the W3C's RTCIceServer.

@@ -92,11 +92,13 @@ async fn make(settings: &Settings, handler: Handler) -> anyhow::Result<Arc<dyn P
         .with_ice_servers(servers.collect())
         .with_ice_transport_policy(policy)
         .build();
+    let address = settings.own_address()?;
     let connection = PeerConnectionBuilder::new()
         .with_configuration(configuration)
         .with_handler(Arc::new(handler))
         // This stack binds what it is told.
-        .with_udp_addrs(vec![(settings.own_address()?, 0)])
+        .with_udp_addrs(vec![(address, 0)])
+        .with_tcp_addrs(if settings.tcp { vec![(address, 0)] } else { vec![] })
         .with_data_channel_send_buffer_limit(BUFFERED_MAX)
         .build()
         .await?;
