@@ -1,25 +1,37 @@
 //! DTLS, SCTP and data channels over one datagram path, as one machine: below it ICE moves datagrams, above it are messages.
 //!
 //! ```text
-//! datagram ─► handle_datagram ─► dtls ─► sctp ─► channel, dcep ─► poll_event
-//! datagram ◄─ poll_transmit ◄─── dtls ◄─ sctp ◄─ channel, dcep ◄─ open, send, close_channel
+//! datagram ─► handle_datagram ─► dtls ─► sctp ─► channels, dcep ─► poll_event
+//! datagram ◄─ poll_transmit ◄─── dtls ◄─ sctp ◄─ channels, dcep ◄─ open, send, close_channel
 //! ```
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use rand_chacha::ChaCha12Rng;
+use rand_core::{RngCore as _, SeedableRng as _};
 
 mod certificate;
 mod channel;
+mod channels;
 mod crypto;
+mod dcep;
 mod dtls;
+mod event;
 pub mod limits;
 mod outbox;
 pub mod sctp;
 
 pub use certificate::{Certificate, Fingerprint, FingerprintError};
 pub use channel::{ChannelId, ChannelInit, Payload, Reliability};
+use channels::{Channels, Context};
+use dtls::{Dtls, Failed, Record};
+pub use event::{CloseReason, Discard, Event, Misuse, SendError};
+use outbox::Outbox;
+use sctp::{Association, End};
 
 /// Who speaks first in DTLS; also decides whose streams are even (RFC 8832 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,44 +54,40 @@ pub enum DtlsVersions {
     Only13,
 }
 
-/// What a transport must know.
+/// What a transport must know of its own side.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Ours.
     pub certificate: Certificate,
-    /// Who speaks first.
-    pub role: DtlsRole,
-    /// The peer's certificate must match one of these (RFC 8122).
-    pub remote_fingerprints: Vec<Fingerprint>,
-    /// Our `a=sctp-port`.
-    pub local_port: u16,
-    /// The peer's `a=sctp-port`.
-    pub remote_port: u16,
-    /// The peer's `a=max-message-size`, bytes; 0 is no limit (RFC 8841 6.1).
-    pub remote_max_message_size: u32,
-    /// The round-trip time as far as known: the first timers follow it.
-    pub rtt: Option<Duration>,
     /// Which versions of DTLS may be spoken.
     pub versions: DtlsVersions,
+    /// Our `a=sctp-port`.
+    pub sctp_port: u16,
     /// The largest datagram that we send, bytes.
     pub mtu: usize,
 }
 
 impl Config {
-    /// With what is usual: port 5000 on both sides, any version, no round-trip time known, no limit of the peer's.
-    pub fn new(certificate: Certificate, role: DtlsRole, remote_fingerprints: Vec<Fingerprint>) -> Self {
-        Self {
-            certificate,
-            role,
-            remote_fingerprints,
-            local_port: 5_000,
-            remote_port: 5_000,
-            remote_max_message_size: 0,
-            rtt: None,
-            versions: DtlsVersions::Any,
-            mtu: limits::MTU,
-        }
+    /// With what is usual: port 5000, any version, datagrams of 1,200 bytes.
+    pub fn new(certificate: Certificate) -> Self {
+        Self { certificate, versions: DtlsVersions::Any, sctp_port: 5_000, mtu: limits::MTU }
     }
+}
+
+/// What the peer's description says.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// Our own role, as agreed by `a=setup`.
+    pub role: DtlsRole,
+    /// The peer's certificate must match one of these (RFC 8122).
+    pub fingerprints: Vec<Fingerprint>,
+    /// `a=sctp-port`.
+    pub sctp_port: u16,
+    /// `a=max-message-size`, bytes; 0 is no limit (RFC 8841 6.1).
+    pub max_message_size: u32,
+    /// `a=sctp-init`: the association begins without a round trip, if the peer knows ours, too
+    /// ([`Transport::sctp_init`]; draft-hancke-tsvwg-snap).
+    pub sctp_init: Option<String>,
 }
 
 /// A run of datagrams in one buffer, each of `segment_size` bytes but the last, which may be shorter.
@@ -91,156 +99,250 @@ pub struct Datagrams {
     pub segment_size: Option<usize>,
 }
 
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// DTLS and SCTP are up; negotiated channels are open.
-    Connected,
-    /// A channel of ours may be sent on, or the peer opened one.
-    ChannelOpen {
-        /// Its handle.
-        id: ChannelId,
-        /// What it is.
-        init: ChannelInit,
-    },
-    /// A whole message arrived.
-    Message {
-        /// On this channel.
-        id: ChannelId,
-        /// What the bytes are.
-        kind: Payload,
-        /// Empty messages are empty here.
-        bytes: Bytes,
-    },
-    /// `buffered_amount` fell to the threshold or below.
-    BufferedAmountLow {
-        /// Of this channel.
-        id: ChannelId,
-    },
-    /// This channel is gone, by our doing or the peer's.
-    ChannelClosed {
-        /// Its handle; it will not be used again.
-        id: ChannelId,
-    },
-    /// The transport is gone; nothing follows.
-    Closed {
-        /// Why.
-        why: CloseReason,
-    },
-}
-
-/// Why a transport ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
-pub enum CloseReason {
-    /// We closed it.
-    #[error("closed here")]
-    Local,
-    /// The peer closed it in good order.
-    #[error("the peer closed the connection")]
-    PeerClosed,
-    /// The peer broke off the SCTP association.
-    #[error("the peer aborted the connection")]
-    Aborted,
-    /// The peer's certificate has none of the fingerprints that were signaled.
-    #[error("the peer's certificate does not match its fingerprint")]
-    FingerprintMismatch,
-    /// The DTLS handshake failed, or a record broke the protocol.
-    #[error("the DTLS handshake failed")]
-    DtlsFailed,
-    /// The peer broke the rules of SCTP or of data channels.
-    #[error("the peer broke the protocol")]
-    ProtocolViolation,
-    /// Nothing came from the peer for too long.
-    #[error("the peer does not answer")]
-    Timeout,
-}
-
-/// A datagram that did nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
-pub enum Discard {
-    /// The transport is closed.
-    #[error("the transport is closed")]
-    Closed,
-    /// Not DTLS (RFC 7983: first byte 20 to 63).
-    #[error("not DTLS")]
-    NotDtls,
-}
-
-/// The caller asked for what cannot be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misuse {
-    /// The transport is closed.
-    #[error("the transport is closed")]
-    Closed,
-    /// More channels than [`limits::CHANNELS_MAX`].
-    #[error("too many channels")]
-    TooManyChannels,
-    /// A label or protocol longer than [`limits::LABEL_LEN_MAX`].
-    #[error("a label is too long")]
-    LabelTooLong,
-    /// The negotiated stream is in use, or is 65,535.
-    #[error("the stream is taken")]
-    StreamTaken,
-}
-
-/// Why a message cannot be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The channel is closed, or closing, or unknown.
-    #[error("the channel is not open")]
-    NotOpen,
-    /// The message is larger than the peer takes.
-    #[error("a message has at most {max} bytes")]
-    TooLarge {
-        /// Bytes.
-        max: usize,
-    },
-    /// Too much waits already: send again after [`Event::BufferedAmountLow`].
-    #[error("too much waits to be sent")]
-    Full,
-}
-
 /// One DTLS connection with its data channels. See the [module](self) for the way of a packet.
 ///
-/// Inputs: [`handle_datagram`](Self::handle_datagram), [`handle_timeout`](Self::handle_timeout), [`open`](Self::open), [`send`](Self::send),
-/// [`close_channel`](Self::close_channel), [`close`](Self::close). After any of them drain [`poll_transmit`](Self::poll_transmit) and
-/// [`poll_event`](Self::poll_event), and ask [`poll_timeout`](Self::poll_timeout) when to come back.
+/// Inputs: [`start`](Self::start), [`handle_datagram`](Self::handle_datagram), [`handle_timeout`](Self::handle_timeout),
+/// [`open`](Self::open), [`send`](Self::send), [`close_channel`](Self::close_channel), [`close`](Self::close).
+/// After one of them, or better after a batch, drain [`poll_transmit`](Self::poll_transmit), **then**
+/// [`poll_event`](Self::poll_event), and ask [`poll_timeout`](Self::poll_timeout) when to come back. Packets are made when they
+/// are polled for: one acknowledgement answers a whole batch.
 pub struct Transport {
     config: Config,
-    next_channel: u32,
-    transmits: VecDeque<Datagrams>,
+    now: Instant,
+    seed: u64,
+    sctp_init: Vec<u8>,
+    remote: Option<Remote>,
+    phase: Phase,
+    dtls: Option<Dtls>,
+    association: Association,
+    channels: Channels,
+    /// The peer's certificate is the one that was signaled.
+    is_verified: bool,
+    deadline: Option<Instant>,
+    /// When a passive end sends its own INIT.
+    init_at: Option<Instant>,
+    packet: Vec<u8>,
+    outbox: Outbox,
     events: VecDeque<Event>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    /// DTLS and SCTP are on their way.
+    Connecting,
+    Up,
+    Closing,
+    Closed,
+}
+
 impl Transport {
-    /// A client begins its handshake at once. `seed` feeds what is random but for keys, which `ring` draws from the system.
+    /// It does nothing until [`start`](Self::start), but channels can be opened and sent on. `seed` feeds what is random but for
+    /// keys, which `ring` draws from the system.
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
-        let _ = (seed, now, config.certificate.private_key());
-        Self { config, next_channel: 0, transmits: VecDeque::new(), events: VecDeque::new() }
+        let mtu = config.mtu.saturating_sub(limits::DTLS_OVERHEAD) & !3;
+        let ports = sctp::Config { local_port: config.sctp_port, remote_port: 0, mtu };
+        // Another stream than the association draws from.
+        let mut random = ChaCha12Rng::from_seed(seed);
+        random.set_stream(1);
+        Self {
+            config,
+            now,
+            seed: random.next_u64(),
+            sctp_init: sctp::init_chunk(seed),
+            remote: None,
+            phase: Phase::New,
+            dtls: None,
+            association: Association::new(ports, seed),
+            channels: Channels::default(),
+            is_verified: false,
+            deadline: None,
+            init_at: None,
+            packet: Vec::new(),
+            outbox: Outbox::default(),
+            events: VecDeque::new(),
+        }
     }
 
-    /// A datagram from the path.
+    /// What our description may say as `a=sctp-init`, for a peer that can do without SCTP's handshake.
+    pub fn sctp_init(&self) -> Option<String> {
+        Some(BASE64.encode(&self.sctp_init))
+    }
+
+    /// A path is there, and the peer's description: a DTLS client begins. `rtt`: as far as known, the first timers follow it.
+    pub fn start(&mut self, remote: Remote, rtt: Option<Duration>, now: Instant) {
+        self.now = now;
+        if self.phase != Phase::New {
+            return;
+        }
+        self.phase = Phase::Connecting;
+        self.deadline = Some(now + limits::PEER_SILENCE_MAX);
+        self.association.peer_is_at(remote.sctp_port, rtt);
+        let role = remote.role;
+        self.remote = Some(remote);
+        let mut context = Context { association: &mut self.association, events: &mut self.events, now };
+        self.channels.start(role, &mut context);
+        let identity = (self.config.certificate.clone(), role, self.config.versions);
+        match Dtls::new(identity, self.config.mtu, rtt, self.seed, now) {
+            Ok(dtls) => self.dtls = Some(dtls),
+            Err(Failed) => self.end(CloseReason::DtlsFailed),
+        }
+        // Nothing was received.
+        let _ = self.take_dtls();
+    }
+
+    /// A datagram from the path. An error says that some of it did nothing; whoever sent it learns nothing of that.
     pub fn handle_datagram(&mut self, bytes: &[u8], now: Instant) -> Result<(), Discard> {
-        let _ = (bytes, now);
-        Err(Discard::NotDtls)
+        self.now = now;
+        if !matches!(bytes.first(), Some(20..=63)) {
+            return Err(Discard::NotDtls);
+        }
+        if self.events.len() >= limits::EVENTS_MAX {
+            return Err(Discard::Full);
+        }
+        let Some(dtls) = self.dtls.as_mut().filter(|_| self.phase != Phase::Closed) else {
+            return Err(Discard::Closed);
+        };
+        if dtls.handle_datagram(bytes, now).is_err() {
+            self.end(CloseReason::DtlsFailed);
+            return Ok(());
+        }
+        self.take_dtls()
     }
 
-    /// The path's round-trip time, for timers that start from now on.
+    /// What DTLS has for us, and what follows from it.
+    fn take_dtls(&mut self) -> Result<(), Discard> {
+        let Some(dtls) = &mut self.dtls else { return Ok(()) };
+        let Some(remote) = &self.remote else { return Ok(()) };
+        let (association, now) = (&mut self.association, self.now);
+        let (mut result, mut mismatch, mut closed) = (Ok(()), false, false);
+        let is_verified = &mut self.is_verified;
+        let init_at = &mut self.init_at;
+        dtls.drain(&mut self.outbox, now, |record| match record {
+            Record::Certificate(certificate) => {
+                *is_verified = remote.fingerprints.iter().any(|fingerprint| fingerprint.matches(certificate));
+                mismatch |= !*is_verified;
+            }
+            Record::Connected if *is_verified => *init_at = associate(association, remote, now),
+            Record::Connected => mismatch = true,
+            Record::Data(packet) if *is_verified && !mismatch => {
+                result = association.handle_packet(packet, now).map_err(Discard::from);
+            }
+            Record::Data(_) => {}
+            Record::CloseNotify => closed = true,
+        });
+        if mismatch {
+            self.outbox.clear();
+            self.end(CloseReason::FingerprintMismatch);
+            return result;
+        }
+        let taken = self.take_association();
+        if closed {
+            self.end(CloseReason::PeerClosed);
+        }
+        result.and(taken)
+    }
+
+    fn take_association(&mut self) -> Result<(), Discard> {
+        let mut result = Ok(());
+        while let Some(event) = self.association.poll_event() {
+            let mut context =
+                Context { association: &mut self.association, events: &mut self.events, now: self.now };
+            match event {
+                sctp::Event::Connected => {
+                    (self.deadline, self.init_at) = (None, None);
+                    if self.phase == Phase::Connecting {
+                        self.phase = Phase::Up;
+                    }
+                    context.events.push_back(Event::Connected);
+                    self.channels.connected(context.events);
+                }
+                sctp::Event::Message(message) => {
+                    result = result.and(self.channels.handle_message(message, &mut context));
+                }
+                sctp::Event::StreamReset(stream) => self.channels.stream_reset(stream, false, &mut context),
+                sctp::Event::StreamResetDone(stream) => {
+                    self.channels.stream_reset(stream, true, &mut context)
+                }
+                sctp::Event::Closed(end) => self.end(match end {
+                    _ if self.phase == Phase::Closing => CloseReason::Local,
+                    End::Shutdown(true) => CloseReason::Local,
+                    End::Shutdown(false) => CloseReason::PeerClosed,
+                    End::Aborted => CloseReason::Aborted,
+                    End::Violation => CloseReason::ProtocolViolation,
+                    End::Timeout => CloseReason::Timeout,
+                }),
+            }
+        }
+        result
+    }
+
+    /// The end: what is still to be said is said, without an answer.
+    fn end(&mut self, why: CloseReason) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.pump(usize::MAX);
+        self.phase = Phase::Closed;
+        (self.deadline, self.init_at) = (None, None);
+        if let Some(mut dtls) = self.dtls.take().filter(|_| why != CloseReason::FingerprintMismatch) {
+            dtls.close();
+            dtls.drain(&mut self.outbox, self.now, |_| {});
+        }
+        self.events.push_back(Event::Closed { why });
+    }
+
+    /// The path's round-trip time, as known by now.
     pub fn set_rtt(&mut self, rtt: Duration) {
-        self.config.rtt = Some(rtt);
+        self.association.rtt_is(rtt);
+    }
+
+    /// The path is another one: what was sent on the old one may be lost, and the old timers say nothing about it.
+    pub fn path_changed(&mut self, rtt: Option<Duration>, now: Instant) {
+        self.now = now;
+        self.association.path_changed(rtt, now);
     }
 
     /// Time has come to [`poll_timeout`](Self::poll_timeout).
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        self.now = now;
+        if matches!(self.phase, Phase::New | Phase::Closed) {
+            return;
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            let closing = self.phase == Phase::Closing;
+            self.end(if closing { CloseReason::Local } else { CloseReason::Timeout });
+            return;
+        }
+        if self.init_at.is_some_and(|at| at <= now) {
+            self.init_at = None;
+            self.association.connect(now);
+        }
+        let due = self.dtls.as_ref().and_then(Dtls::poll_timeout).is_some_and(|at| at <= now);
+        if let Some(dtls) = self.dtls.as_mut().filter(|_| due)
+            && dtls.handle_timeout(now).is_err()
+        {
+            self.end(CloseReason::DtlsFailed);
+            return;
+        }
+        self.association.handle_timeout(now);
+        // Nothing was received, so nothing was discarded.
+        let _ = self.take_dtls();
     }
 
-    /// Opens a channel. May be called before the transport is connected; messages sent meanwhile wait.
+    fn context(&mut self, now: Instant) -> (&mut Channels, Context<'_>) {
+        self.now = now;
+        let context = Context { association: &mut self.association, events: &mut self.events, now };
+        (&mut self.channels, context)
+    }
+
+    /// Opens a channel. May be called at any time, also before [`start`](Self::start); messages sent meanwhile wait.
     pub fn open(&mut self, init: ChannelInit, now: Instant) -> Result<ChannelId, Misuse> {
-        let _ = (init, now);
-        let id = ChannelId(self.next_channel);
-        self.next_channel += 1;
-        Ok(id)
+        if matches!(self.phase, Phase::Closing | Phase::Closed) {
+            return Err(Misuse::Closed);
+        }
+        let (channels, mut context) = self.context(now);
+        channels.open(init, &mut context)
     }
 
     /// Sends one message. It may be called as soon as the channel is made: data follows right behind the announcement.
@@ -251,13 +353,17 @@ impl Transport {
         bytes: Bytes,
         now: Instant,
     ) -> Result<(), SendError> {
-        let _ = (id, kind, bytes, now);
-        Err(SendError::NotOpen)
+        if matches!(self.phase, Phase::Closing | Phase::Closed) {
+            return Err(SendError::NotOpen);
+        }
+        let max = self.max_message_size();
+        let (channels, mut context) = self.context(now);
+        channels.send(id, kind, bytes, max, &mut context)
     }
 
     /// The largest message that the peer takes, bytes.
     pub fn max_message_size(&self) -> usize {
-        match self.config.remote_max_message_size {
+        match self.remote.as_ref().map_or(0, |remote| remote.max_message_size) {
             0 => limits::MESSAGE_LEN_MAX,
             size => limits::MESSAGE_LEN_MAX.min(size as usize),
         }
@@ -265,28 +371,60 @@ impl Transport {
 
     /// Bytes of messages that wait to be sent on this channel; those underway do not count.
     pub fn buffered_amount(&self, id: ChannelId) -> usize {
-        let _ = id;
-        0
+        self.channels.buffered(id, &self.association)
     }
 
     /// When `buffered_amount` falls to this, [`Event::BufferedAmountLow`] says so. 0 at first.
     pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, bytes: usize) {
-        let _ = (id, bytes);
+        self.channels.set_threshold(id, bytes, &self.association);
     }
 
     /// Closes a channel: what was sent still goes out, then the stream is reset (RFC 8831 6.7).
     pub fn close_channel(&mut self, id: ChannelId, now: Instant) {
-        let _ = (id, now);
+        let (channels, mut context) = self.context(now);
+        channels.close(id, &mut context);
     }
 
-    /// Ends the association and DTLS in good order. Poll for what is to be sent until [`Event::Closed`].
+    /// Ends the association and DTLS in good order: all that was sent goes out first, within
+    /// [`CLOSE_WITHIN`](limits::CLOSE_WITHIN). Drain the outputs until [`Event::Closed`].
     pub fn close(&mut self, now: Instant) {
-        let _ = now;
+        self.now = now;
+        match self.phase {
+            Phase::New | Phase::Connecting => self.end(CloseReason::Local),
+            Phase::Up => {
+                self.phase = Phase::Closing;
+                self.deadline = Some(now + limits::CLOSE_WITHIN);
+                self.association.shut_down(now);
+                // Nothing was received.
+                let _ = self.take_association();
+            }
+            Phase::Closing | Phase::Closed => {}
+        }
+    }
+
+    /// Makes packets until so many runs wait.
+    fn pump(&mut self, runs: usize) {
+        let Some(dtls) = self.dtls.as_mut().filter(|dtls| dtls.is_connected() && self.is_verified) else {
+            return;
+        };
+        let mut failed = false;
+        while !failed
+            && self.outbox.len() < runs
+            && self.association.poll_transmit(&mut self.packet, self.now)
+        {
+            failed = dtls.send(&self.packet, &mut self.outbox, self.now).is_err();
+        }
+        self.channels.tell_low(&self.association, &mut self.events);
+        if failed {
+            self.dtls = None;
+            self.end(CloseReason::DtlsFailed);
+        }
     }
 
     /// The next datagrams to send.
     pub fn poll_transmit(&mut self) -> Option<Datagrams> {
-        self.transmits.pop_front()
+        self.pump(2);
+        self.outbox.pop()
     }
 
     /// The next thing that happened.
@@ -296,6 +434,37 @@ impl Transport {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        if matches!(self.phase, Phase::New | Phase::Closed) {
+            return None;
+        }
+        let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
+        [dtls, self.association.poll_timeout(), self.deadline, self.init_at].into_iter().flatten().min()
+    }
+}
+
+/// DTLS is up, SCTP begins: at once where the peer's INIT was signaled, by ours as a client, else by the peer's, for which a server waits a
+/// while. Says until when.
+fn associate(association: &mut Association, remote: &Remote, now: Instant) -> Option<Instant> {
+    let chunk = remote.sctp_init.as_ref().and_then(|text| BASE64.decode(text).ok());
+    if chunk.is_some_and(|chunk| association.connect_with(&chunk)) {
+        return None;
+    }
+    match remote.role {
+        DtlsRole::Client => {
+            association.connect(now);
+            None
+        }
+        DtlsRole::Server => Some(now + limits::INIT_WAIT),
+    }
+}
+
+impl From<sctp::Discard> for Discard {
+    fn from(discard: sctp::Discard) -> Self {
+        match discard {
+            sctp::Discard::Malformed => Self::Malformed,
+            sctp::Discard::Foreign => Self::Foreign,
+            sctp::Discard::Unexpected => Self::Unexpected,
+            sctp::Discard::Full => Self::BeyondWindow,
+        }
     }
 }

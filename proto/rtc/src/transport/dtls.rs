@@ -1,0 +1,194 @@
+//! DTLS, by `dimpl`: 1.3, or 1.2 with those who have no more.
+//!
+//! What `dimpl` wants of its driver: time before each packet, all output taken after each packet, and no further use once it
+//! returned an error. Anyone can send a packet that is an error while the handshake is not protected, so a handshake
+//! that fails is begun anew, a limited number of times; afterwards only the peer can.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dimpl::{Config, DtlsCertificate, Error, Output};
+
+use super::limits::{FLIGHT_PAUSE_MAX, HANDSHAKE_RESTARTS_MAX, MESSAGE_LEN_MAX};
+use super::outbox::Outbox;
+use super::{Certificate, DtlsRole, DtlsVersions, crypto};
+
+/// A year, and another measure of "never" for the machine's own clock.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+pub(super) struct Dtls {
+    machine: dimpl::Dtls,
+    config: Arc<Config>,
+    certificate: Certificate,
+    role: DtlsRole,
+    versions: DtlsVersions,
+    pause_max: Duration,
+    buffer: Vec<u8>,
+    /// The machine's clock is ahead by this: its timer doubles without end, so its time is put forward where it would wait
+    /// too long.
+    ahead: Duration,
+    timeout: Option<Instant>,
+    connected: bool,
+    restarts: u32,
+}
+
+/// What came out of a datagram.
+pub(super) enum Record<'a> {
+    Certificate(&'a [u8]),
+    Connected,
+    Data(&'a [u8]),
+    CloseNotify,
+}
+
+/// DTLS is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed;
+
+impl Dtls {
+    pub(super) fn new(
+        (certificate, role, versions): (Certificate, DtlsRole, DtlsVersions),
+        mtu: usize,
+        rtt: Option<Duration>,
+        seed: u64,
+        now: Instant,
+    ) -> Result<Self, Failed> {
+        let first_pause = rtt.map_or(Duration::from_millis(400), |rtt| rtt * 2);
+        let first_pause = first_pause.clamp(Duration::from_millis(50), Duration::from_secs(3));
+        // As many attempts as the machine can count before its clock, see `ahead`, runs out.
+        let retries = ((4 * YEAR).as_millis() / first_pause.as_millis()).ilog2() as usize;
+        let config = Config::builder()
+            .mtu(mtu)
+            .use_server_cookie(false)
+            .require_client_certificate(true)
+            .flight_start_rto(first_pause)
+            .flight_retries(retries)
+            .handshake_timeout(9 * YEAR)
+            .with_crypto_provider(crypto::provider())
+            // Hello randoms and jitter; keys and signatures draw from the system all the same.
+            .dangerously_set_rng_seed(seed)
+            .build();
+        let config = Arc::new(config.map_err(|_| Failed)?);
+        let machine = machine(&config, &certificate, role, versions, now);
+        let mut dtls = Self {
+            machine,
+            config,
+            certificate,
+            role,
+            versions,
+            pause_max: first_pause.max(FLIGHT_PAUSE_MAX),
+            buffer: vec![0; 2_048],
+            ahead: Duration::ZERO,
+            timeout: None,
+            connected: false,
+            restarts: 0,
+        };
+        dtls.machine.handle_timeout(now).map_err(|_| Failed)?;
+        Ok(dtls)
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Takes a datagram; [`drain`](Self::drain) must follow.
+    pub(super) fn handle_datagram(&mut self, datagram: &[u8], now: Instant) -> Result<(), Failed> {
+        let result = self.machine.handle_timeout(now + self.ahead);
+        let result = result.and_then(|()| self.machine.handle_packet(datagram));
+        result.or_else(|error| self.failed(&error, now))
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Failed> {
+        let result = self.machine.handle_timeout(now + self.ahead);
+        result.or_else(|error| self.failed(&error, now))
+    }
+
+    /// Begins anew, where the peer is not yet known.
+    fn failed(&mut self, error: &Error, now: Instant) -> Result<(), Failed> {
+        let undecided = self.machine.protocol_version().is_none();
+        if undecided && matches!(error, Error::UnexpectedMessage(_)) {
+            return Ok(());
+        }
+        if self.connected || matches!(error, Error::Timeout(_)) || self.restarts == HANDSHAKE_RESTARTS_MAX {
+            return Err(Failed);
+        }
+        self.restarts += 1;
+        self.ahead = Duration::ZERO;
+        self.machine = machine(&self.config, &self.certificate, self.role, self.versions, now);
+        self.machine.handle_timeout(now).map_err(|_| Failed)
+    }
+
+    /// Takes all output: datagrams into the outbox, what was received to `received`.
+    pub(super) fn drain(&mut self, outbox: &mut Outbox, now: Instant, mut received: impl FnMut(Record<'_>)) {
+        loop {
+            match self.machine.poll_output(&mut self.buffer) {
+                Output::Packet(datagram) => outbox.push(datagram),
+                Output::PeerCert(certificate) => received(Record::Certificate(certificate)),
+                Output::Connected => {
+                    self.connected = true;
+                    received(Record::Connected);
+                }
+                Output::ApplicationData(data) => received(Record::Data(data)),
+                Output::CloseNotify => received(Record::CloseNotify),
+                Output::BufferTooSmall { needed } if needed <= MESSAGE_LEN_MAX => {
+                    self.buffer.resize(needed, 0)
+                }
+                Output::Timeout(at) => {
+                    self.wait_until(at, now);
+                    return;
+                }
+                // Nothing that we asked for.
+                _ => return,
+            }
+        }
+    }
+
+    fn wait_until(&mut self, at: Instant, now: Instant) {
+        let pause = at.saturating_duration_since(now + self.ahead);
+        self.timeout = None;
+        if pause > 6 * YEAR {
+            return;
+        }
+        if !self.connected && pause > self.pause_max {
+            self.ahead += pause - self.pause_max;
+        }
+        self.timeout = Some(now + pause.min(if self.connected { pause } else { self.pause_max }));
+    }
+
+    /// Encrypts one packet into the outbox.
+    pub(super) fn send(&mut self, packet: &[u8], outbox: &mut Outbox, now: Instant) -> Result<(), Failed> {
+        self.machine.send_application_data(packet).map_err(|_| Failed)?;
+        self.drain(outbox, now, |_| {});
+        Ok(())
+    }
+
+    /// Says close_notify, if there is somebody to say it to; [`drain`](Self::drain) must follow.
+    pub(super) fn close(&mut self) {
+        // A machine that cannot close has nothing to say.
+        let _ = self.machine.close();
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.timeout
+    }
+}
+
+fn machine(
+    config: &Arc<Config>,
+    certificate: &Certificate,
+    role: DtlsRole,
+    versions: DtlsVersions,
+    now: Instant,
+) -> dimpl::Dtls {
+    let certificate = DtlsCertificate {
+        certificate: certificate.der().to_vec(),
+        private_key: certificate.private_key().to_vec(),
+    };
+    let config = Arc::clone(config);
+    let mut machine = match versions {
+        DtlsVersions::Any => dimpl::Dtls::new_auto(config, certificate, now),
+        DtlsVersions::Only12 => dimpl::Dtls::new_12(config, certificate, now),
+        DtlsVersions::Only13 => dimpl::Dtls::new_13(config, certificate, now),
+    };
+    machine.set_active(role == DtlsRole::Client);
+    machine
+}

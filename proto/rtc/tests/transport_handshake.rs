@@ -1,0 +1,102 @@
+//! DTLS and SCTP come up: over every path, in both versions, with the peer that was signaled and no other.
+
+mod transport;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use transport::{Pair, Path, certificates, remote};
+use twocan_rtc::transport::{ChannelInit, CloseReason, DtlsRole, DtlsVersions, Event, Payload};
+
+const ANY: DtlsVersions = DtlsVersions::Any;
+const ONLY_12: DtlsVersions = DtlsVersions::Only12;
+const ONLY_13: DtlsVersions = DtlsVersions::Only13;
+
+fn with_messages(path: Path, seed: u64, versions: [DtlsVersions; 2]) -> Pair {
+    let mut pair = Pair::new(path, seed, versions);
+    for end in 0..2 {
+        let channel = pair.ends[end].open(ChannelInit::new("agreed").negotiated(0), pair.now).unwrap();
+        pair.ends[end].send(channel, Payload::Text, Bytes::from_static(b"hello"), pair.now).unwrap();
+    }
+    pair.start();
+    pair
+}
+
+#[test]
+fn the_first_message_arrives_after_two_and_a_half_round_trips() {
+    let mut pair = with_messages(Path::perfect(50), 1, [ANY; 2]);
+    pair.run_until("messages", |pair| !pair.messages(0).is_empty() && !pair.messages(1).is_empty());
+    assert_eq!(pair.messages(1)[0].0, Duration::from_millis(125));
+    assert!(pair.messages(0)[0].0 <= Duration::from_millis(150), "{:?}", pair.messages(0));
+}
+
+#[test]
+fn every_mix_of_versions_connects() {
+    for (client, server) in
+        [(ANY, ANY), (ANY, ONLY_12), (ANY, ONLY_13), (ONLY_12, ANY), (ONLY_13, ANY), (ONLY_12, ONLY_12)]
+    {
+        let mut pair = with_messages(Path::perfect(20), 2, [client, server]);
+        pair.run_until("messages", |pair| !pair.messages(0).is_empty() && !pair.messages(1).is_empty());
+    }
+}
+
+#[test]
+fn with_both_inits_signaled_the_first_message_arrives_after_one_and_a_half() {
+    let mut pair = Pair::new(Path::perfect(50), 3, [ANY; 2]);
+    let [client, server] = certificates();
+    let inits = [0, 1].map(|end| pair.ends[end].sctp_init());
+    for end in 0..2 {
+        let channel = pair.ends[end].open(ChannelInit::new("agreed").negotiated(0), pair.now).unwrap();
+        pair.ends[end].send(channel, Payload::Text, Bytes::from_static(b"hello"), pair.now).unwrap();
+    }
+    let of_server = remote(DtlsRole::Client, &server);
+    let of_client = remote(DtlsRole::Server, &client);
+    let [of_it, of_us] = inits;
+    let rtt = Some(pair.path.rtt);
+    pair.ends[0].start(twocan_rtc::transport::Remote { sctp_init: of_us, ..of_server }, rtt, pair.now);
+    pair.ends[1].start(twocan_rtc::transport::Remote { sctp_init: of_it, ..of_client }, rtt, pair.now);
+    pair.run_until("messages", |pair| !pair.messages(0).is_empty() && !pair.messages(1).is_empty());
+    assert_eq!(pair.messages(1)[0].0, Duration::from_millis(75));
+}
+
+#[test]
+fn a_wrong_certificate_ends_it_before_any_application_byte() {
+    for wrong_end in 0..2 {
+        let mut pair = Pair::new(Path::perfect(20), 4, [ANY; 2]);
+        let certificates = certificates();
+        for end in 0..2 {
+            let role = if end == 0 { DtlsRole::Client } else { DtlsRole::Server };
+            let peer = if end == wrong_end { end } else { 1 - end };
+            pair.ends[end].start(remote(role, &certificates[peer]), None, pair.now);
+        }
+        pair.run_for(Duration::from_secs(1));
+        assert_eq!(pair.closed(wrong_end), Some(CloseReason::FingerprintMismatch));
+        assert!(!pair.is_connected(0) && !pair.is_connected(1));
+        pair.run_for(Duration::from_secs(100));
+        assert!(pair.closed(1 - wrong_end).is_some());
+    }
+}
+
+#[test]
+fn a_thousand_bad_paths_connect() {
+    for seed in 0..1_000 {
+        let path = Path { rtt: Duration::from_millis(50), loss: 200, duplicated: 50, late: 200 };
+        let versions = if seed % 4 == 3 { [ONLY_12; 2] } else { [ANY; 2] };
+        let mut pair = with_messages(path, seed, versions);
+        pair.run_until("messages", |pair| {
+            assert!(pair.closed(0).is_none() && pair.closed(1).is_none(), "seed {seed}: {:?}", pair.events);
+            !pair.messages(0).is_empty() && !pair.messages(1).is_empty()
+        });
+        assert!(pair.elapsed() < Duration::from_secs(60), "seed {seed}: {:?}", pair.elapsed());
+    }
+}
+
+#[test]
+fn a_peer_that_never_answers_is_dead_after_a_minute() {
+    let mut pair = Pair::started(Path::lossy(50, 1_000), 5);
+    pair.run_for(Duration::from_secs(59));
+    assert_eq!((pair.closed(0), pair.closed(1)), (None, None));
+    pair.run_for(Duration::from_secs(2));
+    assert_eq!((pair.closed(0), pair.closed(1)), (Some(CloseReason::Timeout), Some(CloseReason::Timeout)));
+    assert!(matches!(pair.events[0].last(), Some((_, Event::Closed { .. }))));
+}
