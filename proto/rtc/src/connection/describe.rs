@@ -5,7 +5,6 @@ use std::time::Instant;
 use twocan_ice::{Agent, Role};
 
 use super::Connection;
-use super::bridge::TransportBridge as _;
 use super::lifecycle::Phase;
 use super::negotiation::Taken;
 use crate::event::Event;

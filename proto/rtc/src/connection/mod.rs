@@ -3,7 +3,6 @@
 //! `inbound` takes packets apart and `outbound` puts them together; `negotiation` is who may describe what and when, `candidates` what is
 //! known of either side, `settle` carries what one part says to the others; `lifecycle` is time: coming up, mending, failing.
 
-mod bridge;
 mod candidates;
 mod channels;
 mod describe;
@@ -81,9 +80,8 @@ impl Connection {
             hide_host_addresses: config.hide_host_addresses,
         };
         let securing = transport::Config {
-            certificate: config.certificate.clone(),
             versions: config.versions,
-            ..transport::Config::new(config.certificate.clone(), transport::DtlsRole::Client, Vec::new())
+            ..transport::Config::new(config.certificate.clone())
         };
         Connection {
             gatherer: Gatherer::new(gathering, draw(), now),
@@ -264,11 +262,11 @@ impl Connection {
 
     /// The next thing that happened. Messages that are not fetched hold the other side back.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.output.next_event();
-        if matches!(event, Some(Event::Message { .. })) {
-            self.take_transport_events(self.now);
+        if let Some(event) = self.output.next_event() {
+            return Some(event);
         }
-        event
+        self.take_transport_events(self.now);
+        self.output.next_event()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.

@@ -5,10 +5,9 @@ use std::time::Instant;
 use twocan_ice::{Agent, Selected, State};
 
 use super::Connection;
-use super::bridge::{Remote, TransportBridge as _};
 use super::lifecycle::Phase;
 use crate::event::{Command, Event, Path, PathInfo, Protocol};
-use crate::transport;
+use crate::transport::{self, Remote};
 
 use crate::gather;
 

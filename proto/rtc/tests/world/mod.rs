@@ -56,6 +56,8 @@ enum Happening {
     StreamOpened { stream: usize, is_open: bool },
     StreamUp { stream: usize, bytes: Vec<u8> },
     StreamDown { stream: usize, bytes: Vec<u8> },
+    Accepted { stream: usize },
+    Crossed { stream: usize, end: usize, bytes: Vec<u8> },
     Signal { to: usize, signal: Signal },
     Resolved { peer: usize, query: twocan_rtc::QueryId, addresses: Vec<IpAddr> },
 }
@@ -71,6 +73,7 @@ pub struct World {
     pub relays: Vec<Relay>,
     pub nats: Vec<Nat>,
     streams: Vec<relay::Stream>,
+    crossings: Vec<peer::Crossing>,
     pub is_signaling_up: bool,
     /// Names of the local network.
     names: BTreeMap<String, IpAddr>,
@@ -116,6 +119,7 @@ impl World {
             relays: Vec::new(),
             nats: Vec::new(),
             streams: Vec::new(),
+            crossings: Vec::new(),
             is_signaling_up: true,
             names: BTreeMap::new(),
             nowhere: BTreeMap::new(),
@@ -310,6 +314,8 @@ impl World {
                     self.drain(peer);
                 }
             }
+            Happening::Accepted { stream } => self.accept(stream),
+            Happening::Crossed { stream, end, bytes } => self.cross(stream, end, &bytes),
             Happening::Signal { to, signal } => {
                 self.peers[to].signal(signal, now);
                 self.drain(to);

@@ -37,8 +37,19 @@ impl Interface {
     }
 }
 
+/// A TCP stream between two peers: who opened it, and who accepted it.
+pub struct Crossing {
+    ends: [(usize, Option<SocketId>); 2],
+    listener: SocketId,
+    from: SocketAddr,
+    to: SocketAddr,
+}
+
 pub struct Peer {
     pub connection: Connection,
+    pub listeners: BTreeMap<SocketId, SocketAddr>,
+    /// Whether the application fetches what happened.
+    pub is_reading: bool,
     pub interfaces: Vec<Interface>,
     pub sockets: BTreeMap<SocketId, SocketAddr>,
     next_port: u16,
@@ -57,6 +68,8 @@ impl Peer {
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Peer {
         Peer {
             connection: Connection::new(config, seed, now),
+            listeners: BTreeMap::new(),
+            is_reading: true,
             interfaces: Vec::new(),
             sockets: BTreeMap::new(),
             next_port: 40_000,
@@ -166,6 +179,9 @@ impl World {
         while let Some(command) = self.peers[peer].connection.poll_command() {
             self.command(peer, command);
         }
+        if !self.peers[peer].is_reading {
+            return;
+        }
         let at = self.now.duration_since(self.peers[peer].start);
         while let Some(event) = self.peers[peer].connection.poll_event() {
             match event {
@@ -193,6 +209,11 @@ impl World {
             }
             return;
         }
+        let is_end = |crossing: &Crossing| crossing.ends.contains(&(peer, Some(socket)));
+        if let Some(stream) = self.crossings.iter().position(is_end) {
+            let end = usize::from(self.crossings[stream].ends[0].0 == peer);
+            return self.schedule(self.net.delay, Happening::Crossed { stream, end, bytes });
+        }
         let at = |stream: &relay::Stream| stream.peer == peer && stream.socket == socket;
         if let Some(stream) = self.streams.iter().position(at)
             && self.streams[stream].is_open
@@ -204,7 +225,7 @@ impl World {
 
     fn command(&mut self, peer: usize, command: Command) {
         match command {
-            Command::OpenStream { socket, to, tls, .. } => self.open_stream(peer, socket, to, tls.is_some()),
+            Command::OpenStream { socket, to, tls, from } => self.open_stream(peer, socket, to, from, tls.is_some()),
             Command::CloseSocket(socket) => {
                 for stream in &mut self.streams {
                     stream.is_open &= stream.peer != peer || stream.socket != socket;
@@ -226,7 +247,49 @@ impl World {
         }
     }
 
-    fn open_stream(&mut self, peer: usize, socket: SocketId, to: SocketAddr, tls: bool) {
+    /// A TCP listener on an interface.
+    pub fn listen(&mut self, peer: usize, local: &str) {
+        let (local, now) = (local.parse().unwrap(), self.now);
+        let socket = self.peers[peer].connection.add_listener(local, now);
+        self.peers[peer].listeners.insert(socket, local);
+        self.drain(peer);
+    }
+
+    pub(super) fn accept(&mut self, stream: usize) {
+        let Crossing { ends: [_, (accepter, _)], listener, from, .. } = self.crossings[stream];
+        let now = self.now;
+        self.crossings[stream].ends[1].1 = self.peers[accepter].connection.add_stream(listener, from, now);
+        self.drain(accepter);
+        // The opener learns of it as of a packet of no bytes.
+        self.schedule(self.net.delay, Happening::Crossed { stream, end: 0, bytes: Vec::new() });
+    }
+
+    pub(super) fn cross(&mut self, stream: usize, end: usize, bytes: &[u8]) {
+        let Crossing { ends, from, to, .. } = self.crossings[stream];
+        let (peer, Some(socket)) = ends[end] else { return };
+        let (now, connection) = (self.now, &mut self.peers[peer].connection);
+        if bytes.is_empty() {
+            connection.handle_stream_open(socket, from, to, now);
+        } else {
+            // Cut anyhow.
+            let (some, rest) = bytes.split_at(bytes.len() / 3);
+            let _ = connection.handle_stream(socket, some, now);
+            let _ = connection.handle_stream(socket, rest, now);
+        }
+        self.drain(peer);
+    }
+
+    fn open_stream(&mut self, peer: usize, socket: SocketId, to: SocketAddr, from: Option<IpAddr>, tls: bool) {
+        let listener = self.peers.iter().enumerate().find_map(|(index, peer)| {
+            peer.listeners.iter().find(|(_, at)| **at == to).map(|(listener, _)| (index, *listener))
+        });
+        if let (Some((accepter, listener)), Some(from)) = (listener, from) {
+            let from = SocketAddr::new(from, 30_000 + u16::try_from(self.crossings.len()).unwrap());
+            let ends = [(peer, Some(socket)), (accepter, None)];
+            self.crossings.push(Crossing { ends, listener, from, to });
+            let stream = self.crossings.len() - 1;
+            return self.schedule(self.net.delay, Happening::Accepted { stream });
+        }
         let interface =
             self.peers[peer].interfaces.iter().find(|interface| interface.ip.is_ipv4() == to.is_ipv4());
         let found =

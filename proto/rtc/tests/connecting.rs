@@ -1,0 +1,223 @@
+//! Two connections find each other, by every kind of way.
+
+mod world;
+
+use twocan_rtc::gather::TransportPolicy;
+use twocan_rtc::{Kind, Path, Protocol};
+use world::*;
+
+const RELAY: &str = "5.0.0.1";
+
+fn public_world(seed: u64) -> (World, [[twocan_rtc::ChannelId; 2]; 2]) {
+    let mut world = World::new(seed, Net::default());
+    let channels = world.two(&[Interface::public("8.0.0.1")], &[Interface::public("9.0.0.1")], |_, _| ());
+    (world, channels)
+}
+
+/// Each behind a NAT of its own, with servers.
+fn behind_nats(mapping: Rule, filtering: Rule, urls: &[&str]) -> (World, [[twocan_rtc::ChannelId; 2]; 2]) {
+    let mut world = World::new(1, Net::default());
+    world.add_relay(RELAY);
+    let a = world.add_nat("8.0.0.1", mapping, filtering);
+    let b = world.add_nat("9.0.0.1", mapping, filtering);
+    let servers = vec![server(urls)];
+    let ada = [Interface::behind(a, "192.168.1.2", 1)];
+    let bob = [Interface::behind(b, "192.168.2.2", 2)];
+    let channels = world.two(&ada, &bob, |_, config| config.servers = servers.clone());
+    (world, channels)
+}
+
+#[test]
+fn two_in_one_lan_talk_directly() {
+    let mut world = World::new(1, Net::default());
+    let channels = world.two(&[Interface::lan("10.0.0.1", 7)], &[Interface::lan("10.0.0.2", 7)], |_, _| ());
+    world.connect(ms(1_000));
+    world.talk(channels);
+    let path = world.peers[ADA].path();
+    assert_eq!((path.path, path.local, path.remote), (Path::Direct, Kind::Host, Kind::Host));
+    assert_eq!(path.protocol, Protocol::Udp);
+    assert_eq!(path.relay_protocol, None);
+}
+
+#[test]
+fn the_first_message_takes_two_and_a_half_round_trips_from_the_answer() {
+    let (mut world, channels) = public_world(1);
+    world.net.signal_delay = ms(0);
+    world.offer(ADA);
+    assert!(world.send(ADA, channels[ADA][0], b"first".to_vec()));
+    assert!(
+        world.run_until(ms(5_000), |world| !world.peers[BOB].messages.is_empty()),
+        "{}",
+        world.describe()
+    );
+    let took = world.elapsed();
+    assert!(took <= ms(176), "{took:?}");
+}
+
+#[test]
+fn two_behind_nats_that_keep_their_ports_talk_directly() {
+    let (mut world, channels) =
+        behind_nats(Rule::EndpointIndependent, Rule::AddressAndPortDependent, &["stun:5.0.0.1"]);
+    world.connect(ms(3_000));
+    world.talk(channels);
+    assert_eq!(world.peers[ADA].path().path, Path::Direct);
+    assert_eq!(world.peers[BOB].path().path, Path::Direct);
+}
+
+#[test]
+fn two_behind_symmetric_nats_are_relayed_over_udp() {
+    let rule = Rule::AddressAndPortDependent;
+    let (mut world, channels) = behind_nats(rule, rule, &["turn:5.0.0.1"]);
+    world.connect(ms(5_000));
+    world.talk(channels);
+    let paths = [ADA, BOB].map(|peer| world.peers[peer].path());
+    assert!(paths.iter().all(|path| path.path == Path::Relayed), "{paths:?}");
+    assert!(paths.iter().any(|path| path.relay_protocol == Some(Protocol::Udp)), "{paths:?}");
+}
+
+#[test]
+fn two_behind_symmetric_nats_are_relayed_over_tcp() {
+    let rule = Rule::AddressAndPortDependent;
+    let (mut world, channels) = behind_nats(rule, rule, &["turn:5.0.0.1?transport=tcp"]);
+    world.connect(ms(5_000));
+    world.talk(channels);
+    let paths = [ADA, BOB].map(|peer| world.peers[peer].path());
+    assert!(paths.iter().any(|path| path.relay_protocol == Some(Protocol::Tcp)), "{paths:?}");
+}
+
+#[test]
+fn two_behind_symmetric_nats_are_relayed_over_tls() {
+    let rule = Rule::AddressAndPortDependent;
+    let (mut world, channels) = behind_nats(rule, rule, &["turns:5.0.0.1"]);
+    world.connect(ms(5_000));
+    world.talk(channels);
+    let paths = [ADA, BOB].map(|peer| world.peers[peer].path());
+    assert!(paths.iter().any(|path| path.relay_protocol == Some(Protocol::Tls)), "{paths:?}");
+}
+
+#[test]
+fn whoever_wants_relays_only_sends_nothing_past_them() {
+    let mut world = World::new(1, Net::default());
+    world.add_relay(RELAY);
+    let ada = [Interface::public("8.0.0.1"), Interface::lan("10.0.0.1", 7)];
+    let bob = [Interface::public("9.0.0.1"), Interface::lan("10.0.0.2", 7)];
+    let channels = world.two(&ada, &bob, |peer, config| {
+        config.servers = vec![server(&["stun:5.0.0.1", "turn:5.0.0.1"])];
+        if peer == ADA {
+            config.policy = TransportPolicy::Relay;
+        }
+    });
+    world.connect(ms(5_000));
+    world.talk(channels);
+    world.run_for(ms(30_000));
+    let is_of_ada = |from: &std::net::SocketAddr| ada.iter().any(|interface| interface.ip == from.ip());
+    let sent: Vec<_> = world.trace.iter().filter(|(_, from, _)| is_of_ada(from)).collect();
+    assert!(sent.len() > 10);
+    assert!(sent.iter().all(|(_, _, to)| to.ip() == ip(RELAY)), "{sent:?}");
+    assert!(sent.iter().all(|(_, _, to)| to.port() == 3_478), "{sent:?}");
+    assert_eq!(world.peers[ADA].path().local, Kind::Relayed);
+    let told = |signal: &twocan_rtc::Signal| format!("{signal:?}");
+    let said: String = world.peers[ADA].signals.iter().map(|(_, signal)| told(signal)).collect();
+    assert!(!said.contains("8.0.0.1") && !said.contains("10.0.0.1"), "{said}");
+}
+
+#[test]
+fn two_with_both_families_use_the_better_one() {
+    let mut world = World::new(1, Net::default());
+    let ada = [Interface::public("2a00::1"), Interface::public("8.0.0.1")];
+    let bob = [Interface::public("2a00::2"), Interface::public("9.0.0.1")];
+    let channels = world.two(&ada, &bob, |_, _| ());
+    world.connect(ms(2_000));
+    world.talk(channels);
+    assert_eq!(world.peers[ADA].path().path, Path::Direct);
+}
+
+#[test]
+fn one_with_ipv4_alone_meets_one_with_both() {
+    let mut world = World::new(1, Net::default());
+    let bob = [Interface::public("2a00::2"), Interface::public("9.0.0.1")];
+    let channels = world.two(&[Interface::public("8.0.0.1")], &bob, |_, _| ());
+    world.connect(ms(2_000));
+    world.talk(channels);
+}
+
+#[test]
+fn a_name_in_the_place_of_an_address_is_looked_up_in_the_lan() {
+    let mut world = World::new(1, Net::default());
+    let ada = [Interface::lan("10.0.0.1", 7)];
+    let bob = [Interface::lan("10.0.0.2", 7)];
+    let channels = world.two(&ada, &bob, |_, config| config.hide_host_addresses = true);
+    world.connect(ms(2_000));
+    world.talk(channels);
+    let said: String = world.peers[ADA].signals.iter().map(|(_, signal)| format!("{signal:?}")).collect();
+    assert!(said.contains(".local") && !said.contains("10.0.0.1"), "{said}");
+}
+
+#[test]
+fn whoever_is_asked_first_answers_and_both_directions_work() {
+    for offerer in [ADA, BOB] {
+        let (mut world, channels) = public_world(3);
+        world.offer(offerer);
+        assert!(world.run_until(ms(2_000), World::is_up));
+        world.talk(channels);
+    }
+}
+
+#[test]
+fn offers_that_cross_end_in_one_connection() {
+    let (mut world, channels) = public_world(1);
+    world.offer(ADA);
+    world.offer(BOB);
+    assert!(world.run_until(ms(2_000), World::is_up), "{}", world.describe());
+    world.talk(channels);
+    assert_eq!(world.peers[ADA].refused, [twocan_rtc::SignalError::WrongState]);
+}
+
+#[test]
+fn candidates_that_come_before_their_description_are_kept() {
+    let (mut world, channels) = public_world(1);
+    // All that Ada says about candidates goes first, and the offer, without any, last.
+    let held = std::rc::Rc::new(std::cell::RefCell::new(None));
+    let keep = held.clone();
+    world.peers[ADA].tamper = Box::new(move |signal| {
+        if let twocan_rtc::Signal::Description(description) = signal {
+            let lines = description.sdp.lines().filter(|line| !line.contains("candidate"));
+            let sdp = lines.map(|line| format!("{line}\r\n")).collect();
+            let candidate =
+                description.sdp.lines().find_map(|line| line.strip_prefix("a=")).map(str::to_owned);
+            let _ = candidate;
+            *keep.borrow_mut() =
+                Some((twocan_rtc::Description { sdp, ..description.clone() }, description.sdp));
+            return None;
+        }
+        Some(signal)
+    });
+    world.offer(ADA);
+    world.run_for(ms(100));
+    let (offer, whole) = held.borrow_mut().take().unwrap();
+    let now = world.now;
+    for line in whole.lines().filter(|line| line.starts_with("a=candidate")) {
+        let init = twocan_rtc::CandidateInit { candidate: line[2..].into(), ..Default::default() };
+        world.peers[BOB].signal(twocan_rtc::Signal::Candidate(init), now);
+    }
+    world.peers[BOB].signal(twocan_rtc::Signal::Description(offer), now);
+    world.run_until(ms(2_000), World::is_up);
+    assert!(world.is_up(), "{}", world.describe());
+    assert!(world.peers[BOB].refused.is_empty());
+    world.talk(channels);
+}
+
+#[test]
+fn where_udp_is_blocked_two_talk_over_tcp() {
+    let mut world = World::new(1, Net::default());
+    let ada = [Interface::public("8.0.0.1")];
+    let channels =
+        world.two(&ada, &[Interface::public("9.0.0.1")], |_, config| config.is_tcp = true);
+    world.listen(BOB, "9.0.0.1:7000");
+    world.filter = Box::new(|_, _, _| false);
+    world.connect(ms(5_000));
+    world.talk(channels);
+    for peer in &world.peers {
+        assert_eq!((peer.path().path, peer.path().protocol), (Path::Direct, Protocol::Tcp));
+    }
+}

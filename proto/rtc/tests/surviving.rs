@@ -1,0 +1,248 @@
+//! A connection that is up stays up: interfaces come and go, relays restart, either side starts ICE anew.
+
+mod world;
+
+use std::time::Duration;
+
+use twocan_rtc::{ChannelId, ConnectionState, Event, Path};
+use world::*;
+
+const RELAY: &str = "5.0.0.1";
+
+fn two_public(ada: &[&str], bob: &[&str]) -> (World, [[ChannelId; 2]; 2]) {
+    let mut world = World::new(1, Net::default());
+    let interfaces = |ips: &[&str]| ips.iter().map(|ip| Interface::public(ip)).collect::<Vec<_>>();
+    let channels = world.two(&interfaces(ada), &interfaces(bob), |_, _| ());
+    world.connect(ms(2_000));
+    world.talk(channels);
+    (world, channels)
+}
+
+/// Sends a numbered message every 10 ms for a while.
+fn stream(world: &mut World, channel: ChannelId, first: u32, count: u32) -> u32 {
+    for number in first..first + count {
+        world.send(ADA, channel, number.to_be_bytes().to_vec());
+        world.run_for(ms(10));
+    }
+    first + count
+}
+
+fn numbers(world: &World) -> Vec<u32> {
+    let messages = world.peers[BOB].messages.iter();
+    messages.filter_map(|(_, _, bytes)| Some(u32::from_be_bytes(bytes[..].try_into().ok()?))).collect()
+}
+
+/// The longest silence between two numbered messages.
+fn longest_pause(world: &World) -> Duration {
+    let times: Vec<Duration> = world.peers[BOB]
+        .messages
+        .iter()
+        .filter(|(_, _, bytes)| bytes.len() == 4)
+        .map(|(at, _, _)| *at)
+        .collect();
+    times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+}
+
+#[test]
+fn an_interface_lost_under_data_is_replaced_and_nothing_is_lost() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    let next = stream(&mut world, channels[ADA][0], 0, 100);
+    world.unplug(ADA, "8.0.0.1");
+    assert_eq!(world.peers[ADA].state(), ConnectionState::Disconnected);
+    let next = stream(&mut world, channels[ADA][0], next, 50);
+    world.plug(ADA, Interface::public("8.0.0.9"));
+    let next = stream(&mut world, channels[ADA][0], next, 200);
+    assert!(
+        world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
+        "{}",
+        world.describe()
+    );
+    assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
+    assert!(world.is_up());
+    assert!(world.peers.iter().all(|peer| peer.failure().is_none()));
+    // Half a second without any interface, then signaling, a check, and SCTP's next try.
+    let pause = longest_pause(&world);
+    assert!(pause < ms(2_000), "{pause:?}");
+}
+
+#[test]
+fn the_other_interface_takes_over_where_one_is_lost() {
+    let (mut world, channels) = two_public(&["8.0.0.1", "8.0.0.2"], &["9.0.0.1"]);
+    let next = stream(&mut world, channels[ADA][0], 0, 300);
+    let used = world.trace.last().unwrap().1;
+    let used = if used.ip() == ip("9.0.0.1") { world.trace.last().unwrap().2 } else { used };
+    world.unplug(ADA, &used.ip().to_string());
+    let next = stream(&mut world, channels[ADA][0], next, 200);
+    assert!(
+        world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
+        "{}",
+        world.describe()
+    );
+    assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
+    let pause = longest_pause(&world);
+    assert!(pause < ms(1_000), "{pause:?}");
+}
+
+#[test]
+fn a_better_interface_that_comes_later_is_used() {
+    let mut world = World::new(1, Net::default());
+    world.add_relay(RELAY);
+    let rule = Rule::AddressAndPortDependent;
+    let (a, b) = (world.add_nat("8.0.0.1", rule, rule), world.add_nat("9.0.0.1", rule, rule));
+    let ada = [Interface::behind(a, "192.168.1.2", 1)];
+    let bob = [Interface::behind(b, "192.168.2.2", 2)];
+    let channels = world.two(&ada, &bob, |_, config| config.servers = vec![server(&["turn:5.0.0.1"])]);
+    world.connect(ms(5_000));
+    world.talk(channels);
+    assert_eq!(world.peers[ADA].path().path, Path::Relayed);
+    world.run_for(ms(15_000));
+    world.plug(ADA, Interface::lan("10.9.0.1", 9));
+    world.plug(BOB, Interface::lan("10.9.0.2", 9));
+    let is_direct = |world: &World| world.peers.iter().all(|peer| peer.path().path == Path::Direct);
+    assert!(world.run_until(ms(20_000), is_direct), "{}", world.describe());
+    world.talk(channels);
+    assert!(world.peers.iter().all(|peer| peer.states().last() == Some(&ConnectionState::Connected)));
+}
+
+#[test]
+fn either_side_may_restart_ice_and_data_flows_on() {
+    for who in [ADA, BOB] {
+        let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+        let next = stream(&mut world, channels[ADA][0], 0, 50);
+        let before = world.peers[who].connection.stats().restarts;
+        world.with(who, |connection, now| connection.restart_ice(now));
+        let next = stream(&mut world, channels[ADA][0], next, 200);
+        assert!(world.run_until(ms(1_000), |world| numbers(world).len() == next as usize));
+        assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
+        assert!(longest_pause(&world) < ms(100), "{:?}", longest_pause(&world));
+        assert!(world.peers.iter().all(|peer| peer.connection.stats().restarts == before + 1));
+        assert!(world.is_up());
+    }
+}
+
+#[test]
+fn both_sides_may_restart_ice_at_once() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    for peer in [ADA, BOB] {
+        world.with(peer, |connection, now| connection.restart_ice(now));
+    }
+    world.run_for(ms(3_000));
+    assert!(world.is_up(), "{}", world.describe());
+    world.talk(channels);
+    world.run_for(ms(60_000));
+    assert!(world.is_up(), "{}", world.describe());
+    world.talk(channels);
+}
+
+#[test]
+fn an_answer_that_a_new_offer_overtook_does_no_harm() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    // Each signal takes so long that the offer is made anew before its answer comes.
+    world.net.signal_delay = ms(5_000);
+    world.with(ADA, |connection, now| connection.restart_ice(now));
+    world.run_for(ms(60_000));
+    assert!(world.is_up(), "{}", world.describe());
+    assert!(world.peers[ADA].refused.is_empty(), "{:?}", world.peers[ADA].refused);
+    let fresh = |peer: usize| world.peers[peer].connection.report().unwrap().pairs.iter().filter(|pair| pair.selected).count();
+    assert_eq!([fresh(ADA), fresh(BOB)], [1, 1]);
+    world.talk(channels);
+}
+
+#[test]
+fn an_outage_of_ten_seconds_is_a_pause() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    world.net.loss = 100.0;
+    let next = stream(&mut world, channels[ADA][0], 0, 1_000);
+    world.net.loss = 0.0;
+    assert!(
+        world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
+        "{}",
+        world.describe()
+    );
+    assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
+    world.run_for(ms(10_000));
+    assert!(world.is_up(), "{}", world.describe());
+}
+
+#[test]
+fn a_path_that_dies_silently_is_replaced_by_a_restart() {
+    let (mut world, channels) = two_public(&["8.0.0.1", "8.0.0.2"], &["9.0.0.1"]);
+    world.run_for(ms(5_000));
+    let used =
+        world.peers[ADA].connection.report().unwrap().pairs.iter().find(|pair| pair.selected).unwrap().socket;
+    let dead = world.peers[ADA].sockets[&used];
+    world.filter = Box::new(move |from, to, _| from != dead && to != dead);
+    let next = stream(&mut world, channels[ADA][0], 0, 3_000);
+    assert!(
+        world.run_until(ms(30_000), |world| numbers(world).len() == next as usize),
+        "{}",
+        world.describe()
+    );
+    assert!(world.peers.iter().all(|peer| peer.failure().is_none()));
+}
+
+#[test]
+fn a_relay_that_restarts_is_asked_again() {
+    let mut world = World::new(1, Net::default());
+    let relay = world.add_relay(RELAY);
+    let rule = Rule::AddressAndPortDependent;
+    let (a, b) = (world.add_nat("8.0.0.1", rule, rule), world.add_nat("9.0.0.1", rule, rule));
+    let ada = [Interface::behind(a, "192.168.1.2", 1)];
+    let bob = [Interface::behind(b, "192.168.2.2", 2)];
+    let channels = world.two(&ada, &bob, |_, config| config.servers = vec![server(&["turn:5.0.0.1"])]);
+    world.connect(ms(5_000));
+    world.talk(channels);
+    world.run_for(ms(5_000));
+    world.restart_relay(relay);
+    let next = stream(&mut world, channels[ADA][0], 0, 100);
+    assert!(
+        world.run_until(ms(60_000), |world| numbers(world).len() == next as usize),
+        "{}",
+        world.describe()
+    );
+    assert!(world.peers.iter().all(|peer| peer.failure().is_none()));
+}
+
+#[test]
+fn a_dead_signal_path_ends_mending_in_its_time_and_a_living_one_revives_it() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    world.is_signaling_up = false;
+    world.unplug(ADA, "8.0.0.1");
+    world.plug(ADA, Interface::public("8.0.0.9"));
+    world.with(ADA, |connection, _| connection.handle_signaling(false));
+    let is_failed = |world: &World| world.peers[ADA].state() == ConnectionState::Failed;
+    assert!(world.run_until(ms(61_000), is_failed), "{}", world.describe());
+    assert_eq!(world.peers[ADA].failure(), Some(twocan_rtc::FailReason::SignalingLost));
+    assert!(!world.peers[ADA].is_closed());
+    world.is_signaling_up = true;
+    world.with(ADA, |connection, now| {
+        connection.handle_signaling(true);
+        connection.restart_ice(now);
+    });
+    assert!(world.run_until(ms(10_000), World::is_up), "{}", world.describe());
+    world.talk(channels);
+}
+
+#[test]
+fn either_side_may_close_and_both_learn_why() {
+    for who in [ADA, BOB] {
+        let (mut world, _) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+        world.with(who, |connection, now| connection.close(now));
+        let is_over = |world: &World| world.peers.iter().all(world::Peer::is_closed);
+        assert!(world.run_until(ms(5_000), is_over), "{}", world.describe());
+        let why = |peer: usize| {
+            world.peers[peer]
+                .events
+                .iter()
+                .find_map(|(_, event)| if let Event::Closed { why } = event { Some(*why) } else { None })
+        };
+        assert_eq!(why(who), Some(twocan_rtc::CloseReason::Local));
+        assert_eq!(why(1 - who), Some(twocan_rtc::CloseReason::PeerClosed));
+        assert!(world.peers.iter().all(|peer| peer.state() == ConnectionState::Closed));
+        // Nobody says anything any more.
+        world.run_for(ms(1_000));
+        let sent = world.trace.len();
+        world.run_for(ms(120_000));
+        assert_eq!(world.trace.len(), sent);
+    }
+}
