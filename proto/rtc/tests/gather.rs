@@ -406,3 +406,91 @@ fn packets_of_others_are_not_for_the_gatherer() {
         assert!(world.gatherer.handle_packet(SocketId(1), addr(from), bytes, now).is_err(), "{from}");
     }
 }
+
+#[test]
+fn a_server_that_names_another_is_left_for_it() {
+    for url in [UDP, TCP] {
+        let mut world = World::of(&[server(&[url])]).with_server(&[OTHER]);
+        world.alternates.insert(addr(SERVER), addr(OTHER));
+        world.home();
+        world.t(1_000);
+        assert_eq!(world.relay().1.ip(), addr(OTHER).ip());
+        assert!(world.errors().is_empty());
+    }
+}
+
+#[test]
+fn servers_that_name_each_other_are_given_up() {
+    let mut world = World::of(&[server(&[UDP])]);
+    for n in 0..20 {
+        let from = if n == 0 { addr(SERVER) } else { addr(&format!("203.0.113.{n}:3478")) };
+        world.alternates.insert(from, addr(&format!("203.0.113.{}:3478", n + 1)));
+    }
+    world.home();
+    world.t(5_000);
+    let error = CandidateError { url: UDP.into(), code: 300, text: "the server only names others" };
+    assert_eq!(world.errors(), [error]);
+    let asked = world.sent.iter().filter(|(_, sent)| sent.bytes[1] == 3);
+    assert_eq!(asked.count(), 1 + usize::from(limits::ALTERNATES_MAX));
+}
+
+#[test]
+fn a_server_that_names_an_address_of_ours_is_not_followed() {
+    for other in ["127.0.0.1:3478", "0.0.0.0:1", "224.0.0.1:5", "203.0.113.1:0", "[2001:db8::1]:3478", SERVER]
+    {
+        let mut world = World::of(&[server(&[UDP])]);
+        world.alternates.insert(addr(SERVER), addr(other));
+        world.home();
+        world.t(5_000);
+        assert_eq!(world.errors().len(), 1, "{other}");
+        assert!(world.sent.iter().all(|(_, sent)| sent.to == addr(SERVER)), "{other}");
+    }
+}
+
+#[test]
+fn a_nat_that_maps_anew_each_time_yields_so_many_candidates() {
+    let mut world = World::of(&[server(&[STUN])]);
+    world.home();
+    for n in 1..20 {
+        world.mapped.insert(SocketId(1), addr(&format!("198.51.100.7:{}", 62_000 + n)));
+        world.t(20_000 * n);
+    }
+    assert_eq!(world.said_of(Kind::ServerReflexive).len(), limits::REFLEXIVE_MAX);
+}
+
+#[test]
+fn a_hidden_public_address_is_said_as_reflexive() {
+    let servers = vec![server(&[STUN])];
+    let mut world = World::new(Config { servers, hide_host_addresses: true, ..Config::default() });
+    world.add(1, "198.51.100.7:4000", None);
+    world.t(1_000);
+    let reflexive = world.said_of(Kind::ServerReflexive);
+    assert!(reflexive[0].1.text.contains("198.51.100.7 4000 typ srflx raddr 0.0.0.0 rport 0"));
+}
+
+#[test]
+fn a_socket_bound_to_all_addresses_has_no_host_candidate() {
+    let mut world = World::of(&[server(&[STUN])]);
+    world.add(1, "0.0.0.0:4000", Some("198.51.100.7:61000"));
+    world.t(1_000);
+    assert_eq!(world.said().len(), 1);
+    assert_eq!(world.said_of(Kind::ServerReflexive).len(), 1);
+}
+
+#[test]
+fn peers_are_let_in_by_relays_that_come_later() {
+    let mut world = World::of(&[server(&[UDP])]);
+    // More than are remembered: the latest count.
+    for n in 0..limits::PEERS_MAX {
+        world.gatherer.permit(&[addr(&format!("9.9.9.{n}:1")).ip()], world.now);
+    }
+    world.gatherer.permit(&[addr(PEER).ip()], world.now);
+    world.home();
+    world.t(1_000);
+    let (relay, relayed) = world.relay();
+    world.peer_sends(relayed, b"hello");
+    world.t(1_100);
+    assert_eq!(world.received, [(relay, addr(PEER), b"hello".to_vec())]);
+    let permissions: u64 = world.servers.iter().map(|(_, server)| server.stats().stored.permissions).sum();
+    assert_eq!(permissions, limits::PEERS_MAX as u64);
+}

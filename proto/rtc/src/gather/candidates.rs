@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use twocan_ice::{Kind, LocalCandidate, LocalPreference, Named, RelayProtocol, SocketId};
+use twocan_ice::{Candidate, Kind, LocalCandidate, LocalPreference, Named, RelayProtocol, SocketId};
 
 use super::{Command, Event, Gathered, Gatherer, Socket, TransportPolicy, limits};
 
 impl Gatherer {
     pub(super) fn add_host(&mut self, socket: Socket) {
-        if self.policy == TransportPolicy::Relay {
+        // Bound to all addresses, it has none to offer: servers say what it is seen at.
+        if self.policy == TransportPolicy::Relay || socket.local.ip().is_unspecified() {
             return;
         }
         let preference = LocalPreference::of(socket.local.ip(), socket.interface);
@@ -33,7 +34,9 @@ impl Gatherer {
                 .filter(|known| known.local.socket == socket.id)
                 .map(|known| &known.local.candidate)
         };
-        let is_known = mapped == socket.local || of_socket().any(|known| known.address == mapped);
+        // A host candidate that is hidden does not make the same address redundant: nobody outside can resolve its name.
+        let counts = |known: &&Candidate| known.kind == Kind::ServerReflexive || !self.hides_hosts;
+        let is_known = of_socket().filter(counts).any(|known| known.address == mapped);
         let reflexive = of_socket().filter(|known| known.kind == Kind::ServerReflexive).count();
         if !is_usable || is_known || reflexive >= limits::REFLEXIVE_MAX {
             return;

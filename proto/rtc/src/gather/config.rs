@@ -16,13 +16,12 @@ pub mod limits {
     pub const REFLEXIVE_MAX: usize = 4;
     /// Pairs of a socket and a STUN server; more are not asked.
     pub const BINDINGS_MAX: usize = 128;
+    /// Peers that are remembered for relays to come; older ones are asked for when something is sent to them.
+    pub const PEERS_MAX: usize = 64;
     /// Ways to relays that are tried or stand at the same time.
     pub const RELAYS_MAX: usize = 32;
     /// How often one server may say that another shall be asked (300).
     pub const ALTERNATES_MAX: u8 = 3;
-    /// Bytes that wait for the rest of a frame of one stream.
-    pub const STREAM_BYTES_MAX: usize = twocan_turn::wire::FRAME_LEN_MAX;
-    /// Datagrams from peers, and bytes for servers, that wait to be polled are bounded by what one input brings.
     /// How long a way by UDP to a relay is alone before streams are opened.
     pub const STREAM_DELAY: Duration = Duration::from_millis(100);
     /// When [`super::super::Event::Done`] is said though servers are silent.

@@ -70,6 +70,8 @@ pub struct Gatherer {
     bindings: Vec<Binding>,
     relays: Vec<Relay>,
     candidates: Vec<Gathered>,
+    /// Whom relays shall let in, the latest last.
+    peers: VecDeque<IpAddr>,
     /// The mDNS names given out, one an address.
     names: Vec<(IpAddr, String)>,
     progress: Progress,
@@ -100,6 +102,7 @@ impl Gatherer {
             bindings: Vec::new(),
             relays: Vec::new(),
             candidates: Vec::new(),
+            peers: VecDeque::new(),
             names: Vec::new(),
             progress: Progress::default(),
             is_active: true,
@@ -177,8 +180,12 @@ impl Gatherer {
         self.candidates.iter()
     }
 
-    /// Asks all relays to let these peers in, ahead of the first packet to them.
+    /// Asks all relays, also those to come, to let these peers in, ahead of the first packet to them. Relays to come know of
+    /// the last [`limits::PEERS_MAX`].
     pub fn permit(&mut self, peers: &[IpAddr], now: Instant) {
+        self.peers.retain(|known| !peers.contains(known));
+        self.peers.extend(peers);
+        self.peers.drain(..self.peers.len().saturating_sub(limits::PEERS_MAX));
         for index in 0..self.relays.len() {
             self.with_client(index, now, |client| client.permit(peers, now));
         }

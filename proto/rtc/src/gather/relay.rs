@@ -175,7 +175,9 @@ impl Gatherer {
             hold: true,
             ..Config::new(&server.username, &server.credential)
         };
-        relay.client = Some(Client::new(config, seed, now));
+        let mut client = Client::new(config, seed, now);
+        client.permit(self.peers.make_contiguous(), now);
+        relay.client = Some(client);
         relay.stage = Stage::Challenging;
         self.drain(index, now);
     }

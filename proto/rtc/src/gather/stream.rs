@@ -35,7 +35,7 @@ impl Gatherer {
     pub(super) fn stream_bytes(&mut self, socket: SocketId, bytes: &[u8], now: Instant) {
         let Some(index) = self.stream(socket) else { return };
         let Some(relay) = self.relays.get_mut(index) else { return };
-        // What waits is less than one frame, and a frame has at most `STREAM_BYTES_MAX` bytes.
+        // What waits is less than one frame, which has at most `twocan_turn::wire::FRAME_LEN_MAX` bytes.
         let mut buffer = std::mem::take(&mut relay.buffer);
         buffer.extend_from_slice(bytes);
         let mut rest = buffer.as_slice();

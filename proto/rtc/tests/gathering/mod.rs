@@ -9,6 +9,8 @@ use twocan_ice::{Kind, SocketId};
 use twocan_rtc::gather::{
     CandidateError, Command, Config, Event, Gathered, Gatherer, IceServer, IceUrl, Input, Transmit,
 };
+use twocan_stun::attribute::{AlternateServer, ErrorReply};
+use twocan_stun::{Builder, ErrorCode, Message, Method};
 use twocan_turn::{
     ClientAddr, Command as ServerCommand, External, Limits, PeerAddr, Policy, RelayAddr, Server, Transport,
     Via,
@@ -54,11 +56,26 @@ pub struct World {
     pub udp_works: bool,
     pub streams_work: bool,
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// Servers that name another (300), and which.
+    pub alternates: BTreeMap<SocketAddr, SocketAddr>,
     pub events: Vec<(u64, Event)>,
     pub commands: Vec<Command>,
     pub sent: Vec<(u64, Transmit)>,
     pub received: Vec<(SocketId, SocketAddr, Vec<u8>)>,
     pub at_peers: Vec<(SocketAddr, Vec<u8>)>,
+}
+
+/// The answer of a server that sends Allocates elsewhere.
+fn try_alternate(request: &[u8], other: SocketAddr) -> Option<Vec<u8>> {
+    let request = Message::parse(request).unwrap();
+    if request.method() != Method::ALLOCATE {
+        return None;
+    }
+    let mut buffer = [0; 128];
+    let reply = ErrorReply::bare(ErrorCode::TRY_ALTERNATE);
+    let mut builder = Builder::error(&mut buffer, &request, reply).unwrap();
+    builder.add(&AlternateServer(other)).unwrap();
+    Some(builder.finish().to_vec())
 }
 
 fn machine(now: Instant, seed: u8, addresses: &[SocketAddr]) -> Server {
@@ -107,6 +124,7 @@ impl World {
             udp_works: true,
             streams_work: true,
             names: BTreeMap::new(),
+            alternates: BTreeMap::new(),
             events: vec![],
             commands: vec![],
             sent: vec![],
@@ -263,6 +281,11 @@ impl World {
     fn happen(&mut self, due: Due) {
         match due {
             Due::ToServer { from, bytes } => {
+                if let Some(other) = self.alternates.get(&from.local).copied()
+                    && let Some(bytes) = try_alternate(&bytes, other)
+                {
+                    return self.answer(from, bytes);
+                }
                 let index = self.servers.iter().position(|(at, _)| {
                     at.iter().any(|at| {
                         at.ip() == from.local.ip()
