@@ -393,9 +393,6 @@ impl World {
 
     /// Allocations at the servers.
     pub fn allocations(&self) -> usize {
-        self.servers
-            .iter()
-            .map(|(_, server)| usize::try_from(server.stats().stored.allocations).unwrap())
-            .sum()
+        self.servers.iter().map(|(_, server)| server.stats().stored.allocations as usize).sum()
     }
 }
