@@ -136,8 +136,9 @@ impl Dtls {
                     self.wait_until(at, now);
                     return;
                 }
-                // Nothing that we asked for.
-                _ => return,
+                Output::BufferTooSmall { .. } => return,
+                // Keys for SRTP, which we have no use for.
+                _ => {}
             }
         }
     }

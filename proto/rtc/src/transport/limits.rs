@@ -26,7 +26,7 @@ pub const RUN_DATAGRAMS_MAX: usize = 64;
 /// How often a handshake that somebody disturbs is begun anew.
 pub const HANDSHAKE_RESTARTS_MAX: u32 = 64;
 /// The longest pause between two attempts at a flight of the handshake.
-pub const FLIGHT_PAUSE_MAX: Duration = Duration::from_secs(2);
+pub const FLIGHT_PAUSE_MAX: Duration = Duration::from_millis(2_500);
 /// How long the handshake, or an unacknowledged packet, may take before the peer is taken for dead.
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long a close in good order may take.

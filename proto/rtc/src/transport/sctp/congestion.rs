@@ -45,7 +45,6 @@ impl Congestion {
         self.window
     }
 
-
     /// `bytes` were acknowledged, all up to `cumulative`. `limited`: there was more to send than the window let through.
     pub(super) fn acknowledged(
         &mut self,
