@@ -17,6 +17,7 @@ mod relay;
 mod servers;
 mod stream;
 mod url;
+mod wrapping;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};

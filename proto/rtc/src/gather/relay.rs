@@ -10,11 +10,11 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use twocan_ice::{RelayProtocol, SocketId};
-use twocan_turn::client::{Client, Config, Event as ClientEvent, Failure, SendError};
+use twocan_turn::client::{Client, Config, Event as ClientEvent, Failure};
 use twocan_turn::{Family, Transport};
 
 use super::servers::{Group, Server, ServerId};
-use super::{CandidateError, Command, Discard, Event, Gatherer, Input, Relayed, Transmit, limits};
+use super::{CandidateError, Command, Event, Gatherer, Transmit, limits};
 
 /// One way to one relay, and the allocation there.
 pub(super) struct Relay {
@@ -420,76 +420,6 @@ impl Gatherer {
             }
         }
         self.sweep();
-    }
-
-    /// The relay that a UDP socket and an address lead to.
-    pub(super) fn relay_at(&self, socket: SocketId, from: SocketAddr) -> Option<usize> {
-        self.relays.iter().position(|relay| {
-            relay.to == from && relay.carrier == Some(socket) && !relay.transport.is_stream()
-        })
-    }
-
-    pub(super) fn relay_packet<'a>(
-        &mut self,
-        index: usize,
-        bytes: &'a [u8],
-        now: Instant,
-    ) -> Result<Input<'a>, Discard> {
-        let relay = self.relays.get_mut(index).ok_or(Discard::NotForUs)?;
-        let client = relay.client.as_mut().ok_or(Discard::NotForUs)?;
-        let socket = relay.id;
-        let input = client.handle_packet(bytes, now)?;
-        if let Some(data) = &input
-            && twocan_turn::wire::is_channel_data(bytes.first().copied().unwrap_or_default())
-            && let Some(socket) = socket
-        {
-            return Ok(Input::Data { socket, from: data.peer, bytes: data.bytes });
-        }
-        self.drain(index, now);
-        self.sweep();
-        self.finish(now);
-        Ok(match (input, socket) {
-            (Some(data), Some(socket)) => Input::Data { socket, from: data.peer, bytes: data.bytes },
-            _ => Input::Consumed,
-        })
-    }
-
-    /// A datagram that came by a stream.
-    pub(super) fn relay_frame(&mut self, index: usize, frame: &[u8], now: Instant) {
-        if let Ok(Input::Data { socket, from, bytes }) = self.relay_packet(index, frame, now) {
-            self.relayed.push_back(Relayed { socket, from, bytes: bytes.to_vec() });
-        }
-    }
-
-    pub(super) fn send_through(
-        &mut self,
-        id: SocketId,
-        peer: SocketAddr,
-        bytes: &[u8],
-        segment_size: Option<usize>,
-        now: Instant,
-    ) -> Result<(), SendError> {
-        let index = self.relays.iter().position(|relay| relay.id == Some(id));
-        let index = index.ok_or(SendError::NotAllocated)?;
-        let relay = self.relays.get_mut(index).ok_or(SendError::NotAllocated)?;
-        let (to, is_stream) = (relay.to, relay.transport.is_stream());
-        let (Some(client), Some(socket)) = (&mut relay.client, relay.carrier) else {
-            return Err(SendError::NotAllocated);
-        };
-        let segment = segment_size.unwrap_or(bytes.len()).max(1);
-        let mut out = Vec::with_capacity(bytes.len() + 64);
-        let mut first_len = None;
-        if bytes.is_empty() {
-            client.send(peer, bytes, &mut out, now)?;
-        }
-        for datagram in bytes.chunks(segment) {
-            client.send(peer, datagram, &mut out, now)?;
-            first_len.get_or_insert(out.len());
-        }
-        let segment_size = first_len.filter(|len| !is_stream && *len < out.len());
-        self.drain(index, now);
-        self.transmits.push_back(Transmit { socket, to, bytes: out, segment_size });
-        Ok(())
     }
 
     pub(super) fn run_relays(&mut self, now: Instant) {
