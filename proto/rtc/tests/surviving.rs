@@ -143,7 +143,9 @@ fn an_answer_that_a_new_offer_overtook_does_no_harm() {
     world.run_for(ms(60_000));
     assert!(world.is_up(), "{}", world.describe());
     assert!(world.peers[ADA].refused.is_empty(), "{:?}", world.peers[ADA].refused);
-    let fresh = |peer: usize| world.peers[peer].connection.report().unwrap().pairs.iter().filter(|pair| pair.selected).count();
+    let fresh = |peer: usize| {
+        world.peers[peer].connection.report().unwrap().pairs.iter().filter(|pair| pair.selected).count()
+    };
     assert_eq!([fresh(ADA), fresh(BOB)], [1, 1]);
     world.talk(channels);
 }
@@ -221,6 +223,24 @@ fn a_dead_signal_path_ends_mending_in_its_time_and_a_living_one_revives_it() {
     });
     assert!(world.run_until(ms(10_000), World::is_up), "{}", world.describe());
     world.talk(channels);
+}
+
+#[test]
+fn figures_are_kept_of_each_channel_and_of_the_whole() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    for _ in 0..5 {
+        world.send(ADA, channels[ADA][1], vec![1; 700]);
+    }
+    world.run_for(ms(1_000));
+    let [ada, bob] = [ADA, BOB].map(|peer| world.peers[peer].connection.stats());
+    let (sent, received) = (ada.channels[1], bob.channels[1]);
+    assert_eq!((sent.id, received.id), (channels[ADA][1], channels[BOB][1]));
+    assert_eq!((sent.messages_sent, sent.bytes_sent, sent.buffered_amount), (5, 3_500, 0));
+    assert_eq!((received.messages_received, received.bytes_received), (5, 3_500));
+    assert_eq!((ada.packets_sent, ada.bytes_sent), (bob.packets_received, bob.bytes_received));
+    assert!(ada.bytes_sent > 3_500);
+    assert_eq!((ada.rtt, ada.path_changes, ada.restarts), (Some(ms(50)), 0, 0));
+    assert!(ada.connect_time.is_some_and(|time| time <= ms(200)));
 }
 
 #[test]

@@ -5,8 +5,18 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::Connection;
-use crate::stats::Stats;
+use crate::event::Event;
+use crate::stats::{ChannelStats, Stats};
 use crate::transport::{ChannelId, ChannelInit, Misuse, Payload, SendError};
+
+/// What is counted of each channel.
+#[derive(Default)]
+pub(super) struct Counts {
+    messages_sent: u64,
+    bytes_sent: u64,
+    messages_received: u64,
+    bytes_received: u64,
+}
 
 impl Connection {
     /// Opens a channel; may be called at any time, and messages sent before it is open wait.
@@ -16,6 +26,9 @@ impl Connection {
     pub fn open_channel(&mut self, init: ChannelInit, now: Instant) -> Result<ChannelId, Misuse> {
         self.now = now;
         let opened = self.transport.open(init, now);
+        if let Ok(id) = opened {
+            self.counts.entry(id).or_default();
+        }
         self.take_transport_events(now);
         opened
     }
@@ -32,7 +45,12 @@ impl Connection {
         now: Instant,
     ) -> Result<(), SendError> {
         self.now = now;
+        let len = bytes.len() as u64;
         let sent = self.transport.send(id, kind, bytes, now);
+        if let (Ok(()), Some(channel)) = (sent, self.counts.get_mut(&id)) {
+            channel.messages_sent += 1;
+            channel.bytes_sent += len;
+        }
         self.take_transport_events(now);
         sent
     }
@@ -59,12 +77,40 @@ impl Connection {
         self.take_transport_events(now);
     }
 
+    /// Counts what an event says of its channel.
+    pub(super) fn count_channel(&mut self, event: &Event) {
+        match event {
+            Event::Message { id, bytes, .. } => {
+                if let Some(channel) = self.counts.get_mut(id) {
+                    channel.messages_received += 1;
+                    channel.bytes_received += bytes.len() as u64;
+                }
+            }
+            Event::ChannelOpen { id, .. } => {
+                self.counts.entry(*id).or_default();
+            }
+            Event::ChannelClosed { id } => {
+                self.counts.remove(id);
+            }
+            _ => {}
+        }
+    }
+
     pub(super) fn figures(&self) -> Stats {
         let path = self.path_info();
+        let channel = |(id, counts): (&ChannelId, &Counts)| ChannelStats {
+            id: *id,
+            messages_sent: counts.messages_sent,
+            bytes_sent: counts.bytes_sent,
+            messages_received: counts.messages_received,
+            bytes_received: counts.bytes_received,
+            buffered_amount: self.transport.buffered_amount(*id),
+        };
         Stats {
             path,
             rtt: path.and_then(|path| path.rtt),
             connect_time: self.lifecycle.connect_time,
+            channels: self.counts.iter().map(channel).collect(),
             ..self.stats.clone()
         }
     }

@@ -17,6 +17,7 @@ mod sockets;
 mod streams;
 mod verdict;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,9 @@ use crate::event::{Command, ConnectionState, Event, QueryId, Transmit};
 use crate::gather::{self, Gatherer, IceServer};
 use crate::signal::{Signal, SignalError};
 use crate::stats::{Discard, Stats};
-use crate::transport::{self, Transport};
+use crate::transport::{self, ChannelId, Transport};
 use candidates::{LocalCandidates, RemoteCandidates};
+use channels::Counts;
 use early::EarlyDatagrams;
 use lifecycle::Lifecycle;
 use negotiation::Negotiation;
@@ -62,6 +64,7 @@ pub struct Connection {
     selected: Option<Selected>,
     lifecycle: Lifecycle,
     stats: Stats,
+    counts: BTreeMap<ChannelId, Counts>,
     output: Output,
 }
 
@@ -99,6 +102,7 @@ impl Connection {
             selected: None,
             lifecycle: Lifecycle::new(&config),
             stats: Stats::default(),
+            counts: BTreeMap::new(),
             output: Output::default(),
             config,
         }

@@ -178,6 +178,7 @@ impl Connection {
                 transport::Event::BufferedAmountLow { id } => Event::BufferedAmountLow { id },
                 transport::Event::ChannelClosed { id } => Event::ChannelClosed { id },
             };
+            self.count_channel(&event);
             self.output.event(event);
         }
     }
