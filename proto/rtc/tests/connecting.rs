@@ -211,8 +211,7 @@ fn candidates_that_come_before_their_description_are_kept() {
 fn where_udp_is_blocked_two_talk_over_tcp() {
     let mut world = World::new(1, Net::default());
     let ada = [Interface::public("8.0.0.1")];
-    let channels =
-        world.two(&ada, &[Interface::public("9.0.0.1")], |_, config| config.is_tcp = true);
+    let channels = world.two(&ada, &[Interface::public("9.0.0.1")], |_, config| config.is_tcp = true);
     world.listen(BOB, "9.0.0.1:7000");
     world.filter = Box::new(|_, _, _| false);
     world.connect(ms(5_000));

@@ -30,7 +30,8 @@ fn early_datagrams_from_a_pair_under_check_are_held_up_to_their_limit() {
     let (socket, now) = (*world.peers[BOB].sockets.keys().next().unwrap(), world.now);
     let bob = &mut world.peers[BOB].connection;
     // Ada's own ClientHello may be there already.
-    let taken: Vec<_> = (0..EARLY_DATAGRAMS_MAX + 1).map(|_| bob.handle_datagram(socket, ada, &[22; 100], now)).collect();
+    let taken: Vec<_> =
+        (0..EARLY_DATAGRAMS_MAX + 1).map(|_| bob.handle_datagram(socket, ada, &[22; 100], now)).collect();
     assert_eq!(taken.first(), Some(&Ok(())));
     assert_eq!(taken.last(), Some(&Err(Discard::TooEarly)));
 }
@@ -51,9 +52,8 @@ fn a_client_hello_that_came_early_is_not_lost() {
     let (mut world, channels) = two();
     let held = std::rc::Rc::new(std::cell::Cell::new(true));
     let is_held = held.clone();
-    world.filter = Box::new(move |_, to, bytes| {
-        !is_held.get() || to.ip() != ip("9.0.0.1") || bytes[..2] != [1, 1]
-    });
+    world.filter =
+        Box::new(move |_, to, bytes| !is_held.get() || to.ip() != ip("9.0.0.1") || bytes[..2] != [1, 1]);
     // Ada is validated after 100 ms, and her hello is there after 125.
     world.offer(ADA);
     world.run_for(ms(130));
@@ -94,8 +94,9 @@ fn listeners_and_streams_are_taken_up_to_their_limits() {
     let (mut world, _) = two();
     let now = world.now;
     let ada = &mut world.peers[ADA].connection;
-    let listeners: Vec<_> =
-        (1..=LISTENERS_MAX as u16 + 1).map(|port| ada.add_listener(addr(&format!("8.0.0.1:{port}")), now)).collect();
+    let listeners: Vec<_> = (1..=LISTENERS_MAX as u16 + 1)
+        .map(|port| ada.add_listener(addr(&format!("8.0.0.1:{port}")), now))
+        .collect();
     assert_eq!(ada.add_stream(listeners[LISTENERS_MAX], addr("6.6.6.6:6"), now), None);
     for port in 1..=STREAMS_MAX as u16 {
         let from = addr(&format!("6.6.6.6:{port}"));

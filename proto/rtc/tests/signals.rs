@@ -49,7 +49,9 @@ fn whatever_a_browser_leaves_out_or_says_is_null_is_read() {
 
 #[test]
 fn what_is_no_signal_is_refused() {
-    for text in ["{}", r#"{"kind":"description"}"#, r#"{"kind":"description","data":{"type":"pranswer","sdp":""}}"#] {
+    for text in
+        ["{}", r#"{"kind":"description"}"#, r#"{"kind":"description","data":{"type":"pranswer","sdp":""}}"#]
+    {
         assert!(serde_json::from_str::<Signal>(text).is_err(), "{text}");
     }
 }

@@ -225,7 +225,9 @@ impl World {
 
     fn command(&mut self, peer: usize, command: Command) {
         match command {
-            Command::OpenStream { socket, to, tls, from } => self.open_stream(peer, socket, to, from, tls.is_some()),
+            Command::OpenStream { socket, to, tls, from } => {
+                self.open_stream(peer, socket, to, from, tls.is_some())
+            }
             Command::CloseSocket(socket) => {
                 for stream in &mut self.streams {
                     stream.is_open &= stream.peer != peer || stream.socket != socket;
@@ -279,7 +281,14 @@ impl World {
         self.drain(peer);
     }
 
-    fn open_stream(&mut self, peer: usize, socket: SocketId, to: SocketAddr, from: Option<IpAddr>, tls: bool) {
+    fn open_stream(
+        &mut self,
+        peer: usize,
+        socket: SocketId,
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        tls: bool,
+    ) {
         let listener = self.peers.iter().enumerate().find_map(|(index, peer)| {
             peer.listeners.iter().find(|(_, at)| **at == to).map(|(listener, _)| (index, *listener))
         });
