@@ -10,7 +10,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use crate::peer::{
-    Addresses, DATAGRAM_BYTES, DCSCTP, Peer, RTC_TUNED, SCTP_PROTO, SEND_BUFFER_BYTES, STR0M, STR0M_TUNED, Side, Stack,
+    Addresses, BULK, DATAGRAM_BYTES, DCSCTP, Peer, RTC_TUNED, SCTP_PROTO, SEND_BUFFER_BYTES, STR0M, STR0M_TUNED, Side, Stack,
     TWOCAN,
 };
 use crate::progress::Progress;
@@ -55,7 +55,7 @@ impl Pair {
             .map(|side| stack.make(side, Addresses::pretend(side), seed, started));
         let mut pair = Self { peers, arenas: Default::default(), received: [0; 2], datagrams: 0 };
         pair.peers[0].offer(started);
-        while !(pair.peers[0].is_open() && pair.peers[0].send(b"hello", Instant::now()) && pair.settle()) {
+        while !(pair.peers[0].is_open() && pair.peers[0].send(BULK, b"hello", Instant::now()) && pair.settle()) {
             if started.elapsed() > OPENING {
                 bail!("{} did not open within {} s", stack.name, OPENING.as_secs());
             }
@@ -91,7 +91,7 @@ impl Pair {
         self.datagrams += arena.ends.len() as u64;
         arena.clear();
         let received = &mut self.received[1 - from];
-        self.peers[1 - from].receive(&mut |message| *received += message.len());
+        self.peers[1 - from].receive(&mut |_, message| *received += message.len());
     }
 }
 
@@ -124,7 +124,7 @@ fn pump(pair: &mut Pair, message: &[u8], lasting: Duration) -> Duration {
     let started = Instant::now();
     while started.elapsed() < lasting {
         let now = Instant::now();
-        while pair.peers[0].send(message, now) {}
+        while pair.peers[0].send(BULK, message, now) {}
         pair.settle();
     }
     started.elapsed()

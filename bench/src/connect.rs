@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::time::{Duration, Instant};
 
 use crate::peer::{
-    Addresses, Peer, RTC, RTC_TUNED, STR0M, STR0M_TUNED, Side, Stack, TWOCAN, TWOCAN_IN_BAND,
+    Addresses, BULK, Peer, RTC, RTC_TUNED, STR0M, STR0M_TUNED, Side, Stack, TWOCAN, TWOCAN_IN_BAND,
 };
 use crate::progress::Progress;
 use crate::report::{Report, Table, percentile, sorted};
@@ -108,10 +108,10 @@ fn run_once(stack: &Stack, loss_percent: u64, seed: u64) -> Outcome {
         }
         for (side, peer) in peers.iter_mut().enumerate() {
             if !sent[side] && peer.is_open() {
-                sent[side] = peer.send(b"hello", instant);
+                sent[side] = peer.send(BULK, b"hello", instant);
             }
             let heard = &mut outcome[1 - side];
-            peer.receive(&mut |_| *heard = heard.or(Some(now.as_secs_f64() * 1e3)));
+            peer.receive(&mut |_, _| *heard = heard.or(Some(now.as_secs_f64() * 1e3)));
         }
         settle(&mut peers, &mut path, now, instant);
         let deadlines = peers.iter_mut().filter_map(|peer| peer.deadline());

@@ -1,13 +1,7 @@
 //! Measurements of Twocan side by side with other people's crates. Each command prints its tables and writes them,
 //! with the raw figures, into `results/`.
 
-mod bulk;
-mod connect;
-mod ice;
-mod peer;
-mod progress;
-mod report;
-
+use bench::{bulk, connect, ice, memory, veth};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -28,13 +22,23 @@ enum Command {
     Connect,
     /// Bulk between two connections in one thread.
     Bulk,
+    /// Bulk and a round trip under load between two processes in network namespaces (needs root).
+    Veth,
+    /// Memory of idle connections, and a thousand of them in one process.
+    Memory,
+    /// One of the two processes of `veth`.
+    #[command(hide = true)]
+    VethEnd(veth::end::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    match arguments.command {
-        Command::Ice => ice::run(arguments.quick),
-        Command::Connect => connect::run(arguments.quick),
-        Command::Bulk => bulk::run(arguments.quick),
+    let Arguments { command, quick } = Arguments::parse();
+    match command {
+        Command::Ice => ice::run(quick),
+        Command::Connect => connect::run(quick),
+        Command::Bulk => bulk::run(quick),
+        Command::Veth => veth::run(quick),
+        Command::Memory => memory::run(quick),
+        Command::VethEnd(arguments) => veth::end::run(&arguments),
     }
 }

@@ -14,8 +14,14 @@ pub const DATAGRAM_BYTES: usize = 1_200;
 pub const SEND_BUFFER_BYTES: usize = 256 * 1_024;
 /// The receive window that a peer grants.
 pub const RECEIVE_WINDOW_BYTES: u32 = 4 * 1_024 * 1_024;
-/// The stream of a channel that both sides agreed on beforehand.
-pub const NEGOTIATED_STREAM: u16 = 0;
+/// Which channel: where they are negotiated, its SCTP stream.
+pub type Lane = u16;
+/// The channel that every connection has.
+pub const BULK: Lane = 0;
+/// A second one, in connections that negotiate theirs.
+pub const PING: Lane = 1;
+/// The channels of a tuned connection.
+pub const LANES: [Lane; 2] = [BULK, PING];
 
 /// How a connection is set up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +68,7 @@ impl Addresses {
     }
 }
 
-/// A connection with one data channel.
+/// A connection.
 pub trait Peer {
     /// Makes the offer.
     fn offer(&mut self, now: Instant);
@@ -74,12 +80,12 @@ pub trait Peer {
     fn deadline(&mut self) -> Option<Instant>;
     /// Hands every datagram that waits to `wire`.
     fn transmit(&mut self, now: Instant, wire: &mut dyn FnMut(&[u8]));
-    /// Is the channel open for sending?
+    /// Is the first channel open for sending?
     fn is_open(&self) -> bool;
     /// Sends a binary message, unless that is too early or too much.
-    fn send(&mut self, bytes: &[u8], now: Instant) -> bool;
+    fn send(&mut self, lane: Lane, bytes: &[u8], now: Instant) -> bool;
     /// Hands every message that has come to `reader`.
-    fn receive(&mut self, reader: &mut dyn FnMut(&[u8]));
+    fn receive(&mut self, reader: &mut dyn FnMut(Lane, &[u8]));
 }
 
 /// A stack by name, in one of its settings.

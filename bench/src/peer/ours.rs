@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use twocan_rtc::{Certificate, ChannelId, ChannelInit, Config, Connection, Event, Payload, Signal, SocketId};
 
-use super::{NEGOTIATED_STREAM, Peer, Profile, SEND_BUFFER_BYTES, Setup, Side};
+use super::{LANES, Lane, Peer, Profile, SEND_BUFFER_BYTES, Setup, Side};
 
 /// What signaling would say of the round trip.
 const RTT_HINT: Duration = Duration::from_millis(50);
@@ -28,16 +28,19 @@ pub fn make(setup: &Setup) -> Box<dyn Peer> {
         connection,
         setup: *setup,
         socket,
-        channel: None,
+        channels: Vec::new(),
         signals: VecDeque::new(),
         messages: VecDeque::new(),
     };
-    let init = ChannelInit::new("bench");
-    let init = match setup.profile {
-        Profile::Tuned => Some(init.negotiated(NEGOTIATED_STREAM)),
-        Profile::Default => (setup.side == Side::Offerer).then_some(init),
+    let inits = match setup.profile {
+        Profile::Tuned => LANES.map(|lane| ChannelInit::new("bench").negotiated(lane)).to_vec(),
+        Profile::Default if setup.side == Side::Offerer => vec![ChannelInit::new("bench")],
+        Profile::Default => Vec::new(),
     };
-    ours.channel = init.map(|init| ours.connection.open_channel(init, setup.now).expect("a sound channel"));
+    for init in inits {
+        let channel = ours.connection.open_channel(init, setup.now).expect("a sound channel");
+        ours.channels.push(channel);
+    }
     ours.events();
     Box::new(ours)
 }
@@ -46,9 +49,10 @@ struct Ours {
     connection: Connection,
     setup: Setup,
     socket: SocketId,
-    channel: Option<ChannelId>,
+    /// By lane.
+    channels: Vec<ChannelId>,
     signals: VecDeque<String>,
-    messages: VecDeque<Bytes>,
+    messages: VecDeque<(Lane, Bytes)>,
 }
 
 impl Ours {
@@ -58,8 +62,11 @@ impl Ours {
                 Event::Signal(signal) => {
                     self.signals.push_back(serde_json::to_string(&signal).expect("plain text"));
                 }
-                Event::ChannelOpen { id, .. } => self.channel = Some(id),
-                Event::Message { bytes, .. } => self.messages.push_back(bytes),
+                Event::ChannelOpen { id, .. } if !self.channels.contains(&id) => self.channels.push(id),
+                Event::Message { id, bytes, .. } => {
+                    let lane = self.channels.iter().position(|known| *known == id).unwrap_or(0);
+                    self.messages.push_back((lane as Lane, bytes));
+                }
                 _ => {}
             }
         }
@@ -106,18 +113,18 @@ impl Peer for Ours {
     }
 
     fn is_open(&self) -> bool {
-        self.channel.is_some()
+        !self.channels.is_empty()
     }
 
-    fn send(&mut self, bytes: &[u8], now: Instant) -> bool {
-        let Some(id) = self.channel else { return false };
+    fn send(&mut self, lane: Lane, bytes: &[u8], now: Instant) -> bool {
+        let Some(&id) = self.channels.get(usize::from(lane)) else { return false };
         let room = self.connection.buffered_amount(id) + bytes.len() <= SEND_BUFFER_BYTES;
         room && self.connection.send(id, Payload::Binary, Bytes::copy_from_slice(bytes), now).is_ok()
     }
 
-    fn receive(&mut self, reader: &mut dyn FnMut(&[u8])) {
-        for message in self.messages.drain(..) {
-            reader(&message);
+    fn receive(&mut self, reader: &mut dyn FnMut(Lane, &[u8])) {
+        for (lane, message) in self.messages.drain(..) {
+            reader(lane, &message);
         }
     }
 }

@@ -16,7 +16,7 @@ use rtc_shared::{TransportContext, TransportMessage, TransportProtocol};
 use sansio::Protocol;
 
 use super::{
-    DATAGRAM_BYTES, NEGOTIATED_STREAM, Peer, Profile, RECEIVE_WINDOW_BYTES, SEND_BUFFER_BYTES, Setup, Side,
+    DATAGRAM_BYTES, LANES, Lane, Peer, Profile, RECEIVE_WINDOW_BYTES, SEND_BUFFER_BYTES, Setup, Side,
 };
 
 /// What DTLS 1.2 with AES-GCM adds to an SCTP packet.
@@ -37,10 +37,12 @@ pub fn make(setup: &Setup) -> Box<dyn Peer> {
         .with_setting_engine(settings.build())
         .build(setup.now)
         .expect("a sound configuration");
-    let mut rtc = Rtc { connection, setup: *setup, channel: None, open: false, signals: VecDeque::new() };
+    let mut rtc = Rtc { connection, setup: *setup, channels: Vec::new(), open: false, signals: VecDeque::new() };
     rtc.add_host_candidate();
-    if setup.side == Side::Offerer || setup.profile == Profile::Tuned {
-        rtc.create_channel();
+    match setup.profile {
+        Profile::Tuned => LANES.iter().for_each(|lane| rtc.create_channel(Some(*lane))),
+        Profile::Default if setup.side == Side::Offerer => rtc.create_channel(None),
+        Profile::Default => {}
     }
     Box::new(rtc)
 }
@@ -48,7 +50,8 @@ pub fn make(setup: &Setup) -> Box<dyn Peer> {
 struct Rtc {
     connection: RTCPeerConnection,
     setup: Setup,
-    channel: Option<RTCDataChannelId>,
+    /// By lane.
+    channels: Vec<RTCDataChannelId>,
     open: bool,
     signals: VecDeque<String>,
 }
@@ -68,18 +71,19 @@ impl Rtc {
         self.connection.add_local_candidate(host).expect("a sound candidate");
     }
 
-    fn create_channel(&mut self) {
-        let negotiated = (self.setup.profile == Profile::Tuned).then_some(NEGOTIATED_STREAM);
+    fn create_channel(&mut self, negotiated: Option<Lane>) {
         let init = RTCDataChannelInit { ordered: true, negotiated, ..RTCDataChannelInit::default() };
         let channel = self.connection.create_data_channel("bench", Some(init)).expect("a sound channel");
-        self.channel = Some(channel.id());
+        self.channels.push(channel.id());
     }
 
     fn events(&mut self) {
         while let Some(event) = self.connection.poll_event() {
             if let RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnOpen(id)) = event {
-                self.channel = Some(id);
-                self.open = true;
+                if !self.channels.contains(&id) {
+                    self.channels.push(id);
+                }
+                self.open |= self.channels.first() == Some(&id);
             }
         }
     }
@@ -149,17 +153,18 @@ impl Peer for Rtc {
         self.open
     }
 
-    fn send(&mut self, bytes: &[u8], now: Instant) -> bool {
-        let Some(id) = self.channel.filter(|_| self.open) else { return false };
+    fn send(&mut self, lane: Lane, bytes: &[u8], now: Instant) -> bool {
+        let Some(&id) = self.channels.get(usize::from(lane)).filter(|_| self.open) else { return false };
         let Some(mut channel) = self.connection.data_channel(id) else { return false };
         let room = channel.outstanding_bytes() + bytes.len() <= SEND_BUFFER_BYTES;
         room && channel.send(now, BytesMut::from(bytes)).is_ok()
     }
 
-    fn receive(&mut self, reader: &mut dyn FnMut(&[u8])) {
+    fn receive(&mut self, reader: &mut dyn FnMut(Lane, &[u8])) {
         while let Some(tagged) = self.connection.poll_read() {
-            if let RTCMessage::DataChannelMessage(_, message) = tagged.message {
-                reader(&message.data);
+            if let RTCMessage::DataChannelMessage(id, message) = tagged.message {
+                let lane = self.channels.iter().position(|known| *known == id).unwrap_or(0);
+                reader(lane as Lane, &message.data);
             }
         }
     }

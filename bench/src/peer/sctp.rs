@@ -12,7 +12,7 @@ use sctp_proto::{
     PayloadProtocolIdentifier, ServerConfig, StreamEvent, TransportConfig,
 };
 
-use super::{DATAGRAM_BYTES, NEGOTIATED_STREAM, Peer, RECEIVE_WINDOW_BYTES, SEND_BUFFER_BYTES, Setup};
+use super::{BULK, DATAGRAM_BYTES, Lane, Peer, RECEIVE_WINDOW_BYTES, SEND_BUFFER_BYTES, Setup};
 
 /// What DTLS 1.2 with AES-GCM would add.
 const DTLS_BYTES: usize = 37;
@@ -61,7 +61,7 @@ impl SctpProto {
             match event {
                 Event::Connected => {
                     let ppi = PayloadProtocolIdentifier::Binary;
-                    self.open = association.open_stream(NEGOTIATED_STREAM, ppi).is_ok();
+                    self.open = association.open_stream(BULK, ppi).is_ok();
                 }
                 Event::Stream(StreamEvent::Readable { .. }) => self.readable = true,
                 _ => {}
@@ -128,23 +128,23 @@ impl Peer for SctpProto {
         self.open
     }
 
-    fn send(&mut self, bytes: &[u8], _now: Instant) -> bool {
+    fn send(&mut self, lane: Lane, bytes: &[u8], _now: Instant) -> bool {
         let Some((_, association)) = &mut self.association else { return false };
-        let Ok(mut stream) = association.stream(NEGOTIATED_STREAM) else { return false };
+        let Ok(mut stream) = association.stream(lane) else { return false };
         let room = stream.buffered_amount().unwrap_or(0) + bytes.len() <= SEND_BUFFER_BYTES;
         room && stream.write_with_ppi(bytes, PayloadProtocolIdentifier::Binary).is_ok()
     }
 
-    fn receive(&mut self, reader: &mut dyn FnMut(&[u8])) {
+    fn receive(&mut self, reader: &mut dyn FnMut(Lane, &[u8])) {
         if !std::mem::take(&mut self.readable) {
             return;
         }
         let Some((_, association)) = &mut self.association else { return };
-        let Ok(mut stream) = association.stream(NEGOTIATED_STREAM) else { return };
+        let Ok(mut stream) = association.stream(BULK) else { return };
         let mut message = vec![0; MESSAGE_BYTES_MAX as usize];
         while let Ok(Some(chunks)) = stream.read_sctp() {
             if let Ok(len) = chunks.read(&mut message) {
-                reader(&message[..len]);
+                reader(BULK, &message[..len]);
             }
         }
     }
@@ -222,8 +222,8 @@ impl Peer for DcSctp {
         self.socket.state() == SocketState::Connected
     }
 
-    fn send(&mut self, bytes: &[u8], _now: Instant) -> bool {
-        let stream = StreamId(NEGOTIATED_STREAM);
+    fn send(&mut self, lane: Lane, bytes: &[u8], _now: Instant) -> bool {
+        let stream = StreamId(lane);
         if !self.is_open() || self.socket.buffered_amount(stream) + bytes.len() > SEND_BUFFER_BYTES {
             return false;
         }
@@ -233,9 +233,9 @@ impl Peer for DcSctp {
         sent
     }
 
-    fn receive(&mut self, reader: &mut dyn FnMut(&[u8])) {
+    fn receive(&mut self, reader: &mut dyn FnMut(Lane, &[u8])) {
         while let Some(message) = self.socket.get_next_message() {
-            reader(&message.payload);
+            reader(BULK, &message.payload);
         }
     }
 }

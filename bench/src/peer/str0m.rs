@@ -9,7 +9,7 @@ use str0m::config::DtlsVersion;
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
-use super::{Addresses, DATAGRAM_BYTES, NEGOTIATED_STREAM, Peer, Profile, SEND_BUFFER_BYTES, Setup, Side};
+use super::{Addresses, DATAGRAM_BYTES, LANES, Lane, Peer, Profile, SEND_BUFFER_BYTES, Setup, Side};
 
 /// One connection.
 pub fn make(setup: &Setup) -> Box<dyn Peer> {
@@ -26,7 +26,7 @@ pub fn make(setup: &Setup) -> Box<dyn Peer> {
     Box::new(Str0m {
         rtc,
         setup: *setup,
-        channel: None,
+        channels: Vec::new(),
         open: false,
         pending: None,
         signals: VecDeque::new(),
@@ -39,12 +39,13 @@ pub fn make(setup: &Setup) -> Box<dyn Peer> {
 struct Str0m {
     rtc: Rtc,
     setup: Setup,
-    channel: Option<ChannelId>,
+    /// By lane.
+    channels: Vec<ChannelId>,
     open: bool,
     pending: Option<SdpPendingOffer>,
     signals: VecDeque<String>,
     datagrams: VecDeque<Vec<u8>>,
-    messages: VecDeque<Vec<u8>>,
+    messages: VecDeque<(Lane, Vec<u8>)>,
     deadline: Option<Instant>,
 }
 
@@ -65,27 +66,36 @@ impl Str0m {
                 }
                 Ok(Output::Transmit(transmit)) => self.datagrams.push_back(transmit.contents.into()),
                 Ok(Output::Event(Event::ChannelOpen(id, _))) => {
-                    self.channel = Some(id);
-                    self.open = true;
+                    if !self.channels.contains(&id) {
+                        self.channels.push(id);
+                    }
+                    self.open |= self.channels.first() == Some(&id);
                 }
-                Ok(Output::Event(Event::ChannelData(data))) => self.messages.push_back(data.data),
+                Ok(Output::Event(Event::ChannelData(data))) => {
+                    let lane = self.channels.iter().position(|id| *id == data.id).unwrap_or(0) as Lane;
+                    self.messages.push_back((lane, data.data));
+                }
                 Ok(Output::Event(_)) => {}
                 Err(_) => return,
             }
         }
     }
 
-    fn channel_config(&self) -> ChannelConfig {
-        let negotiated = (self.setup.profile == Profile::Tuned).then_some(NEGOTIATED_STREAM);
-        ChannelConfig { label: "bench".to_owned(), negotiated, ..ChannelConfig::default() }
+    fn channel_configs(&self) -> Vec<ChannelConfig> {
+        let config =
+            |label, negotiated| ChannelConfig { label, negotiated, ..ChannelConfig::default() };
+        match self.setup.profile {
+            Profile::Default => vec![config("bench".to_owned(), None)],
+            Profile::Tuned => LANES.map(|lane| config(format!("lane {lane}"), Some(lane))).to_vec(),
+        }
     }
 }
 
 impl Peer for Str0m {
     fn offer(&mut self, _now: Instant) {
-        let config = self.channel_config();
+        let configs = self.channel_configs();
         let mut api = self.rtc.sdp_api();
-        self.channel = Some(api.add_channel_with_config(config));
+        self.channels = configs.into_iter().map(|config| api.add_channel_with_config(config)).collect();
         let (offer, pending) = api.apply().expect("a channel is a change");
         self.pending = Some(pending);
         let sdp = offer.to_sdp_string();
@@ -106,8 +116,9 @@ impl Peer for Str0m {
                 let answer = self.rtc.sdp_api().accept_offer(offer).expect("an acceptable offer");
                 self.signals.push_back(answer.to_sdp_string());
                 if self.setup.profile == Profile::Tuned {
-                    let config = self.channel_config();
-                    self.channel = Some(self.rtc.direct_api().create_data_channel(config));
+                    let configs = self.channel_configs();
+                    let mut api = self.rtc.direct_api();
+                    self.channels = configs.into_iter().map(|config| api.create_data_channel(config)).collect();
                 }
             }
             Side::Offerer => {
@@ -145,8 +156,8 @@ impl Peer for Str0m {
         self.open
     }
 
-    fn send(&mut self, bytes: &[u8], _now: Instant) -> bool {
-        let Some(id) = self.channel.filter(|_| self.open) else { return false };
+    fn send(&mut self, lane: Lane, bytes: &[u8], _now: Instant) -> bool {
+        let Some(&id) = self.channels.get(usize::from(lane)).filter(|_| self.open) else { return false };
         let Some(mut channel) = self.rtc.channel(id) else { return false };
         if !channel.write(true, bytes).unwrap_or(false) {
             return false;
@@ -155,9 +166,9 @@ impl Peer for Str0m {
         true
     }
 
-    fn receive(&mut self, reader: &mut dyn FnMut(&[u8])) {
-        for message in self.messages.drain(..) {
-            reader(&message);
+    fn receive(&mut self, reader: &mut dyn FnMut(Lane, &[u8])) {
+        for (lane, message) in self.messages.drain(..) {
+            reader(lane, &message);
         }
     }
 }
