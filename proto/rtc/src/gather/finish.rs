@@ -41,6 +41,11 @@ impl Progress {
         }
     }
 
+    /// Whether nothing new is looked for any more.
+    pub fn is_over(self) -> bool {
+        matches!(self, Progress::Closing | Progress::Closed)
+    }
+
     pub fn timeout(self) -> Option<Instant> {
         match self {
             Progress::Waiting { until } => Some(until),

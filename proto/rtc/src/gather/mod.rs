@@ -119,7 +119,8 @@ impl Gatherer {
     /// A UDP socket bound to one interface address: its candidate, and requests to all servers, go out at once. The sooner a
     /// socket is added, the more its interface is preferred. Beyond [`limits::SOCKETS_MAX`] it is left out.
     pub fn add_socket(&mut self, id: SocketId, local: SocketAddr, now: Instant) {
-        if self.sockets.len() >= limits::SOCKETS_MAX || self.socket(id).is_some() {
+        let is_full = self.sockets.len() >= limits::SOCKETS_MAX;
+        if is_full || self.socket(id).is_some() || self.progress.is_over() {
             return;
         }
         let of_family = self.sockets.iter().filter(|known| known.local.is_ipv4() == local.is_ipv4());
@@ -151,6 +152,9 @@ impl Gatherer {
     /// Other servers, or the same with renewed credentials, which allocations take over at once. Allocations of servers that
     /// are no longer there stand until they end.
     pub fn set_servers(&mut self, servers: Vec<IceServer>, now: Instant) {
+        if self.progress.is_over() {
+            return;
+        }
         self.replace_servers(servers, now);
         self.ask_servers(now);
         self.finish(now);
@@ -263,7 +267,7 @@ impl Gatherer {
         })
     }
 
-    /// Frees all allocations; [`Event::Closed`] follows.
+    /// Frees all allocations; [`Event::Closed`] follows, and nothing after it.
     pub fn close(&mut self, now: Instant) {
         self.bindings.clear();
         self.servers.clear();
