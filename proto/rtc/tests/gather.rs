@@ -494,3 +494,31 @@ fn peers_are_let_in_by_relays_that_come_later() {
     let permissions: u32 = world.servers.iter().map(|(_, server)| server.stats().stored.permissions).sum();
     assert_eq!(usize::try_from(permissions), Ok(limits::PEERS_MAX));
 }
+
+#[test]
+fn a_way_that_dies_after_it_was_chosen_is_replaced_by_one_that_was_held() {
+    let mut world = World::of(&[server(&[UDP])]);
+    world.add(1, "10.0.0.2:4000", Some("198.51.100.7:61000"));
+    world.add(2, "10.0.1.2:4000", Some("198.51.100.8:61000"));
+    world.gatherer.end_of_sockets(world.now);
+    world.t(55);
+    world.dead.insert(SocketId(1));
+    world.t(12_000);
+    let related = world.said_of(Kind::Relayed)[0].1.local.candidate.related;
+    assert_eq!(related, Some(addr("198.51.100.8:61000")));
+}
+
+#[test]
+fn where_a_relay_is_lost_for_good_the_other_ways_are_tried_at_once() {
+    let mut world = World::of(&[server(&[TCP, TLS])]);
+    world.home();
+    world.t(1_000);
+    let (first, _) = world.relay();
+    let stream = world.commands.iter().find_map(|command| match command {
+        Command::OpenStream { socket, tls: None, .. } => Some(*socket),
+        _ => None,
+    });
+    world.gatherer.handle_stream_closed(stream.unwrap(), world.now);
+    world.t(1_300);
+    assert_ne!(world.relay().0, first);
+}
