@@ -265,7 +265,6 @@ impl Transport {
                     self.channels.stream_reset(stream, true, &mut context)
                 }
                 sctp::Event::Closed(end) => self.end(match end {
-                    _ if self.phase == Phase::Closing => CloseReason::Local,
                     End::Shutdown(true) => CloseReason::Local,
                     End::Shutdown(false) => CloseReason::PeerClosed,
                     End::Aborted => CloseReason::Aborted,
@@ -282,6 +281,8 @@ impl Transport {
         if self.phase == Phase::Closed {
             return;
         }
+        // Whatever the peer does meanwhile: it was we who wanted it.
+        let why = if self.phase == Phase::Closing { CloseReason::Local } else { why };
         self.pump(usize::MAX);
         self.phase = Phase::Closed;
         (self.deadline, self.init_at) = (None, None);
@@ -310,8 +311,7 @@ impl Transport {
             return;
         }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
-            let closing = self.phase == Phase::Closing;
-            self.end(if closing { CloseReason::Local } else { CloseReason::Timeout });
+            self.end(CloseReason::Timeout);
             return;
         }
         if self.init_at.is_some_and(|at| at <= now) {
@@ -334,6 +334,11 @@ impl Transport {
         self.now = now;
         let context = Context { association: &mut self.association, events: &mut self.events, now };
         (&mut self.channels, context)
+    }
+
+    /// Since when data is underway and the peer acknowledged nothing more of it: the path may be dead.
+    pub fn silent_since(&self) -> Option<Instant> {
+        self.association.silent_since()
     }
 
     /// Opens a channel. May be called at any time, also before [`start`](Self::start); messages sent meanwhile wait.

@@ -264,6 +264,11 @@ impl Association {
         }
     }
 
+    /// Since when data is underway and nothing more of it was acknowledged.
+    pub fn silent_since(&self) -> Option<Instant> {
+        self.outbound.silent_since().filter(|_| self.sends_data())
+    }
+
     /// Whether DATA may travel by itself.
     fn sends_data(&self) -> bool {
         matches!(self.state, State::Established | State::ShutdownPending | State::ShutdownReceived)

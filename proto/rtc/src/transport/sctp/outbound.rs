@@ -513,6 +513,11 @@ impl Outbound {
         self.t3
     }
 
+    /// Since when something is underway and nothing more of it was acknowledged.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        self.silent_since
+    }
+
     /// T3 (RFC 9260 6.3.3): all that is underway is taken for lost. Says since when the peer is silent.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Duration> {
         if self.t3.is_none_or(|t3| t3 > now) {
