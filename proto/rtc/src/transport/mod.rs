@@ -5,7 +5,6 @@
 //! datagram ◄─ poll_transmit ◄─── dtls ◄─ sctp ◄─ channels, dcep ◄─ open, send, close_channel
 //! ```
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -23,15 +22,15 @@ mod dtls;
 mod event;
 pub mod limits;
 mod outbox;
+mod protected;
 pub mod sctp;
 
 pub use certificate::{Certificate, Fingerprint, FingerprintError};
 pub use channel::{ChannelId, ChannelInit, Payload, Reliability};
-use channels::{Channels, Context};
 use dtls::{Dtls, Failed, Record};
 pub use event::{CloseReason, Discard, Event, Misuse, SendError};
 use outbox::Outbox;
-use sctp::{Association, End};
+pub use protected::Protected;
 
 /// Who speaks first in DTLS; also decides whose streams are even (RFC 8832 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,16 +113,15 @@ pub struct Transport {
     remote: Option<Remote>,
     phase: Phase,
     dtls: Option<Dtls>,
-    association: Association,
-    channels: Channels,
+    protected: Protected,
     /// The peer's certificate is the one that was signaled.
     is_verified: bool,
+    /// When the handshake, or closing, has taken too long.
     deadline: Option<Instant>,
-    /// When a passive end sends its own INIT.
-    init_at: Option<Instant>,
     packet: Vec<u8>,
     outbox: Outbox,
-    events: VecDeque<Event>,
+    /// The last event, when all before it are polled.
+    closed: Option<CloseReason>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,27 +138,23 @@ impl Transport {
     /// It does nothing until [`start`](Self::start), but channels can be opened and sent on. `seed` feeds what is random but for
     /// keys, which `ring` draws from the system.
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
-        let mtu = config.mtu.saturating_sub(limits::DTLS_OVERHEAD) & !3;
-        let ports = sctp::Config { local_port: config.sctp_port, remote_port: 0, mtu };
         // Another stream than the association draws from.
         let mut random = ChaCha12Rng::from_seed(seed);
         random.set_stream(1);
         Self {
-            config,
             now,
             seed: random.next_u64(),
             sctp_init: sctp::init_chunk(seed),
             remote: None,
             phase: Phase::New,
             dtls: None,
-            association: Association::new(ports, seed),
-            channels: Channels::default(),
+            protected: Protected::new(&config, seed),
+            config,
             is_verified: false,
             deadline: None,
-            init_at: None,
             packet: Vec::new(),
             outbox: Outbox::default(),
-            events: VecDeque::new(),
+            closed: None,
         }
     }
 
@@ -177,12 +171,9 @@ impl Transport {
         }
         self.phase = Phase::Connecting;
         self.deadline = Some(now + limits::PEER_SILENCE_MAX);
-        self.association.peer_is_at(remote.sctp_port, rtt);
-        let role = remote.role;
+        self.protected.start(remote.role, remote.sctp_port, remote.max_message_size, rtt, now);
+        let identity = (self.config.certificate.clone(), remote.role, self.config.versions);
         self.remote = Some(remote);
-        let mut context = Context { association: &mut self.association, events: &mut self.events, now };
-        self.channels.start(role, &mut context);
-        let identity = (self.config.certificate.clone(), role, self.config.versions);
         match Dtls::new(identity, self.config.mtu, rtt, self.seed, now) {
             Ok(dtls) => self.dtls = Some(dtls),
             Err(Failed) => self.end(CloseReason::DtlsFailed),
@@ -197,12 +188,10 @@ impl Transport {
         if !matches!(bytes.first(), Some(20..=63)) {
             return Err(Discard::NotDtls);
         }
-        if self.events.len() >= limits::EVENTS_MAX {
+        if self.protected.events_waiting() >= limits::EVENTS_MAX {
             return Err(Discard::Full);
         }
-        let Some(dtls) = self.dtls.as_mut().filter(|_| self.phase != Phase::Closed) else {
-            return Err(Discard::Closed);
-        };
+        let Some(dtls) = &mut self.dtls else { return Err(Discard::Closed) };
         if dtls.handle_datagram(bytes, now).is_err() {
             self.end(CloseReason::DtlsFailed);
             return Ok(());
@@ -212,21 +201,21 @@ impl Transport {
 
     /// What DTLS has for us, and what follows from it.
     fn take_dtls(&mut self) -> Result<(), Discard> {
-        let Some(dtls) = &mut self.dtls else { return Ok(()) };
-        let Some(remote) = &self.remote else { return Ok(()) };
-        let (association, now) = (&mut self.association, self.now);
+        let (Some(dtls), Some(remote)) = (&mut self.dtls, &self.remote) else { return Ok(()) };
+        let (protected, is_verified, now) = (&mut self.protected, &mut self.is_verified, self.now);
         let (mut result, mut mismatch, mut closed) = (Ok(()), false, false);
-        let is_verified = &mut self.is_verified;
-        let init_at = &mut self.init_at;
         dtls.drain(&mut self.outbox, now, |record| match record {
             Record::Certificate(certificate) => {
                 *is_verified = remote.fingerprints.iter().any(|fingerprint| fingerprint.matches(certificate));
                 mismatch |= !*is_verified;
             }
-            Record::Connected if *is_verified => *init_at = associate(association, remote, now),
+            Record::Connected if *is_verified => {
+                let chunk = remote.sctp_init.as_ref().and_then(|text| BASE64.decode(text).ok());
+                protected.associate(chunk.as_deref(), now);
+            }
             Record::Connected => mismatch = true,
             Record::Data(packet) if *is_verified && !mismatch => {
-                result = association.handle_packet(packet, now).map_err(Discard::from);
+                result = protected.handle_packet(packet, now)
             }
             Record::Data(_) => {}
             Record::CloseNotify => closed = true,
@@ -234,46 +223,22 @@ impl Transport {
         if mismatch {
             self.outbox.clear();
             self.end(CloseReason::FingerprintMismatch);
-            return result;
-        }
-        let taken = self.take_association();
-        if closed {
-            self.end(CloseReason::PeerClosed);
-        }
-        result.and(taken)
-    }
-
-    fn take_association(&mut self) -> Result<(), Discard> {
-        let mut result = Ok(());
-        while let Some(event) = self.association.poll_event() {
-            let mut context =
-                Context { association: &mut self.association, events: &mut self.events, now: self.now };
-            match event {
-                sctp::Event::Connected => {
-                    (self.deadline, self.init_at) = (None, None);
-                    if self.phase == Phase::Connecting {
-                        self.phase = Phase::Up;
-                    }
-                    context.events.push_back(Event::Connected);
-                    self.channels.connected(context.events);
-                }
-                sctp::Event::Message(message) => {
-                    result = result.and(self.channels.handle_message(message, &mut context));
-                }
-                sctp::Event::StreamReset(stream) => self.channels.stream_reset(stream, false, &mut context),
-                sctp::Event::StreamResetDone(stream) => {
-                    self.channels.stream_reset(stream, true, &mut context)
-                }
-                sctp::Event::Closed(end) => self.end(match end {
-                    End::Shutdown(true) => CloseReason::Local,
-                    End::Shutdown(false) => CloseReason::PeerClosed,
-                    End::Aborted => CloseReason::Aborted,
-                    End::Violation => CloseReason::ProtocolViolation,
-                    End::Timeout => CloseReason::Timeout,
-                }),
-            }
+        } else {
+            self.follow(closed);
         }
         result
+    }
+
+    /// Follows the association from phase to phase.
+    fn follow(&mut self, peer_closed: bool) {
+        if self.phase == Phase::Connecting && self.protected.is_established() {
+            self.phase = Phase::Up;
+            self.deadline = None;
+        }
+        let peer_closed = peer_closed.then_some(CloseReason::PeerClosed);
+        if let Some(why) = self.protected.ended().or(peer_closed) {
+            self.end(why);
+        }
     }
 
     /// The end: what is still to be said is said, without an answer.
@@ -285,23 +250,23 @@ impl Transport {
         let why = if self.phase == Phase::Closing { CloseReason::Local } else { why };
         self.pump(usize::MAX);
         self.phase = Phase::Closed;
-        (self.deadline, self.init_at) = (None, None);
+        self.deadline = None;
         if let Some(mut dtls) = self.dtls.take().filter(|_| why != CloseReason::FingerprintMismatch) {
             dtls.close();
             dtls.drain(&mut self.outbox, self.now, |_| {});
         }
-        self.events.push_back(Event::Closed { why });
+        self.closed = Some(why);
     }
 
     /// The path's round-trip time, as known by now.
     pub fn set_rtt(&mut self, rtt: Duration) {
-        self.association.rtt_is(rtt);
+        self.protected.set_rtt(rtt);
     }
 
     /// The path is another one: what was sent on the old one may be lost, and the old timers say nothing about it.
     pub fn path_changed(&mut self, rtt: Option<Duration>, now: Instant) {
         self.now = now;
-        self.association.path_changed(rtt, now);
+        self.protected.path_changed(rtt, now);
     }
 
     /// Time has come to [`poll_timeout`](Self::poll_timeout).
@@ -314,10 +279,6 @@ impl Transport {
             self.end(CloseReason::Timeout);
             return;
         }
-        if self.init_at.is_some_and(|at| at <= now) {
-            self.init_at = None;
-            self.association.connect(now);
-        }
         let due = self.dtls.as_ref().and_then(Dtls::poll_timeout).is_some_and(|at| at <= now);
         if let Some(dtls) = self.dtls.as_mut().filter(|_| due)
             && dtls.handle_timeout(now).is_err()
@@ -325,29 +286,23 @@ impl Transport {
             self.end(CloseReason::DtlsFailed);
             return;
         }
-        self.association.handle_timeout(now);
-        // Nothing was received, so nothing was discarded.
+        self.protected.handle_timeout(now);
+        // Nothing was received.
         let _ = self.take_dtls();
-    }
-
-    fn context(&mut self, now: Instant) -> (&mut Channels, Context<'_>) {
-        self.now = now;
-        let context = Context { association: &mut self.association, events: &mut self.events, now };
-        (&mut self.channels, context)
     }
 
     /// Since when data is underway and the peer acknowledged nothing more of it: the path may be dead.
     pub fn silent_since(&self) -> Option<Instant> {
-        self.association.silent_since()
+        self.protected.silent_since()
     }
 
     /// Opens a channel. May be called at any time, also before [`start`](Self::start); messages sent meanwhile wait.
     pub fn open(&mut self, init: ChannelInit, now: Instant) -> Result<ChannelId, Misuse> {
-        if matches!(self.phase, Phase::Closing | Phase::Closed) {
-            return Err(Misuse::Closed);
+        self.now = now;
+        match self.phase {
+            Phase::Closing | Phase::Closed => Err(Misuse::Closed),
+            Phase::New | Phase::Connecting | Phase::Up => self.protected.open(init, now),
         }
-        let (channels, mut context) = self.context(now);
-        channels.open(init, &mut context)
     }
 
     /// Sends one message. It may be called as soon as the channel is made: data follows right behind the announcement.
@@ -358,36 +313,32 @@ impl Transport {
         bytes: Bytes,
         now: Instant,
     ) -> Result<(), SendError> {
-        if matches!(self.phase, Phase::Closing | Phase::Closed) {
-            return Err(SendError::NotOpen);
+        self.now = now;
+        match self.phase {
+            Phase::Closing | Phase::Closed => Err(SendError::NotOpen),
+            Phase::New | Phase::Connecting | Phase::Up => self.protected.send(id, kind, bytes, now),
         }
-        let max = self.max_message_size();
-        let (channels, mut context) = self.context(now);
-        channels.send(id, kind, bytes, max, &mut context)
     }
 
-    /// The largest message that the peer takes, bytes.
+    /// The largest message that the peer takes, bytes; ours until its description is there.
     pub fn max_message_size(&self) -> usize {
-        match self.remote.as_ref().map_or(0, |remote| remote.max_message_size) {
-            0 => limits::MESSAGE_LEN_MAX,
-            size => limits::MESSAGE_LEN_MAX.min(size as usize),
-        }
+        self.protected.max_message_size()
     }
 
     /// Bytes of messages that wait to be sent on this channel; those underway do not count.
     pub fn buffered_amount(&self, id: ChannelId) -> usize {
-        self.channels.buffered(id, &self.association)
+        self.protected.buffered_amount(id)
     }
 
     /// When `buffered_amount` falls to this, [`Event::BufferedAmountLow`] says so. 0 at first.
     pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, bytes: usize) {
-        self.channels.set_threshold(id, bytes, &self.association);
+        self.protected.set_buffered_amount_low_threshold(id, bytes);
     }
 
     /// Closes a channel: what was sent still goes out, then the stream is reset (RFC 8831 6.7).
     pub fn close_channel(&mut self, id: ChannelId, now: Instant) {
-        let (channels, mut context) = self.context(now);
-        channels.close(id, &mut context);
+        self.now = now;
+        self.protected.close_channel(id, now);
     }
 
     /// Ends the association and DTLS in good order: all that was sent goes out first, within
@@ -399,9 +350,8 @@ impl Transport {
             Phase::Up => {
                 self.phase = Phase::Closing;
                 self.deadline = Some(now + limits::CLOSE_WITHIN);
-                self.association.shut_down(now);
-                // Nothing was received.
-                let _ = self.take_association();
+                self.protected.shut_down(now);
+                self.follow(false);
             }
             Phase::Closing | Phase::Closed => {}
         }
@@ -412,17 +362,12 @@ impl Transport {
         let Some(dtls) = self.dtls.as_mut().filter(|dtls| dtls.is_connected() && self.is_verified) else {
             return;
         };
-        let mut failed = false;
-        while !failed
-            && self.outbox.len() < runs
-            && self.association.poll_transmit(&mut self.packet, self.now)
-        {
-            failed = dtls.send(&self.packet, &mut self.outbox, self.now).is_err();
-        }
-        self.channels.tell_low(&self.association, &mut self.events);
-        if failed {
-            self.dtls = None;
-            self.end(CloseReason::DtlsFailed);
+        while self.outbox.len() < runs && self.protected.poll_transmit(&mut self.packet, self.now) {
+            if dtls.send(&self.packet, &mut self.outbox, self.now).is_err() {
+                self.dtls = None;
+                self.end(CloseReason::DtlsFailed);
+                return;
+            }
         }
     }
 
@@ -434,7 +379,8 @@ impl Transport {
 
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.protected.poll_event();
+        event.or_else(|| self.closed.take().map(|why| Event::Closed { why }))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -443,33 +389,6 @@ impl Transport {
             return None;
         }
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
-        [dtls, self.association.poll_timeout(), self.deadline, self.init_at].into_iter().flatten().min()
-    }
-}
-
-/// DTLS is up, SCTP begins: at once where the peer's INIT was signaled, by ours as a client, else by the peer's, for which a server waits a
-/// while. Says until when.
-fn associate(association: &mut Association, remote: &Remote, now: Instant) -> Option<Instant> {
-    let chunk = remote.sctp_init.as_ref().and_then(|text| BASE64.decode(text).ok());
-    if chunk.is_some_and(|chunk| association.connect_with(&chunk)) {
-        return None;
-    }
-    match remote.role {
-        DtlsRole::Client => {
-            association.connect(now);
-            None
-        }
-        DtlsRole::Server => Some(now + limits::INIT_WAIT),
-    }
-}
-
-impl From<sctp::Discard> for Discard {
-    fn from(discard: sctp::Discard) -> Self {
-        match discard {
-            sctp::Discard::Malformed => Self::Malformed,
-            sctp::Discard::Foreign => Self::Foreign,
-            sctp::Discard::Unexpected => Self::Unexpected,
-            sctp::Discard::Full => Self::BeyondWindow,
-        }
+        [dtls, self.protected.poll_timeout(), self.deadline].into_iter().flatten().min()
     }
 }
