@@ -522,3 +522,12 @@ fn where_a_relay_is_lost_for_good_the_other_ways_are_tried_at_once() {
     world.t(1_300);
     assert_ne!(world.relay().0, first);
 }
+
+#[test]
+fn a_resolver_that_never_answers_does_not_hold_up_the_end() {
+    let mut world = World::of(&[server(&["turn:nowhere.example"])]);
+    world.resolver_works = false;
+    world.home();
+    world.t(60_000);
+    assert_eq!(world.done_at(), Some(10_000));
+}

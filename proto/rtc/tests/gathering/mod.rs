@@ -56,6 +56,7 @@ pub struct World {
     pub udp_works: bool,
     pub streams_work: bool,
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    pub resolver_works: bool,
     /// Servers that name another (300), and which.
     pub alternates: BTreeMap<SocketAddr, SocketAddr>,
     pub events: Vec<(u64, Event)>,
@@ -124,6 +125,7 @@ impl World {
             udp_works: true,
             streams_work: true,
             names: BTreeMap::new(),
+            resolver_works: true,
             alternates: BTreeMap::new(),
             events: vec![],
             commands: vec![],
@@ -202,6 +204,7 @@ impl World {
 
     fn obey(&mut self, command: Command) {
         match command {
+            Command::Resolve { .. } if !self.resolver_works => {}
             Command::Resolve { query, name } => {
                 let addresses = self.names.get(&name).cloned().unwrap_or_default();
                 self.gatherer.handle_resolved(query, &addresses, self.now);
