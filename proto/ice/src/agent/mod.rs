@@ -204,6 +204,16 @@ impl Agent {
         self.checklist.iter().any(|pair| pair.way() == way) || self.early.iter().any(|early| early.way == way)
     }
 
+    /// The caller has reason to think that the path is dead: usable pairs are asked for consent now, and if the one in use
+    /// remains silent another takes its place. At most once a second.
+    pub fn probe(&mut self, now: Instant) {
+        self.now = now;
+        let generation = self.generation;
+        let asked = |pair: &&mut Pair| pair.is_valid() && pair.generation == generation;
+        self.checklist.iter_mut().filter(asked).for_each(|pair| pair.due = Some(now));
+        self.advance(now);
+    }
+
     /// The pair in use.
     pub fn selected(&self) -> Option<Selected> {
         let pair = self.checklist.get(self.selected?).filter(|pair| pair.is_valid())?;

@@ -72,7 +72,8 @@ impl Agent {
         if pair.is_stream() && !self.streams.contains(&pair.way()) {
             return self.open_stream(id, now);
         }
-        let nominate = self.role == Role::Controlling && pair.nomination.is_some() && !pair.nominated;
+        // Said with every request, for the other side may see us at a new address meanwhile.
+        let nominate = self.role == Role::Controlling && pair.nomination.is_some();
         let bytes = self.sides(pair.generation).and_then(|(local, remote)| {
             let request = Request {
                 id: transaction_id,
@@ -101,7 +102,8 @@ impl Agent {
         pair.unanswered += 1;
         pair.first_sent.get_or_insert(now);
         pair.last_sent = Some(now);
-        pair.due = Some(now + wait_after(pair, &self.config, rto, regular, nominate));
+        let is_urgent = nominate && !pair.nominated;
+        pair.due = Some(now + wait_after(pair, &self.config, rto, regular, is_urgent));
         self.counts.requests_sent += 1;
         let way = pair.way();
         self.transmits.push_back(Transmit { socket: way.socket, to: way.remote, bytes });
