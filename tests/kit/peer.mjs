@@ -30,9 +30,9 @@ const every = ['udp', 'tcp', 'tls']
 export const kinds = {
   native: { command: [native], lacks: () => file(native, 'cargo build -p twocan --example peer'), relay: every },
   aiortc: { command: [`${venv}/bin/python`, `${peers}/aiortc_peer.py`], lacks: () => packaged('aiortc'), relay: every },
-  werift: { command: [process.execPath, `${peers}/w3c.mjs`, 'werift'], lacks: () => installed('werift'), relay: every, sends: [1, Infinity] },
+  werift: { command: [process.execPath, `${peers}/w3c.mjs`, 'werift'], lacks: () => installed('werift'), relay: every, sends: [1, Infinity], repeats: true },
   'node-datachannel': { command: [process.execPath, `${peers}/w3c.mjs`, 'node-datachannel'], lacks: () => installed('node-datachannel'), relay: ['udp'], mistells: ['ordered', 'maxRetransmits'] },
-  'webrtc-rs': { command: [`${programs}/webrtc_rs`], lacks: () => file(`${programs}/webrtc_rs`, 'cargo build in tests/interop/peers'), relay: ['udp'], sends: [0, 65_536], mistells: ['maxRetransmits'] },
+  'webrtc-rs': { command: [`${programs}/webrtc_rs`], lacks: () => file(`${programs}/webrtc_rs`, 'cargo build in tests/interop/peers'), relay: ['udp'], sends: [0, 65_536], mistells: ['maxRetransmits'], repeats: true },
   // It gathers nothing by itself, and its peer here knows host addresses alone.
   str0m: { command: [`${programs}/str0m`], lacks: () => file(`${programs}/str0m`, 'cargo build in tests/interop/peers'), relay: [], sends: [1, Infinity], nat: 'public' },
   chromium: { browser: true, lacks: () => missing('chromium'), relay: every },

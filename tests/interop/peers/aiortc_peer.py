@@ -164,6 +164,7 @@ async def main():
             work.add_done_callback(working.discard)
         else:
             await work
+    await peer.connection.close()
 
 
 asyncio.run(main())
