@@ -64,6 +64,8 @@ impl Protected {
     /// which a server waits a while.
     pub fn associate(&mut self, peer_init: Option<&[u8]>, now: Instant) {
         if peer_init.is_some_and(|chunk| self.association.connect_with(chunk)) {
+            // Nothing was received.
+            let _ = self.take_events(now);
             return;
         }
         match self.role {
