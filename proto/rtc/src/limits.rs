@@ -12,6 +12,11 @@ pub const FALTER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two restarts while a connection is mended; the side that answered begins half of this later.
 pub const RESTART_INTERVAL: Duration = Duration::from_secs(8);
 
+/// How long data may remain unacknowledged, beside two round trips, before ICE is to ask whether the path is still there.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between two such questions.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
 /// Descriptions taken from the other side within [`DESCRIPTIONS_WITHIN`].
 pub const DESCRIPTIONS_MAX: usize = 10;
 /// See [`DESCRIPTIONS_MAX`].

@@ -173,14 +173,36 @@ fn a_path_that_dies_silently_is_replaced_by_a_restart() {
     let used =
         world.peers[ADA].connection.report().unwrap().pairs.iter().find(|pair| pair.selected).unwrap().socket;
     let dead = world.peers[ADA].sockets[&used];
+    let next = stream(&mut world, channels[ADA][0], 0, 50);
     world.filter = Box::new(move |from, to, _| from != dead && to != dead);
-    let next = stream(&mut world, channels[ADA][0], 0, 3_000);
+    let next = stream(&mut world, channels[ADA][0], next, 3_000);
     assert!(
         world.run_until(ms(30_000), |world| numbers(world).len() == next as usize),
         "{}",
         world.describe()
     );
     assert!(world.peers.iter().all(|peer| peer.failure().is_none()));
+    assert!(longest_pause(&world) < ms(4_000), "{:?}", longest_pause(&world));
+}
+
+#[test]
+fn a_nat_that_forgets_is_a_pause() {
+    for mapping in [Rule::EndpointIndependent, Rule::AddressAndPortDependent] {
+        let mut world = World::new(1, Net::default());
+        world.add_relay(RELAY);
+        let a = world.add_nat("8.0.0.1", mapping, Rule::AddressAndPortDependent);
+        let ada = [Interface::behind(a, "192.168.1.2", 1)];
+        let change = |_: usize, config: &mut twocan_rtc::Config| config.servers = vec![server(&["stun:5.0.0.1"])];
+        let channels = world.two(&ada, &[Interface::public("9.0.0.1")], change);
+        world.connect(ms(5_000));
+        world.run_for(ms(5_000));
+        let next = stream(&mut world, channels[ADA][0], 0, 50);
+        world.nats[a].forget();
+        let next = stream(&mut world, channels[ADA][0], next, 2_500);
+        assert!(world.run_until(ms(5_000), |world| numbers(world).len() == next as usize), "{}", world.describe());
+        assert!(longest_pause(&world) < ms(4_000), "{:?}", longest_pause(&world));
+        assert!(world.is_up());
+    }
 }
 
 #[test]

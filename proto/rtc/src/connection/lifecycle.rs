@@ -16,7 +16,7 @@ use super::verdict::{Evidence, TurnTrouble};
 use crate::config::Config;
 use crate::event::{ConnectionState, Event, FailReason};
 use crate::gather::TransportPolicy;
-use crate::limits::{FALTER_TIMEOUT, RESTART_INTERVAL};
+use crate::limits::{FALTER_TIMEOUT, PROBE_INTERVAL, RESTART_INTERVAL, STALL_TIMEOUT};
 use crate::transport::CloseReason;
 
 /// Where a connection stands.
@@ -51,6 +51,8 @@ pub(super) struct Lifecycle {
     began: Option<Instant>,
     /// From the beginning to the first time that data could flow.
     pub(super) connect_time: Option<Duration>,
+    /// When ICE was last asked to look after the path.
+    probed: Option<Instant>,
     /// The transport is up.
     pub(super) is_secured: bool,
     is_signaling_up: bool,
@@ -66,6 +68,7 @@ impl Lifecycle {
             mend_timeout: config.mend_timeout,
             began: None,
             connect_time: None,
+            probed: None,
             is_secured: false,
             is_signaling_up: true,
             is_incompatible: false,
@@ -225,6 +228,12 @@ impl Connection {
         if self.is_started {
             self.transport.handle_timeout(now);
         }
+        if self.probe_timeout().is_some_and(|due| due <= now)
+            && let Some(agent) = &mut self.agent
+        {
+            self.lifecycle.probed = Some(now);
+            agent.probe(now);
+        }
         if self.offer_timeout().is_some_and(|due| due <= now) {
             self.restart_anew();
         }
@@ -254,6 +263,13 @@ impl Connection {
         }
     }
 
+    /// When ICE is to ask whether the path is still there: data went out, and nothing came back. Consent alone would take its time.
+    fn probe_timeout(&self) -> Option<Instant> {
+        let rtt = self.selected?.rtt.unwrap_or_default();
+        let stalled = self.transport.silent_since()? + STALL_TIMEOUT + 2 * rtt;
+        Some(self.lifecycle.probed.map_or(stalled, |probed| stalled.max(probed + PROBE_INTERVAL)))
+    }
+
     /// When an offer that found no answer is made anew: as long as it stands the other side's are passed over.
     fn offer_timeout(&self) -> Option<Instant> {
         let is_up = matches!(self.lifecycle.phase, Phase::Connected | Phase::Faltering { .. });
@@ -270,6 +286,7 @@ impl Connection {
             if self.is_started { self.transport.poll_timeout() } else { None },
             self.lifecycle.next_timeout(),
             self.offer_timeout(),
+            self.probe_timeout(),
         ];
         parts.into_iter().flatten().min()
     }

@@ -57,6 +57,13 @@ impl Nat {
         SocketAddr::new(self.public, port)
     }
 
+    /// It was switched off and on.
+    pub fn forget(&mut self) {
+        self.ports.clear();
+        self.insides.clear();
+        self.allowed.clear();
+    }
+
     /// Who inside gets it, if it is let in.
     pub fn inbound(&self, from: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
         let inside = self.insides.get(&to.port())?;
