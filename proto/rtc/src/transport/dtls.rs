@@ -2,14 +2,15 @@
 //!
 //! What `dimpl` wants of its driver: time before each packet, all output taken after each packet, and no further use once it
 //! returned an error. Anyone can send a packet that is an error while the handshake is not protected, so a handshake
-//! that fails is begun anew, a limited number of times; afterwards only the peer can.
+//! that fails is begun anew; afterwards only the peer can.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimpl::{Config, DtlsCertificate, Error, Output};
 
-use super::limits::{FLIGHT_PAUSE_MAX, HANDSHAKE_RESTARTS_MAX, MESSAGE_LEN_MAX};
+use super::gate::{Gate, Verdict};
+use super::limits::{ANSWER_PATIENCE, FLIGHT_PAUSE_MAX, MESSAGE_LEN_MAX, RESTART_PAUSE};
 use super::outbox::Outbox;
 use super::{Certificate, DtlsRole, DtlsVersions, crypto};
 
@@ -29,7 +30,13 @@ pub(super) struct Dtls {
     ahead: Duration,
     timeout: Option<Instant>,
     connected: bool,
-    restarts: u32,
+    /// The peer has shown its certificate: nobody else can take its place.
+    certified: bool,
+    gate: Gate,
+    /// A disturbed handshake rests until then.
+    resting: Option<Instant>,
+    /// A client's peer, or somebody else, answered at this time.
+    answered: Option<Instant>,
 }
 
 /// What came out of a datagram.
@@ -80,7 +87,10 @@ impl Dtls {
             ahead: Duration::ZERO,
             timeout: None,
             connected: false,
-            restarts: 0,
+            certified: false,
+            gate: Gate::new(role),
+            resting: None,
+            answered: None,
         };
         dtls.machine.handle_timeout(now).map_err(|_| Failed)?;
         Ok(dtls)
@@ -90,29 +100,52 @@ impl Dtls {
         self.connected
     }
 
-    /// Takes a datagram; [`drain`](Self::drain) must follow.
-    pub(super) fn handle_datagram(&mut self, datagram: &[u8], now: Instant) -> Result<(), Failed> {
+    /// Takes a datagram, `false`: it is of no use; [`drain`](Self::drain) must follow.
+    pub(super) fn handle_datagram(&mut self, datagram: &[u8], now: Instant) -> Result<bool, Failed> {
+        if self.resting.is_some_and(|until| now < until) {
+            return Ok(false);
+        }
+        match self.gate.judge(datagram, self.certified, now) {
+            Verdict::Pass => {}
+            Verdict::Drop => return Ok(false),
+            Verdict::Anew => self.begin_anew(now)?,
+        }
         let result = self.machine.handle_timeout(now + self.ahead);
         let result = result.and_then(|()| self.machine.handle_packet(datagram));
-        result.or_else(|error| self.failed(&error, now))
+        result.or_else(|error| self.failed(&error, now))?;
+        if self.role == DtlsRole::Client
+            && self.answered.is_none()
+            && self.machine.protocol_version().is_some()
+        {
+            self.answered = Some(now);
+        }
+        Ok(true)
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Failed> {
+        if self.patience().is_some_and(|until| until <= now) {
+            return self.begin_anew(now);
+        }
         let result = self.machine.handle_timeout(now + self.ahead);
         result.or_else(|error| self.failed(&error, now))
     }
 
-    /// Begins anew, where the peer is not yet known.
+    /// A handshake that somebody disturbed begins anew. Afterwards only the peer can disturb.
     fn failed(&mut self, error: &Error, now: Instant) -> Result<(), Failed> {
         let undecided = self.machine.protocol_version().is_none();
         if undecided && matches!(error, Error::UnexpectedMessage(_)) {
             return Ok(());
         }
-        if self.connected || matches!(error, Error::Timeout(_)) || self.restarts == HANDSHAKE_RESTARTS_MAX {
+        if self.connected || matches!(error, Error::Timeout(_)) {
             return Err(Failed);
         }
-        self.restarts += 1;
-        self.ahead = Duration::ZERO;
+        self.gate.forget();
+        self.resting = Some(now + RESTART_PAUSE);
+        self.begin_anew(now)
+    }
+
+    fn begin_anew(&mut self, now: Instant) -> Result<(), Failed> {
+        (self.ahead, self.answered, self.certified) = (Duration::ZERO, None, false);
         self.machine = machine(&self.config, &self.certificate, self.role, self.versions, now);
         self.machine.handle_timeout(now).map_err(|_| Failed)
     }
@@ -122,7 +155,10 @@ impl Dtls {
         loop {
             match self.machine.poll_output(&mut self.buffer) {
                 Output::Packet(datagram) => outbox.push(datagram),
-                Output::PeerCert(certificate) => received(Record::Certificate(certificate)),
+                Output::PeerCert(certificate) => {
+                    self.certified = true;
+                    received(Record::Certificate(certificate));
+                }
                 Output::Connected => {
                     self.connected = true;
                     received(Record::Connected);
@@ -169,7 +205,12 @@ impl Dtls {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.timeout
+        self.timeout.into_iter().chain(self.patience()).min()
+    }
+
+    /// How long a client waits for more of an answer.
+    fn patience(&self) -> Option<Instant> {
+        self.answered.filter(|_| !self.certified).map(|answered| answered + ANSWER_PATIENCE)
     }
 }
 

@@ -77,6 +77,9 @@ pub enum Discard {
     /// Not DTLS (RFC 7983: first byte 20 to 63).
     #[error("not DTLS")]
     NotDtls,
+    /// Part of a handshake with somebody else, or repeated too often.
+    #[error("a handshake of somebody else")]
+    Stranger,
     /// Events wait to be polled, and there is no room for more.
     #[error("too many events wait")]
     Full,

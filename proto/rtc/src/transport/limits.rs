@@ -10,8 +10,6 @@ pub const LABEL_LEN_MAX: usize = 1_024;
 pub const SEND_BUFFER_MAX: usize = 1 << 20;
 /// Bytes of one message that we send or accept; what we offer as `a=max-message-size`.
 pub const MESSAGE_LEN_MAX: usize = 256 * 1024;
-/// Messages on one stream that arrived before it was opened.
-pub const EARLY_MESSAGES_MAX: usize = 64;
 /// Events that wait to be polled, beyond which received packets are dropped.
 pub const EVENTS_MAX: usize = 16_384;
 
@@ -23,8 +21,14 @@ pub const DTLS_OVERHEAD: usize = 40;
 pub const RUN_LEN_MAX: usize = 64_000;
 /// See [`RUN_LEN_MAX`].
 pub const RUN_DATAGRAMS_MAX: usize = 64;
-/// How often a handshake that somebody disturbs is begun anew.
-pub const HANDSHAKE_RESTARTS_MAX: u32 = 64;
+/// How long a handshake with one ClientHello may take before another is listened to.
+pub const HELLO_PATIENCE: Duration = Duration::from_secs(3);
+/// How often a repeated ClientHello is answered.
+pub const HELLO_REPEAT_PAUSE: Duration = Duration::from_millis(20);
+/// How long a client whose peer answered waits for the handshake to end before it begins anew: somebody else may have answered.
+pub const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// Pause after a handshake that somebody disturbed.
+pub const RESTART_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause between two attempts at a flight of the handshake.
 pub const FLIGHT_PAUSE_MAX: Duration = Duration::from_millis(2_500);
 /// How long the handshake, or an unacknowledged packet, may take before the peer is taken for dead.

@@ -20,6 +20,7 @@ mod crypto;
 mod dcep;
 mod dtls;
 mod event;
+mod gate;
 pub mod limits;
 mod outbox;
 mod protected;
@@ -192,11 +193,14 @@ impl Transport {
             return Err(Discard::Full);
         }
         let Some(dtls) = &mut self.dtls else { return Err(Discard::Closed) };
-        if dtls.handle_datagram(bytes, now).is_err() {
-            self.end(CloseReason::DtlsFailed);
-            return Ok(());
+        match dtls.handle_datagram(bytes, now) {
+            Ok(true) => self.take_dtls(),
+            Ok(false) => Err(Discard::Stranger),
+            Err(Failed) => {
+                self.end(CloseReason::DtlsFailed);
+                Ok(())
+            }
         }
-        self.take_dtls()
     }
 
     /// What DTLS has for us, and what follows from it.
