@@ -531,3 +531,15 @@ fn a_resolver_that_never_answers_does_not_hold_up_the_end() {
     world.t(60_000);
     assert_eq!(world.done_at(), Some(10_000));
 }
+
+#[test]
+fn a_relay_that_neither_takes_nor_refuses_a_connection_is_given_up() {
+    let mut world = World::of(&[server(&[TCP])]);
+    world.streams_hang = true;
+    world.home();
+    world.t(60_000);
+    assert_eq!(world.errors()[0].text, "the relay cannot be connected to");
+    assert_eq!(world.done_at(), Some(9_000));
+    let closed = world.commands.iter().filter(|command| matches!(command, Command::CloseStream(_)));
+    assert_eq!(closed.count(), 1);
+}

@@ -24,6 +24,8 @@ pub mod limits {
     pub const ALTERNATES_MAX: u8 = 3;
     /// How long a way by UDP to a relay is alone before streams are opened.
     pub const STREAM_DELAY: Duration = Duration::from_millis(100);
+    /// How long a stream may take to open.
+    pub const STREAM_OPENS_WITHIN: Duration = Duration::from_secs(9);
     /// When [`super::super::Event::Done`] is said though servers are silent.
     pub const DONE_AFTER: Duration = Duration::from_secs(10);
     /// How often reflexive addresses are asked for again while ICE runs: it keeps the NAT's mapping.

@@ -16,6 +16,8 @@ use twocan_turn::{Family, Transport};
 use super::servers::{Group, Server, ServerId};
 use super::{CandidateError, Command, Event, Gatherer, Transmit, limits};
 
+pub(super) const CANNOT_CONNECT: &str = "the relay cannot be connected to";
+
 /// One way to one relay, and the allocation there.
 pub(super) struct Relay {
     pub server: ServerId,
@@ -44,7 +46,7 @@ pub(super) enum Stage {
     /// Not begun.
     Waiting { until: Instant },
     /// A stream is being opened.
-    Opening,
+    Opening { until: Instant },
     /// The first Allocate is on its way.
     Challenging,
     /// It would work, but another way is ahead.
@@ -66,7 +68,7 @@ impl Relay {
     pub fn is_pending(&self) -> bool {
         match self.stage {
             Stage::Waiting { .. } => !self.has_worked,
-            Stage::Opening | Stage::Challenging | Stage::Granted => true,
+            Stage::Opening { .. } | Stage::Challenging | Stage::Granted => true,
             Stage::Held | Stage::Allocated | Stage::Closing | Stage::Over | Stage::Dropped => false,
         }
     }
@@ -151,7 +153,7 @@ impl Gatherer {
         if !relay.transport.is_stream() {
             return self.start_client(index, now);
         }
-        relay.stage = Stage::Opening;
+        relay.stage = Stage::Opening { until: now + limits::STREAM_OPENS_WITHIN };
         relay.buffer.clear();
         let (to, tls) = (relay.to, relay.tls.clone());
         let socket = self.next_socket();
@@ -159,6 +161,13 @@ impl Gatherer {
             relay.carrier = Some(socket);
         }
         self.commands.push_back(Command::OpenStream { socket, to, tls });
+    }
+
+    fn give_up_opening(&mut self, index: usize, now: Instant) {
+        let stage = self.relays.get(index).map(|relay| relay.stage);
+        if matches!(stage, Some(Stage::Opening { until }) if until <= now) {
+            self.fail(index, (CandidateError::UNREACHABLE, CANNOT_CONNECT), true, now);
+        }
     }
 
     /// Sends the first Allocate.
@@ -425,6 +434,7 @@ impl Gatherer {
     pub(super) fn run_relays(&mut self, now: Instant) {
         for index in 0..self.relays.len() {
             self.start_due(index, now);
+            self.give_up_opening(index, now);
             self.with_client(index, now, |client| client.handle_timeout(now));
         }
         self.sweep();
@@ -432,7 +442,7 @@ impl Gatherer {
 
     pub(super) fn relays_timeout(&self) -> Option<Instant> {
         let due = |relay: &Relay| match relay.stage {
-            Stage::Waiting { until } => Some(until),
+            Stage::Waiting { until } | Stage::Opening { until } => Some(until),
             _ => relay.client.as_ref()?.poll_timeout(),
         };
         self.relays.iter().filter_map(due).min()

@@ -5,12 +5,14 @@ use std::time::Instant;
 use twocan_ice::SocketId;
 use twocan_turn::wire::{Frame, frame_len};
 
-use super::relay::Stage;
+use super::relay::{CANNOT_CONNECT, Stage};
 use super::{CandidateError, Gatherer};
 
 impl Gatherer {
     pub(super) fn stream_open(&mut self, socket: SocketId, now: Instant) {
-        let opening = |relay: &super::Relay| relay.carrier == Some(socket) && relay.stage == Stage::Opening;
+        let opening = |relay: &super::Relay| {
+            relay.carrier == Some(socket) && matches!(relay.stage, Stage::Opening { .. })
+        };
         if let Some(index) = self.relays.iter().position(opening) {
             self.start_client(index, now);
             self.sweep();
@@ -24,7 +26,7 @@ impl Gatherer {
         // There is nothing left to close.
         relay.carrier = None;
         let text = match relay.stage {
-            Stage::Opening => "the relay cannot be connected to",
+            Stage::Opening { .. } => CANNOT_CONNECT,
             _ => "the connection to the relay was lost",
         };
         self.fail(index, (CandidateError::UNREACHABLE, text), true, now);

@@ -55,6 +55,8 @@ pub struct World {
     /// Whether datagrams, and streams, get through.
     pub udp_works: bool,
     pub streams_work: bool,
+    /// Streams are neither opened nor refused.
+    pub streams_hang: bool,
     pub names: BTreeMap<String, Vec<IpAddr>>,
     pub resolver_works: bool,
     /// Servers that name another (300), and which.
@@ -124,6 +126,7 @@ impl World {
             dead: BTreeSet::new(),
             udp_works: true,
             streams_work: true,
+            streams_hang: false,
             names: BTreeMap::new(),
             resolver_works: true,
             alternates: BTreeMap::new(),
@@ -212,6 +215,9 @@ impl World {
             Command::OpenStream { socket, to, tls } => {
                 let transport = if tls.is_some() { Transport::Tls } else { Transport::Tcp };
                 self.streams.insert(socket, (to, transport));
+                if self.streams_hang {
+                    return;
+                }
                 let trips = if tls.is_some() { 4 } else { 2 };
                 let due = if self.streams_work { Due::StreamOpen(socket) } else { Due::StreamClosed(socket) };
                 self.later(DELAY * trips, due);
