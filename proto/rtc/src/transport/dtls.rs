@@ -19,11 +19,8 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub(super) struct Dtls {
     machine: dimpl::Dtls,
-    config: Arc<Config>,
-    certificate: Certificate,
-    role: DtlsRole,
-    versions: DtlsVersions,
-    pause_max: Duration,
+    setup: Setup,
+    seed: u64,
     buffer: Vec<u8>,
     /// The machine's clock is ahead by this: its timer doubles without end, so its time is put forward where it would wait
     /// too long.
@@ -39,6 +36,16 @@ pub(super) struct Dtls {
     answered: Option<Instant>,
 }
 
+/// What every attempt has in common.
+pub(super) struct Setup {
+    pub(super) certificate: Certificate,
+    pub(super) role: DtlsRole,
+    pub(super) versions: DtlsVersions,
+    pub(super) mtu: usize,
+    /// As far as known.
+    pub(super) rtt: Option<Duration>,
+}
+
 /// What came out of a datagram.
 pub(super) enum Record<'a> {
     Certificate(&'a [u8]),
@@ -52,48 +59,20 @@ pub(super) enum Record<'a> {
 pub(super) struct Failed;
 
 impl Dtls {
-    pub(super) fn new(
-        (certificate, role, versions): (Certificate, DtlsRole, DtlsVersions),
-        mtu: usize,
-        rtt: Option<Duration>,
-        seed: u64,
-        now: Instant,
-    ) -> Result<Self, Failed> {
-        let first_pause = rtt.map_or(Duration::from_millis(400), |rtt| rtt * 2);
-        let first_pause = first_pause.clamp(Duration::from_millis(50), Duration::from_secs(3));
-        // As many attempts as the machine can count before its clock, see `ahead`, runs out.
-        let retries = ((4 * YEAR).as_millis() / first_pause.as_millis()).ilog2() as usize;
-        let config = Config::builder()
-            .mtu(mtu)
-            .use_server_cookie(false)
-            .require_client_certificate(true)
-            .flight_start_rto(first_pause)
-            .flight_retries(retries)
-            .handshake_timeout(9 * YEAR)
-            .with_crypto_provider(crypto::provider())
-            // Hello randoms and jitter; keys and signatures draw from the system all the same.
-            .dangerously_set_rng_seed(seed)
-            .build();
-        let config = Arc::new(config.map_err(|_| Failed)?);
-        let machine = machine(&config, &certificate, role, versions, now);
-        let mut dtls = Self {
-            machine,
-            config,
-            certificate,
-            role,
-            versions,
-            pause_max: first_pause.max(FLIGHT_PAUSE_MAX),
+    pub(super) fn new(setup: Setup, seed: u64, now: Instant) -> Result<Self, Failed> {
+        Ok(Self {
+            machine: setup.machine(seed, now)?,
+            gate: Gate::new(setup.role),
+            setup,
+            seed,
             buffer: vec![0; 2_048],
             ahead: Duration::ZERO,
             timeout: None,
             connected: false,
             certified: false,
-            gate: Gate::new(role),
             resting: None,
             answered: None,
-        };
-        dtls.machine.handle_timeout(now).map_err(|_| Failed)?;
-        Ok(dtls)
+        })
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -113,7 +92,7 @@ impl Dtls {
         let result = self.machine.handle_timeout(now + self.ahead);
         let result = result.and_then(|()| self.machine.handle_packet(datagram));
         result.or_else(|error| self.failed(&error, now))?;
-        if self.role == DtlsRole::Client
+        if self.setup.role == DtlsRole::Client
             && self.answered.is_none()
             && self.machine.protocol_version().is_some()
         {
@@ -146,8 +125,9 @@ impl Dtls {
 
     fn begin_anew(&mut self, now: Instant) -> Result<(), Failed> {
         (self.ahead, self.answered, self.certified) = (Duration::ZERO, None, false);
-        self.machine = machine(&self.config, &self.certificate, self.role, self.versions, now);
-        self.machine.handle_timeout(now).map_err(|_| Failed)
+        self.seed = self.seed.wrapping_add(1);
+        self.machine = self.setup.machine(self.seed, now)?;
+        Ok(())
     }
 
     /// Takes all output: datagrams into the outbox, what was received to `received`.
@@ -185,10 +165,9 @@ impl Dtls {
         if pause > 6 * YEAR {
             return;
         }
-        if !self.connected && pause > self.pause_max {
-            self.ahead += pause - self.pause_max;
-        }
-        self.timeout = Some(now + pause.min(if self.connected { pause } else { self.pause_max }));
+        let pause_max = if self.connected { pause } else { self.setup.first_pause().max(FLIGHT_PAUSE_MAX) };
+        self.ahead += pause.saturating_sub(pause_max);
+        self.timeout = Some(now + pause.min(pause_max));
     }
 
     /// Encrypts one packet into the outbox.
@@ -214,23 +193,40 @@ impl Dtls {
     }
 }
 
-fn machine(
-    config: &Arc<Config>,
-    certificate: &Certificate,
-    role: DtlsRole,
-    versions: DtlsVersions,
-    now: Instant,
-) -> dimpl::Dtls {
-    let certificate = DtlsCertificate {
-        certificate: certificate.der().to_vec(),
-        private_key: certificate.private_key().to_vec(),
-    };
-    let config = Arc::clone(config);
-    let mut machine = match versions {
-        DtlsVersions::Any => dimpl::Dtls::new_auto(config, certificate, now),
-        DtlsVersions::Only12 => dimpl::Dtls::new_12(config, certificate, now),
-        DtlsVersions::Only13 => dimpl::Dtls::new_13(config, certificate, now),
-    };
-    machine.set_active(role == DtlsRole::Client);
-    machine
+impl Setup {
+    fn first_pause(&self) -> Duration {
+        let pause = self.rtt.map_or(Duration::from_millis(400), |rtt| rtt * 2);
+        pause.clamp(Duration::from_millis(50), Duration::from_secs(3))
+    }
+
+    /// A machine that has begun.
+    fn machine(&self, seed: u64, now: Instant) -> Result<dimpl::Dtls, Failed> {
+        let first_pause = self.first_pause();
+        // As many attempts as the machine can count before its clock, see `ahead`, runs out.
+        let retries = ((4 * YEAR).as_millis() / first_pause.as_millis()).ilog2() as usize;
+        let config = Config::builder()
+            .mtu(self.mtu)
+            .use_server_cookie(false)
+            .require_client_certificate(true)
+            .flight_start_rto(first_pause)
+            .flight_retries(retries)
+            .handshake_timeout(9 * YEAR)
+            .with_crypto_provider(crypto::provider())
+            // Hello randoms and jitter; keys and signatures draw from the system all the same.
+            .dangerously_set_rng_seed(seed)
+            .build();
+        let config = Arc::new(config.map_err(|_| Failed)?);
+        let certificate = DtlsCertificate {
+            certificate: self.certificate.der().to_vec(),
+            private_key: self.certificate.private_key().to_vec(),
+        };
+        let mut machine = match self.versions {
+            DtlsVersions::Any => dimpl::Dtls::new_auto(config, certificate, now),
+            DtlsVersions::Only12 => dimpl::Dtls::new_12(config, certificate, now),
+            DtlsVersions::Only13 => dimpl::Dtls::new_13(config, certificate, now),
+        };
+        machine.set_active(self.role == DtlsRole::Client);
+        machine.handle_timeout(now).map_err(|_| Failed)?;
+        Ok(machine)
+    }
 }

@@ -28,7 +28,7 @@ pub mod sctp;
 
 pub use certificate::{Certificate, Fingerprint, FingerprintError};
 pub use channel::{ChannelId, ChannelInit, Payload, Reliability};
-use dtls::{Dtls, Failed, Record};
+use dtls::{Dtls, Failed, Record, Setup};
 pub use event::{CloseReason, Discard, Event, Misuse, SendError};
 use outbox::Outbox;
 pub use protected::Protected;
@@ -173,9 +173,10 @@ impl Transport {
         self.phase = Phase::Connecting;
         self.deadline = Some(now + limits::PEER_SILENCE_MAX);
         self.protected.start(remote.role, remote.sctp_port, remote.max_message_size, rtt, now);
-        let identity = (self.config.certificate.clone(), remote.role, self.config.versions);
+        let Config { certificate, versions, mtu, .. } = self.config.clone();
+        let setup = Setup { certificate, role: remote.role, versions, mtu, rtt };
         self.remote = Some(remote);
-        match Dtls::new(identity, self.config.mtu, rtt, self.seed, now) {
+        match Dtls::new(setup, self.seed, now) {
             Ok(dtls) => self.dtls = Some(dtls),
             Err(Failed) => self.end(CloseReason::DtlsFailed),
         }
