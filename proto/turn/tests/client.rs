@@ -213,6 +213,30 @@ fn everything_comes_to_be_under_heavy_loss() {
 }
 
 #[test]
+fn packets_out_of_order_and_twice_change_nothing() {
+    for seed in 0..40 {
+        let mut story = Story::in_world(World::new(), ada(), seed);
+        story.jitter_ms = 400;
+        story.twice_percent = 30;
+        story.t(5_000);
+        let relayed = story.client.relayed();
+        assert!(relayed.is_some(), "seed {seed}");
+        for minute in 1..60 {
+            story.t(minutes(minute));
+            story.send(PEER, b"ping");
+            story.t(minutes(minute) + 3_000);
+            story.peer_sends(PEER, b"pong");
+        }
+        story.t(minutes(60));
+        // The first may overtake its permission.
+        assert!(story.at_peers.len() >= 58, "seed {seed}: {}", story.at_peers.len());
+        assert!(story.received.len() >= 59, "seed {seed}: {}", story.received.len());
+        assert_eq!(story.client.relayed(), relayed, "seed {seed}");
+        assert_eq!(story.kinds().len(), 2, "seed {seed}: {:?}", story.events);
+    }
+}
+
+#[test]
 fn a_stale_nonce_is_replaced() {
     let mut story = Story::new(ada());
     let relayed = story.allocate();

@@ -31,6 +31,10 @@ pub struct Story {
     rng: ChaCha20Rng,
     /// Of a hundred packets, how many are lost.
     pub loss_percent: u32,
+    /// Packets arrive up to so much later, and so in another order.
+    pub jitter_ms: u32,
+    /// Of a hundred packets, how many come twice.
+    pub twice_percent: u32,
     /// Nothing arrives at the server, or comes from it.
     pub is_cut: bool,
     pub events: Vec<(u64, Event)>,
@@ -63,6 +67,8 @@ impl Story {
             count: 0,
             rng: ChaCha20Rng::from_seed([seed; 32]),
             loss_percent: 0,
+            jitter_ms: 0,
+            twice_percent: 0,
             is_cut: false,
             events: vec![],
             received: vec![],
@@ -89,8 +95,12 @@ impl Story {
         if is_lost || self.is_cut {
             return;
         }
-        self.count += 1;
-        self.in_flight.insert((self.world.now + DELAY, self.count), packet);
+        let times = if self.rng.next_u32() % 100 < self.twice_percent { 2 } else { 1 };
+        for _ in 0..times {
+            let jitter = Duration::from_millis(u64::from(self.rng.next_u32() % (self.jitter_ms + 1)));
+            self.count += 1;
+            self.in_flight.insert((self.world.now + DELAY + jitter, self.count), packet.clone());
+        }
     }
 
     /// Moves everything that waits to be polled.
