@@ -12,6 +12,8 @@ pub const FALTER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two restarts while a connection is mended; the side that answered begins half of this later.
 pub const RESTART_INTERVAL: Duration = Duration::from_secs(8);
 
+/// How long relays are kept after the last words went through them: a relay that is given back takes what it has not sent yet with it.
+pub const FAREWELL_TIME: Duration = Duration::from_millis(100);
 /// How long data may remain unacknowledged, beside two round trips, before ICE is to ask whether the path is still there.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two such questions.

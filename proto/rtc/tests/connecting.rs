@@ -3,7 +3,7 @@
 mod world;
 
 use twocan_rtc::gather::TransportPolicy;
-use twocan_rtc::{Kind, Path, Protocol};
+use twocan_rtc::{Kind, Path, Protocol, Signal};
 use world::*;
 
 const RELAY: &str = "5.0.0.1";
@@ -271,4 +271,25 @@ fn where_udp_is_blocked_two_talk_over_tcp() {
     for peer in &world.peers {
         assert_eq!((peer.path().path, peer.path().protocol), (Path::Direct, Protocol::Tcp));
     }
+}
+
+#[test]
+fn an_attribute_of_ours_that_the_other_side_echoes_is_not_taken_for_its_own() {
+    let (mut world, channels) = public_world(1);
+    let ours = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
+    let line = |sdp: &str| sdp.lines().find(|line| line.starts_with("a=sctp-init")).unwrap().to_owned();
+    let heard = ours.clone();
+    world.peers[ADA].tamper = Box::new(move |signal| {
+        let Signal::Description(mut description) = signal else { return Some(signal) };
+        *heard.borrow_mut() = line(&description.sdp);
+        description.sdp = description.sdp.replace(&format!("{}\r\n", heard.borrow()), "");
+        Some(Signal::Description(description))
+    });
+    world.peers[BOB].tamper = Box::new(move |signal| {
+        let Signal::Description(mut description) = signal else { return Some(signal) };
+        description.sdp = description.sdp.replace(&line(&description.sdp), &ours.borrow());
+        Some(Signal::Description(description))
+    });
+    world.connect(ms(2_000));
+    world.talk(channels);
 }

@@ -266,6 +266,27 @@ fn figures_are_kept_of_each_channel_and_of_the_whole() {
 }
 
 #[test]
+fn a_farewell_passes_every_kind_of_relay() {
+    for url in ["turn:5.0.0.1", "turn:5.0.0.1?transport=tcp", "turns:5.0.0.1"] {
+        let mut world = World::new(1, Net::default());
+        world.add_relay(RELAY);
+        let change = |_: usize, config: &mut twocan_rtc::Config| {
+            config.servers = vec![server(&[url])];
+            config.policy = twocan_rtc::gather::TransportPolicy::Relay;
+        };
+        world.two(&[Interface::public("8.0.0.1")], &[Interface::public("9.0.0.1")], change);
+        world.connect(ms(5_000));
+        world.run_for(ms(1_000));
+        world.with(ADA, |connection, now| connection.close(now));
+        let is_over = |world: &World| world.peers.iter().all(world::Peer::is_closed);
+        assert!(world.run_until(ms(1_000), is_over), "{url} {}", world.describe());
+        // And the relay is given back.
+        world.run_for(ms(5_000));
+        assert_eq!(world.relays[0].server.stats().stored.allocations, 0, "{url}");
+    }
+}
+
+#[test]
 fn either_side_may_close_and_both_learn_why() {
     for who in [ADA, BOB] {
         let (mut world, _) = two_public(&["8.0.0.1"], &["9.0.0.1"]);

@@ -16,7 +16,7 @@ use super::verdict::{Evidence, TurnTrouble};
 use crate::config::Config;
 use crate::event::{ConnectionState, Event, FailReason};
 use crate::gather::TransportPolicy;
-use crate::limits::{FALTER_TIMEOUT, PROBE_INTERVAL, RESTART_INTERVAL, STALL_TIMEOUT};
+use crate::limits::{FALTER_TIMEOUT, FAREWELL_TIME, PROBE_INTERVAL, RESTART_INTERVAL, STALL_TIMEOUT};
 use crate::transport::CloseReason;
 
 /// Where a connection stands.
@@ -51,6 +51,8 @@ pub(super) struct Lifecycle {
     began: Option<Instant>,
     /// From the beginning to the first time that data could flow.
     pub(super) connect_time: Option<Duration>,
+    /// When relays are given back.
+    leaves_at: Option<Instant>,
     /// When ICE was last asked to look after the path.
     probed: Option<Instant>,
     /// The transport is up.
@@ -68,6 +70,7 @@ impl Lifecycle {
             mend_timeout: config.mend_timeout,
             began: None,
             connect_time: None,
+            leaves_at: None,
             probed: None,
             is_secured: false,
             is_signaling_up: true,
@@ -225,6 +228,10 @@ impl Connection {
             agent.handle_timeout(now);
         }
         self.gatherer.handle_timeout(now);
+        if self.lifecycle.leaves_at.is_some_and(|due| due <= now) {
+            self.lifecycle.leaves_at = None;
+            self.gatherer.close(now);
+        }
         if self.is_started {
             self.transport.handle_timeout(now);
         }
@@ -278,7 +285,7 @@ impl Connection {
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         if self.lifecycle.phase == Phase::Closed {
-            return self.gatherer.poll_timeout();
+            return self.lifecycle.leaves_at.into_iter().chain(self.gatherer.poll_timeout()).min();
         }
         let parts = [
             self.agent.as_ref().and_then(twocan_ice::Agent::poll_timeout),
@@ -344,10 +351,16 @@ impl Connection {
     /// Nothing follows but goodbyes to relays.
     fn end(&mut self, why: CloseReason, now: Instant) {
         self.become_phase(Phase::Closed);
+        // The last words go by the path, which ends with ICE and the relays.
+        self.queue_farewell(now);
+        if self.selected.is_some_and(|selected| self.gatherer.is_relay(selected.socket)) {
+            self.lifecycle.leaves_at = Some(now + FAREWELL_TIME);
+        } else {
+            self.gatherer.close(now);
+        }
         if let Some(agent) = &mut self.agent {
             agent.close(now);
         }
-        self.gatherer.close(now);
         self.early.clear();
         self.output.event(Event::Closed { why });
     }

@@ -35,6 +35,17 @@ impl Connection {
         }
     }
 
+    /// What the transport says at its end.
+    pub(super) fn queue_farewell(&mut self, now: Instant) {
+        self.now = now;
+        let Some(selected) = self.selected else { return };
+        while let Some(datagrams) = self.transport.poll_transmit() {
+            self.count_sent(&datagrams);
+            let transmit = self.by_way(selected.socket, selected.remote, datagrams, now);
+            self.output.transmits.extend(transmit);
+        }
+    }
+
     pub(super) fn next_transmit(&mut self) -> Option<Transmit> {
         if let Some(transmit) = self.output.transmits.pop_front() {
             return Some(transmit);

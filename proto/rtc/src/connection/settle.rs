@@ -122,7 +122,8 @@ impl Connection {
             fingerprints: session.fingerprints.clone(),
             sctp_port: session.sctp_port,
             max_message_size: session.max_message_size,
-            sctp_init: session.sctp_init.clone(),
+            // Some echo whatever they do not know: ours is not theirs.
+            sctp_init: session.sctp_init.clone().filter(|init| Some(init) != self.transport.sctp_init().as_ref()),
         };
         self.is_started = true;
         self.transport.start(remote, selected.rtt, now);
