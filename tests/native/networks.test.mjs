@@ -9,6 +9,30 @@ const us = process.env.INTEROP_US ?? 'native'
 const [user, secret] = ['ann', 'secret-of-ann']
 const skip = missing('namespaces', 'openssl') || kinds[us].lacks()
 
+/** Makes two peers in these places, who meet; gives them to `work`. */
+async function together(stage, places, settings, work) {
+  const peers = await Promise.all(places.map((place, at) => Peer.start(stage, place, us, { ...settings, polite: at === 1 })))
+  const [one, other] = peers
+  try {
+    one.introduce(other)
+    other.introduce(one)
+    one.do('open', { label: 'first' })
+    one.do('offer')
+    await Promise.all(peers.map((peer) => peer.saw('open', 'first', 30_000)))
+    await work(one, other)
+  } finally {
+    await Promise.all(peers.map((peer) => peer.close()))
+  }
+}
+
+let seed = 0
+/** A message each way arrives. */
+async function talk(one, other, timeout = 15_000) {
+  const before = [one, other].map((peer) => peer.messages('first').length)
+  for (const peer of [one, other]) peer.do('send', { label: 'first', kind: 'text', size: 100, seed: ++seed })
+  await Promise.all([one, other].map((peer, at) => peer.until('a message', () => peer.messages('first').length > before[at], timeout)))
+}
+
 describe('two native peers', { skip, concurrency: 2 }, () => {
   let stage
 
@@ -19,34 +43,11 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
   after(() => stage?.close())
 
   /** Everything that a lobby's server would offer. */
-  const servers = () => {
+  const settings = () => {
     const { address, address6 } = stage.world.server
     const relays = ['turn:play.test:3478?transport=udp', 'turn:play.test:3478?transport=tcp', 'turns:play.test:5349?transport=tcp']
-    return [{ urls: [`stun:${address}:3478`, `stun:[${address6}]:3478`] }, { urls: relays, username: user, credential: secret }]
-  }
-
-  /** Makes two peers in these places, who meet; gives them to `work`. */
-  async function together(places, work) {
-    const peers = await Promise.all(places.map((place) => Peer.start(stage, place, us, { servers: servers(), policy: 'all' })))
-    const [one, other] = peers
-    try {
-      one.introduce(other)
-      other.introduce(one)
-      one.do('open', { label: 'first' })
-      one.do('offer')
-      await Promise.all(peers.map((peer) => peer.saw('open', 'first', 30_000)))
-      await work(one, other)
-    } finally {
-      await Promise.all(peers.map((peer) => peer.close()))
-    }
-  }
-
-  let seed = 0
-  /** A message each way arrives. */
-  async function talk(one, other, timeout = 15_000) {
-    const before = [one, other].map((peer) => peer.messages('first').length)
-    for (const peer of [one, other]) peer.do('send', { label: 'first', kind: 'text', size: 100, seed: ++seed })
-    await Promise.all([one, other].map((peer, at) => peer.until('a message', () => peer.messages('first').length > before[at], timeout)))
+    const servers = [{ urls: [`stun:${address}:3478`, `stun:[${address6}]:3478`] }, { urls: relays, username: user, credential: secret }]
+    return { servers, policy: 'all' }
   }
 
   const worlds = [
@@ -58,7 +59,7 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
     { name: 'two symmetric NATs with IPv6 beside them: direct', nats: ['symmetric', 'symmetric'], options: { ipv6: true }, way: 'direct' },
   ]
   for (const { name, nats, options, way } of worlds) {
-    test(name, () => together(nats.map((nat) => stage.world.player(nat, options)), async (one, other) => {
+    test(name, () => together(stage, nats.map((nat) => stage.world.player(nat, options)), settings(), async (one, other) => {
       await talk(one, other)
       // A better way may take over from the first one that worked.
       for (const peer of [one, other]) await peer.until(`the way is ${way}`, (events) => events.findLast((event) => 'path' in event)?.path === way)
@@ -68,7 +69,7 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
   test('UDP is blocked on one side: TCP to the relay remains', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
     stage.world.blockUdp(places[0])
-    await together(places, async (one, other) => {
+    await together(stage, places, settings(), async (one, other) => {
       await talk(one, other)
       const { local, protocol } = await one.stats()
       assert.deepEqual([local, protocol], ['relay', 'tcp'])
@@ -78,12 +79,12 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
   test('UDP is blocked on both sides: TCP to the relay remains', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
     for (const place of places) stage.world.blockUdp(place)
-    await together(places, (one, other) => talk(one, other))
+    await together(stage, places, settings(), (one, other) => talk(one, other))
   })
 
   test('a network that goes away for a while costs a pause', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
-    await together(places, async (one, other) => {
+    await together(stage, places, settings(), async (one, other) => {
       await talk(one, other)
       const unblock = stage.world.blockUdp(places[1])
       await new Promise((resolve) => setTimeout(resolve, 3_000))
@@ -94,7 +95,7 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
 
   test('a machine that moves to another address goes on talking', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
-    await together(places, async (one, other) => {
+    await together(stage, places, settings(), async (one, other) => {
       await talk(one, other)
       stage.world.move(places[1])
       await talk(one, other, 30_000)
@@ -104,10 +105,36 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
 
   test('a peer that is killed is noticed within 45 s', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
-    await together(places, async (one, other) => {
+    await together(stage, places, settings(), async (one, other) => {
       await talk(one, other)
       other.kill()
       await one.until('the loss', (events) => events.find(({ state }) => ['disconnected', 'failed', 'closed'].includes(state)), 45_000)
     })
   })
 })
+
+for (const transport of ['udp', 'tcp', 'tls']) {
+  describe(`two native peers that know no way but a relay over ${transport.toUpperCase()}`, { skip }, () => {
+    let stage
+    const serve = () => stage.serve(['--turn-user', `${user}:${secret}`])
+
+    before(async () => {
+      stage = new Stage()
+      await serve()
+    })
+    after(() => stage?.close())
+
+    test('go on after the relay was killed and started anew', async () => {
+      const url = transport === 'tls' ? 'turns:play.test:5349?transport=tcp' : `turn:play.test:3478?transport=${transport}`
+      const settings = { servers: [{ urls: [url], username: user, credential: secret }], policy: 'relay' }
+      const places = ['home', 'home'].map((nat) => stage.world.player(nat))
+      await together(stage, places, settings, async (one, other) => {
+        await talk(one, other)
+        await stage.server.stop('SIGKILL')
+        await serve()
+        await talk(one, other, 60_000)
+        for (const peer of [one, other]) assert.equal((await peer.stats()).protocol, transport)
+      })
+    })
+  })
+}

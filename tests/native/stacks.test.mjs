@@ -95,7 +95,7 @@ async function pace(from, to, label) {
 async function withPeers(stage, places, players, wanted, work) {
   const peers = await Promise.all(wanted.map(({ kind, way, place }) => (kinds[kind].browser
     ? Peer.inPage(players[kind], settings(stage, way))
-    : Peer.start(stage, places[place], kind, settings(stage, way)))))
+    : Peer.start(stage, places[place], kind, { ...settings(stage, way), polite: place === 'theirs' }))))
   try {
     await work(...peers)
   } catch (error) {

@@ -176,7 +176,12 @@ async fn main() -> anyhow::Result<()> {
         "relay" => TransportPolicy::Relay,
         _ => TransportPolicy::All,
     };
-    let config = ConnectionConfig { servers: servers(&settings)?, policy, ..Default::default() };
+    let config = ConnectionConfig {
+        servers: servers(&settings)?,
+        policy,
+        polite: settings.polite,
+        ..Default::default()
+    };
     let connection = Connection::new(config)?;
     let mut peer = Peer { connection, channels: HashMap::new(), queues: HashMap::new() };
     tell(&json!({"ready": "native"}));

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 pub struct Settings {
     pub servers: Vec<Server>,
     pub policy: String,
+    /// Of two offers that cross, this side's yields.
+    #[serde(default)]
+    pub polite: bool,
     /// Offer ICE-TCP candidates (RFC 6544) as well, where the stack has them.
     #[serde(default)]
     pub tcp: bool,
