@@ -155,17 +155,9 @@ impl Client {
                 self.request_again(what, pending.attempts + 1, now);
             }
             What::Refresh => self.fail(failure(code)),
-            What::Permit(peers) if peers.len() > 1 => {
-                // One of them spoils the request for all (RFC 8656 10.2).
-                for peer in peers {
-                    self.request(What::Permit(vec![peer]), now);
-                }
-            }
-            What::Permit(peers) => {
-                for peer in peers {
-                    self.peers.refused(peer, now);
-                    self.events.push_back(Event::PeerRefused { peer, code });
-                }
+            What::Permit(peer) => {
+                self.peers.refused(peer, now);
+                self.events.push_back(Event::PeerRefused { peer, code });
             }
             What::Bind(number, peer) => {
                 self.peers.bound(number, false);

@@ -14,8 +14,6 @@ pub mod limits {
     pub const PERMISSIONS_MAX: usize = 256;
     /// Peers (addresses and ports) with a channel; beyond: Send indications.
     pub const CHANNELS_MAX: usize = 128;
-    /// Peers in one CreatePermission; more go in several.
-    pub const PEERS_PER_REQUEST: usize = 16;
     /// How often one request is sent anew because of a stale nonce (438); then it has failed.
     pub const ATTEMPTS_MAX: u8 = 4;
     /// Bytes of data to a peer: what fits a UDP datagram.

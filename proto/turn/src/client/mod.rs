@@ -151,7 +151,7 @@ impl Client {
             }
             Route::Permitted => self.write_indication(peer, data, out),
             Route::Unasked => {
-                self.request(What::Permit(vec![peer.ip()]), now);
+                self.request(What::Permit(peer.ip()), now);
                 self.write_indication(peer, data, out);
             }
         }

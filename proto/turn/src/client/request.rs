@@ -31,8 +31,9 @@ pub(super) enum What {
     Refresh,
     /// An end.
     Close,
-    /// Permissions.
-    Permit(Vec<IpAddr>),
+    /// A permission. Each is asked for alone: one peer that is denied spoils a request for several (RFC 8656 10.2), and
+    /// addresses of somebody's LAN are always denied.
+    Permit(IpAddr),
     /// A channel, and the permission that comes with it.
     Bind(ChannelNumber, SocketAddr),
 }
@@ -74,10 +75,10 @@ impl Client {
         }
     }
 
-    /// Asks for permissions, a few a request.
+    /// Asks for permissions.
     pub(super) fn request_permissions(&mut self, peers: &[IpAddr], now: Instant) {
-        for some in peers.chunks(limits::PEERS_PER_REQUEST) {
-            self.request(What::Permit(some.to_vec()), now);
+        for peer in peers {
+            self.request(What::Permit(*peer), now);
         }
     }
 
@@ -131,10 +132,8 @@ impl Client {
                 builder.add(&Lifetime(0))?;
             }
             What::Refresh => {}
-            What::Permit(peers) => {
-                for peer in peers {
-                    builder.add(&XorPeerAddress(SocketAddr::new(*peer, 0)))?;
-                }
+            What::Permit(peer) => {
+                builder.add(&XorPeerAddress(SocketAddr::new(*peer, 0)))?;
             }
             What::Bind(number, peer) => {
                 builder.add(&ChannelNumberAttribute(number.number()))?.add(&XorPeerAddress(*peer))?;
