@@ -37,6 +37,21 @@ fn early_datagrams_from_a_pair_under_check_are_held_up_to_their_limit() {
 }
 
 #[test]
+fn an_early_datagram_hastens_the_check_of_its_pair() {
+    let mut world = bob_unanswered();
+    let [ada, bob] = [ADA, BOB].map(|peer| *world.peers[peer].sockets.values().next().unwrap());
+    // Bob's next attempt is a long way off.
+    let asked = |world: &World| world.trace.iter().filter(|(_, from, to)| (*from, *to) == (bob, ada)).count();
+    world.run_for(ms(1_600));
+    let before = asked(&world);
+    world.inject(ada, bob, &[22; 100]);
+    assert_eq!(asked(&world), before + 1);
+    // An answer may be on its way: once is enough.
+    world.inject(ada, bob, &[22; 100]);
+    assert_eq!(asked(&world), before + 1);
+}
+
+#[test]
 fn early_datagrams_are_held_up_to_so_many_bytes() {
     let mut world = bob_unanswered();
     let ada = *world.peers[ADA].sockets.values().next().unwrap();

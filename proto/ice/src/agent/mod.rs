@@ -17,7 +17,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use twocan_stun::AttributeType;
 
-use crate::check::{EMBEDDED_LEN_MAX, Embedded, Keyed};
+use crate::check::{self, EMBEDDED_LEN_MAX, Embedded, Keyed};
 use crate::checklist::{Checklist, fits, plain};
 use crate::pacer::Pacer;
 use crate::pair::{Base, Generation, Pair, PairId, Remote, Way};
@@ -212,6 +212,19 @@ impl Agent {
         let asked = |pair: &&mut Pair| pair.is_valid() && pair.generation == generation;
         self.checklist.iter_mut().filter(asked).for_each(|pair| pair.due = Some(now));
         self.advance(now);
+    }
+
+    /// Bytes came this way that are for the caller: whoever sent them has found the pair usable. If it is under check still, it is asked
+    /// again now, unless an answer may be on its way.
+    pub fn hurry(&mut self, socket: SocketId, remote: SocketAddr, now: Instant) {
+        self.now = now;
+        let way = Way { socket, remote: plain(remote) };
+        let Some(pair) = self.checklist.find(way, self.generation) else { return };
+        let rto = check::rto(&self.config, pair.rtt.or(self.rtt_hint));
+        if pair.state == PairState::InProgress && pair.last_sent.is_none_or(|sent| sent + rto <= now) {
+            self.trigger(pair.id);
+            self.advance(now);
+        }
     }
 
     /// The pair in use.

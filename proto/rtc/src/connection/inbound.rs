@@ -104,7 +104,12 @@ impl Connection {
         if !self.agent.as_ref().is_some_and(|agent| agent.is_known(socket, from)) {
             return Err(Discard::NotValidated);
         }
-        if self.early.hold(socket, from, bytes) { Ok(()) } else { Err(Discard::TooEarly) }
+        let is_held = self.early.hold(socket, from, bytes);
+        if let Some(agent) = &mut self.agent {
+            agent.hurry(socket, from, now);
+        }
+        self.settle(now);
+        if is_held { Ok(()) } else { Err(Discard::TooEarly) }
     }
 
     fn is_validated(&self, socket: SocketId, from: SocketAddr) -> bool {
