@@ -80,11 +80,11 @@ fn messages_of_every_size_arrive_whole_and_in_order_both_ways() {
             .collect();
         pair.run_until("all", |pair| pair.is_connected(0));
         while pair.messages(0).len() < all.len() || pair.messages(1).len() < all.len() {
-            for end in 0..2 {
-                while let Some((kind, message)) = all.get(sent[end])
+            for (end, sent) in sent.iter_mut().enumerate() {
+                while let Some((kind, message)) = all.get(*sent)
                     && pair.ends[end].send(channel, *kind, message.clone(), pair.now).is_ok()
                 {
-                    sent[end] += 1;
+                    *sent += 1;
                 }
             }
             assert!(pair.step() && pair.elapsed() < Duration::from_secs(100), "seed {seed}");

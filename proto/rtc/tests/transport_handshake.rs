@@ -1,5 +1,7 @@
 //! DTLS and SCTP come up: over every path, in both versions, with the peer that was signaled and no other.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod transport;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Those who mean harm: strangers who inject packets into a handshake or a connection, and a peer that completes the
 //! handshake and then misbehaves. Nothing stops, nothing grows, and what is refused is counted by name.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod transport;
 
 use std::time::{Duration, Instant};
@@ -53,8 +55,8 @@ fn ten_thousand_client_hellos_disturb_neither_a_handshake_nor_a_connection() {
             pair.is_connected(0) && pair.is_connected(1)
         });
         inject(&mut pair, &hellos, 10_000);
-        for end in 0..2 {
-            pair.ends[end].send(channels[end], Payload::Text, "hello".into(), pair.now).unwrap();
+        for (end, channel) in channels.into_iter().enumerate() {
+            pair.ends[end].send(channel, Payload::Text, "hello".into(), pair.now).unwrap();
         }
         pair.run_until("messages", |pair| !pair.messages(0).is_empty() && !pair.messages(1).is_empty());
         pair.run_for(Duration::from_secs(5));
@@ -129,6 +131,7 @@ const BINARY: u32 = 53;
 
 impl Attack {
     fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the beginning of arithmetic time")]
         let now = Instant::now();
         let mut victim = Protected::new(&Config::new(Certificate::generate()), seed(1));
         victim.start(DtlsRole::Server, 5_000, 0, None, now);

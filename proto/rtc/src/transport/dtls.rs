@@ -146,7 +146,7 @@ impl Dtls {
                 Output::ApplicationData(data) => received(Record::Data(data)),
                 Output::CloseNotify => received(Record::CloseNotify),
                 Output::BufferTooSmall { needed } if needed <= MESSAGE_LEN_MAX => {
-                    self.buffer.resize(needed, 0)
+                    self.buffer.resize(needed, 0);
                 }
                 Output::Timeout(at) => {
                     self.wait_until(at, now);

@@ -220,7 +220,7 @@ impl Transport {
             }
             Record::Connected => mismatch = true,
             Record::Data(packet) if *is_verified && !mismatch => {
-                result = protected.handle_packet(packet, now)
+                result = protected.handle_packet(packet, now);
             }
             Record::Data(_) => {}
             Record::CloseNotify => closed = true,

@@ -42,7 +42,7 @@ impl Outbox {
 impl Run {
     /// A shorter datagram ends the run.
     fn takes(&self, len: usize) -> bool {
-        let full = self.bytes.len() % self.segment.max(1) == 0;
+        let full = self.bytes.len().is_multiple_of(self.segment.max(1));
         let room = self.bytes.len() + len <= RUN_LEN_MAX.min(self.segment * RUN_DATAGRAMS_MAX);
         full && room && len <= self.segment
     }

@@ -1,6 +1,7 @@
 //! Two transports and a path between them, in arithmetic time: delay, loss, reordering and duplication from one seed.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -41,6 +42,9 @@ pub fn seed(number: u64) -> [u8; 32] {
     seed
 }
 
+/// When, in what order, where, what.
+type Arrival = (Instant, u64, usize, Vec<u8>);
+
 /// Two ends: 0 is the DTLS client.
 pub struct Pair {
     pub ends: [Transport; 2],
@@ -53,7 +57,7 @@ pub struct Pair {
     pub sent: Vec<(usize, Vec<u8>)>,
     pub records: bool,
     random: ChaCha12Rng,
-    wire: BinaryHeap<Reverse<(Instant, u64, usize, Vec<u8>)>>,
+    wire: BinaryHeap<Reverse<Arrival>>,
     order: u64,
 }
 
@@ -70,6 +74,7 @@ pub fn remote(role: DtlsRole, certificate: &Certificate) -> Remote {
 impl Pair {
     /// Not started yet.
     pub fn new(path: Path, number: u64, versions: [DtlsVersions; 2]) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the beginning of arithmetic time")]
         let now = Instant::now();
         let certificates = certificates();
         let end = |index: usize| {

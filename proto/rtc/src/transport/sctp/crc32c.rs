@@ -1,5 +1,7 @@
 //! CRC-32C, SCTP's checksum (RFC 9260 appendix A): eight bytes a step.
 
+#![expect(clippy::indexing_slicing, reason = "eight tables, and a byte has 256 values")]
+
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
 const TABLES: [[u32; 256]; 8] = tables();

@@ -252,10 +252,10 @@ impl Init {
             }
             put_parameter(out, parameter::FORWARD_TSN, |_| {});
             put_parameter(out, parameter::ZERO_CHECKSUM, |out| {
-                out.extend_from_slice(&DETECTED_BY_DTLS.to_be_bytes())
+                out.extend_from_slice(&DETECTED_BY_DTLS.to_be_bytes());
             });
             put_parameter(out, parameter::SUPPORTED_EXTENSIONS, |out| {
-                out.extend([kind::RE_CONFIG, kind::FORWARD_TSN])
+                out.extend([kind::RE_CONFIG, kind::FORWARD_TSN]);
             });
         });
     }
