@@ -260,6 +260,9 @@ impl Peer {
 
     fn outlet(&self, name: &str) -> Result<&Outlet, Error> {
         let outlets = &self.0.outlets;
+        if self.state() == PeerState::Closed {
+            return Err(Error::LinkClosed);
+        }
         outlets.iter().find(|outlet| *outlet.name == *name).ok_or(Error::NoChannel)
     }
 }

@@ -98,7 +98,6 @@ pub(crate) fn raw(value: &impl Serialize) -> Result<Box<RawValue>, Error> {
 /// What is asked of the task.
 #[derive(Debug)]
 pub(crate) enum Ask {
-    Open(Answer<()>),
     Create {
         public: bool,
         size: Option<i64>,

@@ -36,7 +36,7 @@ impl RoomSide {
         (Self { events, view }, seen)
     }
 
-    pub fn handle(&self, peer: PeerId) -> Option<Peer> {
+    fn handle(&self, peer: PeerId) -> Option<Peer> {
         self.view.borrow().peers.get(&peer).cloned()
     }
 
@@ -110,7 +110,12 @@ impl RoomSide {
         };
         self.events.push(told);
         let view = self.view.borrow();
-        matches!(view.state, LobbyState::Gone | LobbyState::Complete) && view.peers.is_empty()
+        let nobody_follows = match view.state {
+            LobbyState::Gone => true,
+            LobbyState::Complete => view.members.len() < 2,
+            LobbyState::Open | LobbyState::Sealed => false,
+        };
+        nobody_follows && view.peers.is_empty()
     }
 
     fn become_state(&self, state: LobbyState) {

@@ -24,12 +24,13 @@ use super::options::Options;
 use super::room::RoomSide;
 use super::socket::{self, ToSocket};
 use super::words::{class, class_word, gathered, reason, wire_reason};
-use super::{Ask, Client, Input, Object, Report, RoomAsk, SocketEvent};
+use super::{Ask, Client, Input, Report, RoomAsk, SocketEvent};
 use crate::connection::{self, ConnectionConfig, ConnectionState, Signal};
 use crate::error::Error;
 use crate::link::{self, Events, ToLink};
 use crate::list::{ListedLobby, LobbyList};
 use crate::lobby::Lobby;
+use crate::peer::Peer;
 use crate::pending::{Answer, Pending};
 use crate::runtime;
 
@@ -52,6 +53,7 @@ pub(super) fn start(options: Options) -> Pending<Client> {
         options,
         sockets: BTreeMap::new(),
         rooms: BTreeMap::new(),
+        links: BTreeMap::new(),
         waiting: BTreeMap::new(),
         list: None,
         lists: 0,
@@ -81,6 +83,8 @@ struct Task {
     options: Options,
     sockets: BTreeMap<SocketId, mpsc::UnboundedSender<ToSocket>>,
     rooms: BTreeMap<RoomId, RoomSide>,
+    /// Links that have not been told to close: a lobby that is over may be gone before that.
+    links: BTreeMap<(RoomId, PeerId), Peer>,
     waiting: BTreeMap<RequestId, Waiting>,
     list: Option<(u64, watch::Sender<Vec<ListedLobby>>)>,
     lists: u64,
@@ -122,10 +126,6 @@ impl Task {
     fn obey(&mut self, ask: Ask) {
         let now = Instant::now();
         match ask {
-            Ask::Open(answer) => {
-                let request = self.machine.open(now);
-                self.waiting.insert(request, Waiting::Plain(answer));
-            }
             Ask::Create { public, size, password, data, me, answer } => {
                 let me = me.or_else(|| self.options.me.clone());
                 let password = password.as_deref().map(Into::into);
@@ -303,7 +303,10 @@ impl Task {
             asks: self.asks.clone(),
         });
         match started {
-            Ok(handle) => side.linked(peer, handle),
+            Ok(handle) => {
+                side.linked(peer, handle.clone());
+                self.links.insert((room, peer), handle);
+            }
             Err(_) => {
                 let failed = LinkInput::Failed(twocan_lobby::wire::Reason::NoCandidates);
                 self.machine.handle_link(room, peer, failed, Instant::now());
@@ -312,6 +315,7 @@ impl Task {
     }
 
     fn command_link(&mut self, room: RoomId, peer: PeerId, command: LinkCommand) {
+        let over = matches!(command, LinkCommand::Close { .. });
         let what = match command {
             LinkCommand::Connect { .. } => return,
             LinkCommand::Servers(servers) => ToLink::Servers(self.servers(servers)),
@@ -321,8 +325,10 @@ impl Task {
             LinkCommand::Control(text) => ToLink::Control(text),
             LinkCommand::Close { bye } => ToLink::Close { bye },
         };
-        if let Some(handle) = self.rooms.get(&room).and_then(|side| side.handle(peer)) {
-            handle.tell(what);
+        let key = (room, peer);
+        let link = if over { self.links.remove(&key) } else { self.links.get(&key).cloned() };
+        if let Some(link) = link {
+            link.tell(what);
         }
     }
 
