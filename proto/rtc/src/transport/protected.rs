@@ -22,6 +22,8 @@ pub struct Protected {
     init_at: Option<Instant>,
     ended: Option<CloseReason>,
     events: VecDeque<Event>,
+    /// Bytes of the messages among the events, and what each costs.
+    unread: usize,
 }
 
 impl Protected {
@@ -39,6 +41,7 @@ impl Protected {
             init_at: None,
             ended: None,
             events: VecDeque::new(),
+            unread: 0,
         }
     }
 
@@ -82,6 +85,7 @@ impl Protected {
 
     fn take_events(&mut self, now: Instant) -> Result<(), Discard> {
         let mut result = Ok(());
+        let known = self.events.len();
         while let Some(event) = self.association.poll_event() {
             let (channels, mut context) = self.split(now);
             match event {
@@ -105,6 +109,10 @@ impl Protected {
                     });
                 }
             }
+        }
+        if self.events.len() > known {
+            self.unread += self.events.range(known..).map(weight).sum::<usize>();
+            self.association.set_unread(self.unread);
         }
         result
     }
@@ -202,7 +210,12 @@ impl Protected {
 
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        if let weight @ 1.. = weight(&event) {
+            self.unread -= weight;
+            self.association.set_unread(self.unread);
+        }
+        Some(event)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -219,6 +232,14 @@ impl Protected {
         self.association.handle_timeout(now);
         // Nothing was received, so nothing was discarded.
         let _ = self.take_events(now);
+    }
+}
+
+/// What an event counts for in the window that the peer sees, bytes.
+fn weight(event: &Event) -> usize {
+    match event {
+        Event::Message { bytes, .. } => bytes.len() + limits::FRAGMENT_OVERHEAD,
+        _ => 0,
     }
 }
 

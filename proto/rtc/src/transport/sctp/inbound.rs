@@ -27,6 +27,10 @@ pub(super) struct Inbound {
     streams: BTreeMap<u16, Stream>,
     /// Bytes of `runs` and of messages that wait for their turn.
     buffered: usize,
+    /// Bytes of messages that were handed on, and that nobody has read.
+    unread: usize,
+    /// The window that the peer was told last.
+    told: usize,
     ack: Ack,
 }
 
@@ -64,6 +68,8 @@ impl Inbound {
             runs: BTreeMap::new(),
             streams: BTreeMap::new(),
             buffered: 0,
+            unread: 0,
+            told: RECEIVE_WINDOW,
             ack: Ack::Idle,
         }
     }
@@ -73,7 +79,19 @@ impl Inbound {
     }
 
     pub(super) fn window(&self) -> u32 {
-        u32::try_from(RECEIVE_WINDOW.saturating_sub(self.buffered)).unwrap_or(u32::MAX)
+        u32::try_from(self.room()).unwrap_or(u32::MAX)
+    }
+
+    fn room(&self) -> usize {
+        RECEIVE_WINDOW.saturating_sub(self.buffered + self.unread)
+    }
+
+    /// How much was handed on and is not read yet. A peer that waits learns that there is room again.
+    pub(super) fn set_unread(&mut self, bytes: usize) {
+        self.unread = bytes;
+        if self.told < RECEIVE_WINDOW / 2 && self.room() >= self.told + RECEIVE_WINDOW / 4 {
+            self.ack = Ack::Now;
+        }
     }
 
     /// Takes a DATA chunk; messages that are whole and in turn are appended to `messages`. `false`: dropped, for want of room.
@@ -91,8 +109,10 @@ impl Inbound {
             return Ok(true);
         }
         let expected = tsn == self.cumulative + 1;
-        let no_room = self.buffered >= RECEIVE_WINDOW || self.ranges.len() >= GAPS_MAX;
-        if tsn > self.cumulative + TSN_AHEAD_MAX || (no_room && !expected) {
+        let no_room = self.room() == 0 || self.ranges.len() >= GAPS_MAX;
+        // What is missing is taken all the same: it makes room. It makes none where nobody reads.
+        let nobody_reads = self.unread >= RECEIVE_WINDOW;
+        if tsn > self.cumulative + TSN_AHEAD_MAX || (no_room && !expected) || nobody_reads {
             self.ack = Ack::Now;
             return Ok(false);
         }
@@ -316,6 +336,7 @@ impl Inbound {
     /// Writes a SACK of at most `room` bytes.
     pub(super) fn put_sack(&mut self, out: &mut Vec<u8>, room: usize) {
         let window = self.window();
+        self.told = self.room();
         let blocks = self.ranges.len().min(room.saturating_sub(16) / 4);
         let duplicates = self.duplicates.len().min(room.saturating_sub(16 + blocks * 4) / 4);
         wire::put(out, kind::SACK, 0, |out| {

@@ -192,6 +192,11 @@ impl Association {
         self.outbound.send(message, delivery)
     }
 
+    /// Bytes of messages that were polled, or wait to be, and that nobody has read: they count in the window that the peer sees.
+    pub fn set_unread(&mut self, bytes: usize) {
+        self.inbound.set_unread(bytes);
+    }
+
     /// Bytes that wait to be sent on a stream.
     pub fn buffered(&self, stream: u16) -> usize {
         self.outbound.buffered(stream)

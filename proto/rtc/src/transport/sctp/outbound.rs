@@ -355,6 +355,9 @@ impl Outbound {
         if news.bytes > 0 || advanced {
             self.silent_since = (!self.sent.is_empty()).then_some(now);
             self.rto.progress();
+        } else if self.peer_window == 0 {
+            // It has no room, but it is there.
+            self.silent_since = self.silent_since.map(|_| now);
         }
         let rtt = self.rto.smoothed().unwrap_or_default();
         self.congestion.acknowledged(news.bytes, cumulative, limited, rtt, now);
@@ -523,7 +526,10 @@ impl Outbound {
         if self.t3.is_none_or(|t3| t3 > now) {
             return None;
         }
-        self.congestion.timed_out();
+        // A packet that finds no room at the peer says nothing about the path.
+        if self.peer_window > 0 {
+            self.congestion.timed_out();
+        }
         self.rto.back_off();
         self.lose_all(now);
         self.t3 = (!self.sent.is_empty()).then(|| now + self.rto.now());
