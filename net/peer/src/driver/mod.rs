@@ -336,6 +336,7 @@ impl Driver {
             Event::Signal(signal) => ConnectionEvent::Signal(signal),
             Event::StateChanged(state) => {
                 self.shared.set_max_message_size(self.machine.max_message_size());
+                tracing::debug!(%state, "connection");
                 ConnectionEvent::StateChanged(state)
             }
             Event::Path(path) => ConnectionEvent::Path(path),
@@ -360,7 +361,10 @@ impl Driver {
                 ConnectionEvent::ChannelClosed { channel: channel(&line, &self.shared), why: None }
             }
             Event::CandidateError { url, code, text } => ConnectionEvent::CandidateError { url, code, text },
-            Event::Failed { reason, verdict } => ConnectionEvent::Failed { reason, verdict },
+            Event::Failed { reason, verdict } => {
+                tracing::debug!(reason = reason.word(), "connection");
+                ConnectionEvent::Failed { reason, verdict }
+            }
             Event::Closed { why } => {
                 self.is_over = true;
                 ConnectionEvent::Closed { why }

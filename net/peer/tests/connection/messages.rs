@@ -117,6 +117,57 @@ async fn a_slow_reader_makes_the_sender_wait_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn channels_that_want_more_than_may_wait_in_all_get_their_turns() {
+    let mut pair = Pair::on_loopback();
+    let channels: Vec<_> =
+        (0..10).map(|stream| pair.channel(ChannelInit::new("data").negotiated(stream))).collect();
+    pair.connect().await;
+    for [ada, _] in &channels {
+        let ada = ada.clone();
+        tokio::spawn(async move {
+            for number in 0..10 {
+                ada.send(pattern(100_000, number)).await.unwrap();
+            }
+        });
+    }
+    let mut numbers = [0; 10];
+    let run = pair.run(|_, event| {
+        if let ConnectionEvent::Message { channel, message } = event {
+            let stream = usize::from(channel.init().negotiated.unwrap());
+            assert!(message.bytes == pattern(100_000, numbers[stream]), "{stream}: {}", numbers[stream]);
+            numbers[stream] += 1;
+        }
+        (numbers == [10; 10]).then_some(())
+    });
+    within("all messages of all channels", run).await;
+}
+
+#[tokio::test]
+async fn a_channel_that_nobody_can_read_any_more_does_not_hold_up_the_others() {
+    let by_channel = || ConnectionConfig { receive: Receive::Channels, ..config() };
+    let mut pair = Pair::new(by_channel(), by_channel());
+    let [ada_one, bob_one] = pair.channel(ChannelInit::new("one").negotiated(1));
+    let [ada_two, bob_two] = pair.channel(ChannelInit::new("two").negotiated(2));
+    pair.connect().await;
+    drop(bob_one);
+    let sending = async {
+        for number in 0..100 {
+            ada_one.send(pattern(100_000, number)).await.unwrap();
+        }
+        ada_two.send("at last").await.unwrap();
+        bob_two.recv().await
+    };
+    // Events hold handles too: they are read.
+    let last = async {
+        tokio::select! {
+            last = sending => last,
+            () = pair.run(|_, _| None) => None,
+        }
+    };
+    assert_eq!(within("the other channel", last).await, Some(Message::text("at last")));
+}
+
+#[tokio::test]
 async fn a_message_that_the_other_side_does_not_take_is_refused() {
     let mut pair = Pair::on_loopback();
     let [ada, _] = pair.channel(ChannelInit::new("data").negotiated(0));
