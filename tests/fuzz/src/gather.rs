@@ -19,6 +19,8 @@ use crate::input::Input;
 
 /// Steps of one story; the rest of the bytes is ignored.
 const STEPS_MAX: usize = 200;
+/// How long a story may last: two hours.
+const TIME_MAX: Duration = Duration::from_secs(2 * 3_600);
 const LOCALS: [&str; 4] = ["10.0.0.2:1", "10.0.0.3:1", "[fd00::2]:1", "0.0.0.0:1"];
 const ADDRESSES: [&str; 6] =
     ["192.0.2.5:3478", "192.0.2.6:3478", "[2001:db8::5]:3478", "127.0.0.1:1", "198.51.100.7:9", "0.0.0.0:0"];
@@ -34,6 +36,7 @@ const URLS: [&str; 6] = [
 struct World {
     gatherer: Gatherer,
     now: Instant,
+    end: Instant,
     sockets: BTreeMap<SocketId, SocketAddr>,
     /// Streams that were asked for and not closed.
     streams: BTreeMap<SocketId, SocketAddr>,
@@ -59,6 +62,7 @@ pub fn run(bytes: &[u8]) {
     let mut world = World {
         gatherer: Gatherer::new(config, [7; 32], now),
         now,
+        end: now + TIME_MAX,
         sockets: BTreeMap::new(),
         streams: BTreeMap::new(),
         queries: vec![],
@@ -156,7 +160,7 @@ impl World {
 
     fn time(&mut self, input: &mut Input<'_>) -> Option<()> {
         let wait = input.pick(&[1_u64, 100, 1_000, 30_000])? * u64::from(input.byte()?);
-        let then = self.now + Duration::from_millis(wait);
+        let then = Some(self.now + Duration::from_millis(wait)).filter(|then| *then <= self.end)?;
         let mut turns = 0;
         while let Some(due) = self.gatherer.poll_timeout().filter(|due| *due <= then) {
             self.now = self.now.max(due);

@@ -18,6 +18,8 @@ use crate::input::Input;
 
 /// Steps of one story; the rest of the bytes is ignored.
 const STEPS_MAX: usize = 200;
+/// How long a story may last: a day.
+const TIME_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// What one input may make a client send: all permissions and channels asked for again.
 const SENT_PER_STEP_MAX: usize = 1_024;
 const PEERS: [&str; 6] =
@@ -27,6 +29,7 @@ const NONCES: [&[u8]; 3] = [b"first", b"second", b"obMatJos2gAAAthird"];
 struct World {
     client: Client,
     now: Instant,
+    end: Instant,
     is_stream: bool,
     /// Requests that were sent, newest last.
     requests: Vec<Vec<u8>>,
@@ -55,6 +58,7 @@ pub fn run(bytes: &[u8]) {
         is_stream: config.transport.is_stream(),
         client: Client::new(config, [7; 32], now),
         now,
+        end: now + TIME_MAX,
         requests: vec![],
         named: BTreeSet::new(),
         may_be_allocated: false,
@@ -106,7 +110,7 @@ impl World {
 
     fn time(&mut self, input: &mut Input<'_>) -> Option<()> {
         let wait = input.pick(&[1_u64, 100, 1_000, 30_000, 240_000])? * u64::from(input.byte()?);
-        let then = self.now + Duration::from_millis(wait);
+        let then = Some(self.now + Duration::from_millis(wait)).filter(|then| *then <= self.end)?;
         let mut turns = 0;
         while let Some(due) = self.client.poll_timeout().filter(|due| *due <= then) {
             self.now = self.now.max(due);
