@@ -1,5 +1,6 @@
 //! What several targets share.
 
+pub mod behind_dtls;
 pub mod gather;
 pub mod input;
 pub mod lobby;

@@ -295,7 +295,8 @@ impl Channels {
         }
     }
 
-    /// What is refused is closed at once (RFC 8832 6).
+    /// What is refused is closed at once (RFC 8832 6). A stream of the wrong parity is taken all the same if it is free, as browsers do: some
+    /// stacks choose theirs before they know their role in DTLS (werift does).
     fn opened_by_peer(
         &mut self,
         stream: u16,
@@ -305,12 +306,11 @@ impl Channels {
         if self.by_stream.contains_key(&stream) {
             return Err(Discard::StreamTaken);
         }
-        let theirs = self.role.is_some_and(|role| stream % 2 != first_stream(role)) && stream != u16::MAX;
         let too_long = init.label.len() > LABEL_LEN_MAX || init.protocol.len() > LABEL_LEN_MAX;
-        if !theirs || too_long || self.table.len() >= CHANNELS_MAX || context.association.is_resetting(stream)
-        {
+        let is_free = stream != u16::MAX && !context.association.is_resetting(stream);
+        if !is_free || too_long || self.table.len() >= CHANNELS_MAX {
             context.association.reset_stream(stream);
-            return Err(if theirs { Discard::ChannelRefused } else { Discard::StreamTaken });
+            return Err(if is_free { Discard::ChannelRefused } else { Discard::StreamTaken });
         }
         let ack = Message { stream, ppid: ppid::DCEP, bytes: dcep::Message::Ack.write().into() };
         context.association.send(ack, Delivery::default());

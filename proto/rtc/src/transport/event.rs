@@ -98,7 +98,7 @@ pub enum Discard {
     /// A message on a stream that is no channel.
     #[error("a message on no channel")]
     NoChannel,
-    /// A channel was opened on a stream that is not the peer's to choose, or on one in use.
+    /// A channel was opened on a stream in use, or on 65,535, which is none.
     #[error("a channel on a stream that is not free")]
     StreamTaken,
     /// A channel beyond [`CHANNELS_MAX`](super::limits::CHANNELS_MAX), or with a label too long.

@@ -245,6 +245,9 @@ impl Association {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.state == State::Closed {
+            return None;
+        }
         let t3 = self.outbound.poll_timeout().filter(|_| self.sends_data());
         let times = [self.timer, self.deadline, t3, self.inbound.ack_at(), self.reset.poll_timeout()];
         times.into_iter().flatten().min()
@@ -252,6 +255,9 @@ impl Association {
 
     /// Time has come.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.abort(End::Timeout);
             return;
