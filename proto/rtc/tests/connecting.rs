@@ -168,7 +168,7 @@ fn whoever_wants_relays_only_sends_nothing_past_them() {
     assert!(sent.iter().all(|(_, _, to)| to.ip() == ip(RELAY)), "{sent:?}");
     assert!(sent.iter().all(|(_, _, to)| to.port() == 3_478), "{sent:?}");
     assert_eq!(world.peers[ADA].path().local, Kind::Relayed);
-    let told = |signal: &twocan_rtc::Signal| format!("{signal:?}");
+    let told = |signal: &Signal| format!("{signal:?}");
     let said: String = world.peers[ADA].signals.iter().map(|(_, signal)| told(signal)).collect();
     assert!(!said.contains("8.0.0.1") && !said.contains("10.0.0.1"), "{said}");
 }
@@ -232,7 +232,7 @@ fn candidates_that_come_before_their_description_are_kept() {
     let held = std::rc::Rc::new(std::cell::RefCell::new(None));
     let keep = held.clone();
     world.peers[ADA].tamper = Box::new(move |signal| {
-        if let twocan_rtc::Signal::Description(description) = signal {
+        if let Signal::Description(description) = signal {
             let lines = description.sdp.lines().filter(|line| !line.contains("candidate"));
             let sdp = lines.map(|line| format!("{line}\r\n")).collect();
             let candidate =
@@ -250,9 +250,9 @@ fn candidates_that_come_before_their_description_are_kept() {
     let now = world.now;
     for line in whole.lines().filter(|line| line.starts_with("a=candidate")) {
         let init = twocan_rtc::CandidateInit { candidate: line[2..].into(), ..Default::default() };
-        world.peers[BOB].signal(twocan_rtc::Signal::Candidate(init), now);
+        world.peers[BOB].signal(Signal::Candidate(init), now);
     }
-    world.peers[BOB].signal(twocan_rtc::Signal::Description(offer), now);
+    world.peers[BOB].signal(Signal::Description(offer), now);
     world.run_until(ms(2_000), World::is_up);
     assert!(world.is_up(), "{}", world.describe());
     assert!(world.peers[BOB].refused.is_empty());

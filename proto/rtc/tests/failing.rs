@@ -28,7 +28,7 @@ fn failure(world: &mut World, limit: Duration) -> (Duration, FailReason) {
     world.offer(ADA);
     assert!(world.run_until(limit, |world| world.peers[ADA].failure().is_some()), "{}", world.describe());
     assert!(world.peers[ADA].states().contains(&ConnectionState::Failed));
-    (world.elapsed(), world.peers[ADA].failure().unwrap())
+    (world.elapsed(), world.peers[ADA].failure().expect("it failed"))
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn an_answer_to_nothing_and_an_old_offer_change_nothing() {
         .clone();
     let taken = world.with(ADA, |connection, now| connection.handle_signal(answer, now));
     assert_eq!(taken, Err(SignalError::WrongState));
-    world.with(ADA, |connection, now| connection.restart_ice(now));
+    world.with(ADA, twocan_rtc::Connection::restart_ice);
     world.run_for(ms(1_000));
     let taken = world.with(BOB, |connection, now| connection.handle_signal(offer, now));
     assert_eq!(taken, Err(SignalError::WrongState));
@@ -182,7 +182,7 @@ fn another_certificate_under_a_live_connection_is_refused() {
         }
         other => Some(other),
     });
-    world.with(ADA, |connection, now| connection.restart_ice(now));
+    world.with(ADA, twocan_rtc::Connection::restart_ice);
     world.run_for(ms(1_000));
     assert!(world.peers[BOB].refused.contains(&SignalError::OtherFingerprint));
     assert!(world.peers[BOB].is_connected());

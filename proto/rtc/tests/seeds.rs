@@ -31,7 +31,7 @@ fn times(seeds: u64, loss: f64) -> Vec<Duration> {
 }
 
 fn seeds() -> u64 {
-    std::env::var("TWOCAN_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(25)
+    std::env::var("TWOCAN_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(100)
 }
 
 #[test]

@@ -4,11 +4,11 @@ use twocan_rtc::sdp::Kind;
 use twocan_rtc::{CandidateInit, Description, Signal};
 
 fn json(signal: &Signal) -> String {
-    serde_json::to_string(signal).unwrap()
+    serde_json::to_string(signal).expect("a signal can be written")
 }
 
 fn signal(json: &str) -> Signal {
-    serde_json::from_str(json).unwrap()
+    serde_json::from_str(json).expect("this is a signal")
 }
 
 #[test]

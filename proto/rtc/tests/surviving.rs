@@ -40,7 +40,7 @@ fn longest_pause(world: &World) -> Duration {
         .filter(|(_, _, bytes)| bytes.len() == 4)
         .map(|(at, _, _)| *at)
         .collect();
-    times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+    times.windows(2).map(|pair| pair[1] - pair[0]).max().expect("two messages")
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn either_side_may_restart_ice_and_data_flows_on() {
         let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
         let next = stream(&mut world, channels[ADA][0], 0, 50);
         let before = world.peers[who].connection.stats().restarts;
-        world.with(who, |connection, now| connection.restart_ice(now));
+        world.with(who, twocan_rtc::Connection::restart_ice);
         let next = stream(&mut world, channels[ADA][0], next, 200);
         assert!(world.run_until(ms(1_000), |world| numbers(world).len() == next as usize));
         assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
@@ -124,7 +124,7 @@ fn either_side_may_restart_ice_and_data_flows_on() {
 fn both_sides_may_restart_ice_at_once() {
     let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
     for peer in [ADA, BOB] {
-        world.with(peer, |connection, now| connection.restart_ice(now));
+        world.with(peer, twocan_rtc::Connection::restart_ice);
     }
     world.run_for(ms(3_000));
     assert!(world.is_up(), "{}", world.describe());
@@ -139,7 +139,7 @@ fn an_answer_that_a_new_offer_overtook_does_no_harm() {
     let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
     // Each signal takes so long that the offer is made anew before its answer comes.
     world.net.signal_delay = ms(5_000);
-    world.with(ADA, |connection, now| connection.restart_ice(now));
+    world.with(ADA, twocan_rtc::Connection::restart_ice);
     world.run_for(ms(60_000));
     assert!(world.is_up(), "{}", world.describe());
     assert!(world.peers[ADA].refused.is_empty(), "{:?}", world.peers[ADA].refused);
@@ -192,14 +192,19 @@ fn a_nat_that_forgets_is_a_pause() {
         world.add_relay(RELAY);
         let a = world.add_nat("8.0.0.1", mapping, Rule::AddressAndPortDependent);
         let ada = [Interface::behind(a, "192.168.1.2", 1)];
-        let change = |_: usize, config: &mut twocan_rtc::Config| config.servers = vec![server(&["stun:5.0.0.1"])];
+        let change =
+            |_: usize, config: &mut twocan_rtc::Config| config.servers = vec![server(&["stun:5.0.0.1"])];
         let channels = world.two(&ada, &[Interface::public("9.0.0.1")], change);
         world.connect(ms(5_000));
         world.run_for(ms(5_000));
         let next = stream(&mut world, channels[ADA][0], 0, 50);
         world.nats[a].forget();
         let next = stream(&mut world, channels[ADA][0], next, 2_500);
-        assert!(world.run_until(ms(5_000), |world| numbers(world).len() == next as usize), "{}", world.describe());
+        assert!(
+            world.run_until(ms(5_000), |world| numbers(world).len() == next as usize),
+            "{}",
+            world.describe()
+        );
         assert!(longest_pause(&world) < ms(4_000), "{:?}", longest_pause(&world));
         assert!(world.is_up());
     }
@@ -277,8 +282,8 @@ fn a_farewell_passes_every_kind_of_relay() {
         world.two(&[Interface::public("8.0.0.1")], &[Interface::public("9.0.0.1")], change);
         world.connect(ms(5_000));
         world.run_for(ms(1_000));
-        world.with(ADA, |connection, now| connection.close(now));
-        let is_over = |world: &World| world.peers.iter().all(world::Peer::is_closed);
+        world.with(ADA, twocan_rtc::Connection::close);
+        let is_over = |world: &World| world.peers.iter().all(Peer::is_closed);
         assert!(world.run_until(ms(1_000), is_over), "{url} {}", world.describe());
         // And the relay is given back.
         world.run_for(ms(5_000));
@@ -290,8 +295,8 @@ fn a_farewell_passes_every_kind_of_relay() {
 fn either_side_may_close_and_both_learn_why() {
     for who in [ADA, BOB] {
         let (mut world, _) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
-        world.with(who, |connection, now| connection.close(now));
-        let is_over = |world: &World| world.peers.iter().all(world::Peer::is_closed);
+        world.with(who, twocan_rtc::Connection::close);
+        let is_over = |world: &World| world.peers.iter().all(Peer::is_closed);
         assert!(world.run_until(ms(5_000), is_over), "{}", world.describe());
         let why = |peer: usize| {
             world.peers[peer]

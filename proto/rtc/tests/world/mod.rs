@@ -7,6 +7,7 @@
 //!                                    └─ Relay, Relay ──┘
 //! ```
 #![allow(dead_code, reason = "each test file uses its own part of the world")]
+#![allow(clippy::unwrap_used, reason = "a world that is not as it should be ends the test")]
 
 pub mod nat;
 pub mod peer;
@@ -51,6 +52,9 @@ impl Default for Net {
 pub type Realm = u32;
 pub const PUBLIC: Realm = 0;
 
+/// From where, to where, what: whether it may go.
+pub type Filter = dyn FnMut(SocketAddr, SocketAddr, &[u8]) -> bool;
+
 enum Happening {
     Datagram { realm: Realm, from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     StreamOpened { stream: usize, is_open: bool },
@@ -82,7 +86,7 @@ pub struct World {
     /// When each datagram was sent, from where to where.
     pub trace: Vec<(Duration, SocketAddr, SocketAddr)>,
     /// Sees each datagram before it goes; `false` drops it.
-    pub filter: Box<dyn FnMut(SocketAddr, SocketAddr, &[u8]) -> bool>,
+    pub filter: Box<Filter>,
 }
 
 pub fn ms(ms: u64) -> Duration {

@@ -173,9 +173,7 @@ impl World {
 
     /// Does what a connection asks for, as `net/peer` would.
     pub(super) fn drain(&mut self, peer: usize) {
-        while let Some(transmit) = self.peers[peer].connection.poll_transmit() {
-            self.transmit(peer, transmit);
-        }
+        self.send_all(peer);
         while let Some(command) = self.peers[peer].connection.poll_command() {
             self.command(peer, command);
         }
@@ -196,6 +194,14 @@ impl World {
                 Event::Message { id, bytes, .. } => self.peers[peer].messages.push((at, id, bytes)),
                 event => self.peers[peer].events.push((at, event)),
             }
+        }
+        // Whatever was read makes room.
+        self.send_all(peer);
+    }
+
+    fn send_all(&mut self, peer: usize) {
+        while let Some(transmit) = self.peers[peer].connection.poll_transmit() {
+            self.transmit(peer, transmit);
         }
     }
 
@@ -226,7 +232,7 @@ impl World {
     fn command(&mut self, peer: usize, command: Command) {
         match command {
             Command::OpenStream { socket, to, tls, from } => {
-                self.open_stream(peer, socket, to, from, tls.is_some())
+                self.open_stream(peer, socket, to, from, tls.is_some());
             }
             Command::CloseSocket(socket) => {
                 for stream in &mut self.streams {

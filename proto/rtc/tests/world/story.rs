@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use twocan_rtc::gather::{IceServer, IceUrl};
-use twocan_rtc::{Certificate, ChannelId, ChannelInit, Config, Reliability};
+use twocan_rtc::{Certificate, ChannelId, ChannelInit, Config, Connection, Reliability};
 
-use super::{Interface, PASSWORD, USER, World, ms};
+use super::{Interface, PASSWORD, Peer, USER, World, ms};
 
 /// Who offers, and who answers.
 pub const ADA: usize = 0;
@@ -64,11 +64,11 @@ impl World {
     }
 
     pub fn offer(&mut self, peer: usize) {
-        self.with(peer, |connection, now| connection.negotiate(now));
+        self.with(peer, Connection::negotiate);
     }
 
     pub fn is_up(&self) -> bool {
-        self.peers.iter().all(|peer| peer.is_connected())
+        self.peers.iter().all(Peer::is_connected)
     }
 
     /// Ada offers, and both are up within `limit`; says how long it took.
