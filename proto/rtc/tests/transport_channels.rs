@@ -272,11 +272,11 @@ fn a_cut_path_is_a_pause_and_then_goes_on() {
 }
 
 #[test]
-fn a_path_cut_for_a_minute_ends_it() {
+fn a_path_cut_for_ten_minutes_ends_it() {
     let (mut pair, channel) = Pair::connected(Path::perfect(50), 14, &ChannelInit::new("bulk").negotiated(0));
     pair.path.loss = 1_000;
     pair.ends[0].send(channel, Payload::Text, Bytes::from_static(b"hello?"), pair.now).unwrap();
     pair.flush();
-    pair.run_for(limits::PEER_SILENCE_MAX + Duration::from_secs(5));
+    pair.run_for(limits::ACKNOWLEDGE_WITHIN + Duration::from_secs(5));
     assert_eq!(pair.closed(0), Some(CloseReason::Timeout));
 }

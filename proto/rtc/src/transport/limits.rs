@@ -31,8 +31,10 @@ pub const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 pub const RESTART_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause between two attempts at a flight of the handshake.
 pub const FLIGHT_PAUSE_MAX: Duration = Duration::from_millis(2_500);
-/// How long the handshake, or an unacknowledged packet, may take before the peer is taken for dead.
+/// How long the handshakes may take before the peer is taken for dead.
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long a packet may be unacknowledged once they are done: whoever owns the path, and mends it, decides sooner.
+pub const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(600);
 /// How long a close in good order may take.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// How long a passive end waits for the peer's INIT, in round trips at least one, before it sends its own.

@@ -265,7 +265,7 @@ impl Association {
         self.inbound.handle_timeout(now);
         self.reset.handle_timeout(now);
         if self.sends_data()
-            && self.outbound.handle_timeout(now).is_some_and(|silent| silent >= limits::PEER_SILENCE_MAX)
+            && self.outbound.handle_timeout(now).is_some_and(|silent| silent >= limits::ACKNOWLEDGE_WITHIN)
         {
             self.abort(End::Timeout);
             return;
