@@ -26,7 +26,7 @@ export class Teller {
   }
 
   /** Waits until `find` makes something of all events so far. */
-  async until(what, find, timeout = 15_000) {
+  async until(what, find, timeout = 30_000) {
     const found = find(this.events)
     if (found) return found
     return new Promise((resolve, reject) => {
