@@ -1,4 +1,4 @@
-//! What DTLS needs of cryptography, from `ring` (docs/decisions/0006).
+//! What DTLS needs of cryptography, from `ring` (docs/decisions/0008).
 //!
 //! Ephemeral keys and signatures draw from the system's random generator: `ring` offers no other way, and keys that a
 //! seed could replay would be a danger. All other randomness of the transport comes from its seed.

@@ -1,5 +1,5 @@
 //! SCTP as data channels need it (RFC 8831 5, RFC 9260, RFC 3758, RFC 6525, RFC 9653), below it DTLS. Why our own:
-//! docs/decisions/0007.
+//! docs/decisions/0009.
 //!
 //! ```text
 //! packet ─► handle_packet ─► handshake (mod) │ inbound: SACKs, messages │ reset
