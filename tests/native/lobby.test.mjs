@@ -10,9 +10,9 @@ import { Stage, joinByCode, letGo, openLobby } from '../kit/stage.mjs'
 const needs = { native: [], chromium: ['chromium'], firefox: ['firefox-esr', 'certutil'] }
 const pictures = fileURLToPath(new URL('../../target/pictures', import.meta.url))
 
-/** A page of the package alone, with a channel of its own; `window.lobby` is its lobby. */
+/** A page of the package alone, with a channel of its own; `window.lobby` is its lobby. (The demo's page would have a session of its own.) */
 async function openPage(player, url) {
-  await player.goto(url)
+  await player.goto(`${url}/healthz`)
   await player.evaluate(async () => {
     const { connect } = await import('/twocan.js')
     window.net?.close()
