@@ -10,8 +10,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use crate::peer::{
-    Addresses, BULK, DATAGRAM_BYTES, DCSCTP, Peer, RTC_TUNED, SCTP_PROTO, SEND_BUFFER_BYTES, STR0M, STR0M_TUNED, Side, Stack,
-    TWOCAN,
+    Addresses, BULK, DATAGRAM_BYTES, DCSCTP, Peer, RTC_TUNED, SCTP_PROTO, SEND_BUFFER_BYTES, STR0M,
+    STR0M_TUNED, Side, Stack, TWOCAN,
 };
 use crate::progress::Progress;
 use crate::report::{Report, Spread, Table};
@@ -55,7 +55,10 @@ impl Pair {
             .map(|side| stack.make(side, Addresses::pretend(side), seed, started));
         let mut pair = Self { peers, arenas: Default::default(), received: [0; 2], datagrams: 0 };
         pair.peers[0].offer(started);
-        while !(pair.peers[0].is_open() && pair.peers[0].send(BULK, b"hello", Instant::now()) && pair.settle()) {
+        while !(pair.peers[0].is_open()
+            && pair.peers[0].send(BULK, b"hello", Instant::now())
+            && pair.settle())
+        {
             if started.elapsed() > OPENING {
                 bail!("{} did not open within {} s", stack.name, OPENING.as_secs());
             }
@@ -138,7 +141,8 @@ fn cpu_seconds() -> f64 {
 
 /// Runs every stack in turn, several times over.
 pub fn run(quick: bool) -> Result<()> {
-    let (rounds, lasting) = if quick { (2, Duration::from_millis(400)) } else { (7, Duration::from_millis(1_500)) };
+    let (rounds, lasting) =
+        if quick { (2, Duration::from_millis(400)) } else { (7, Duration::from_millis(1_500)) };
     let mut report = Report::new("bulk", quick);
     let mut progress = Progress::new("bulk", rounds * MESSAGE_BYTES.len() * STACKS.len());
     for message_bytes in MESSAGE_BYTES {
@@ -159,7 +163,8 @@ pub fn run(quick: bool) -> Result<()> {
 }
 
 fn table(report: &mut Report, message_bytes: usize, rounds: usize, outcomes: &[Vec<Outcome>]) {
-    let columns = ["one thread, both ends", "Mbit/s", "CPU s per GB", "to str0m's default", "bytes per datagram"];
+    let columns =
+        ["one thread, both ends", "Mbit/s", "CPU s per GB", "to str0m's default", "bytes per datagram"];
     let title = format!("Bulk in memory, messages of {} KiB, reliable and ordered", message_bytes / 1_024);
     let mut table = Table::new(title, columns);
     let column = |outcomes: &[Outcome], figure: fn(&Outcome) -> f64| {
@@ -172,7 +177,8 @@ fn table(report: &mut Report, message_bytes: usize, rounds: usize, outcomes: &[V
         let speed = column(outcomes, |outcome| outcome.megabits_per_second);
         let cost = column(outcomes, cost);
         let size = column(outcomes, |outcome| outcome.bytes_per_datagram);
-        let show = |spread: Option<Spread>, digits| spread.map_or("–".to_owned(), |spread| spread.show(digits));
+        let show =
+            |spread: Option<Spread>, digits| spread.map_or("–".to_owned(), |spread| spread.show(digits));
         let ratio = cost.map_or("–".to_owned(), |cost| format!("{:.2}", cost.median / base));
         table.row([stack.name.to_owned(), show(speed, 0), show(cost, 2), ratio, show(size, 0)]);
         report.raw(serde_json::json!({

@@ -6,9 +6,12 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::time::{Duration, Instant};
+
+use anyhow::Context;
 
 use crate::peer::{
     Addresses, BULK, Peer, RTC, RTC_TUNED, STR0M, STR0M_TUNED, Side, Stack, TWOCAN, TWOCAN_IN_BAND,
@@ -50,6 +53,7 @@ impl Ord for InFlight {
 /// The path between the two, and what it lost.
 struct Path {
     queue: BinaryHeap<InFlight>,
+    traced: bool,
     loss_percent: u64,
     seed: u64,
     sent: [u64; 2],
@@ -59,11 +63,16 @@ struct Path {
 impl Path {
     fn carry(&mut self, from: usize, bytes: &[u8], now: Duration) {
         self.sent[from] += 1;
-        if is_lost(self.seed, from as u64, self.sent[from], self.loss_percent) {
+        let lost = is_lost(self.seed, from as u64, self.sent[from], self.loss_percent);
+        if self.traced {
+            trace(from, bytes, lost, now);
+        }
+        if lost {
             return;
         }
         self.order += 1;
-        let in_flight = InFlight { at: now + ONE_WAY, order: self.order, to: 1 - from, bytes: bytes.to_vec() };
+        let in_flight =
+            InFlight { at: now + ONE_WAY, order: self.order, to: 1 - from, bytes: bytes.to_vec() };
         self.queue.push(in_flight);
     }
 
@@ -74,7 +83,9 @@ impl Path {
 
 /// One draw of SplitMix64 for each datagram.
 fn is_lost(seed: u64, direction: u64, number: u64, percent: u64) -> bool {
-    let mut z = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (direction << 63) ^ number.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    let mut z = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ (direction << 63)
+        ^ number.wrapping_mul(0xD1B5_4A32_D192_ED03);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     (z ^ (z >> 31)) % 100 < percent
@@ -83,12 +94,12 @@ fn is_lost(seed: u64, direction: u64, number: u64, percent: u64) -> bool {
 /// When the first message of each side arrived at the other, ms: the offerer's, the answerer's.
 type Outcome = [Option<f64>; 2];
 
-fn run_once(stack: &Stack, loss_percent: u64, seed: u64) -> Outcome {
+fn run_once(stack: &Stack, loss_percent: u64, seed: u64, traced: bool) -> Outcome {
     let epoch = Instant::now();
     let mut now = Duration::ZERO;
-    let mut path = Path { queue: BinaryHeap::new(), loss_percent, seed, sent: [0; 2], order: 0 };
-    let mut peers = [Side::Offerer, Side::Answerer]
-        .map(|side| stack.make(side, Addresses::pretend(side), seed, epoch));
+    let mut path = Path { queue: BinaryHeap::new(), traced, loss_percent, seed, sent: [0; 2], order: 0 };
+    let mut peers =
+        [Side::Offerer, Side::Answerer].map(|side| stack.make(side, Addresses::pretend(side), seed, epoch));
     peers[0].offer(epoch);
     let mut sent = [false; 2];
     let mut outcome = [None; 2];
@@ -151,7 +162,7 @@ fn run_seeds(stack: &Stack, loss_percent: u64, seeds: u64) -> Vec<Outcome> {
                     if seed >= seeds {
                         return;
                     }
-                    let outcome = run_once(stack, loss_percent, seed);
+                    let outcome = run_once(stack, loss_percent, seed, false);
                     outcomes.lock().expect("no thread panicked").push(outcome);
                 }
             });
@@ -165,7 +176,14 @@ pub fn run(quick: bool) -> anyhow::Result<()> {
     let seeds = if quick { 50 } else { 1_000 };
     let mut report = Report::new("connect", quick);
     let mut progress = Progress::new("connect", STACKS.len() * LOSSES_PERCENT.len());
-    let columns = ["p50 / p95 / p99 ms", "no loss", "5 % loss", "10 % loss", "20 % loss", "no message in 60 s, at 20 %"];
+    let columns = [
+        "p50 / p95 / p99 ms",
+        "no loss",
+        "5 % loss",
+        "10 % loss",
+        "20 % loss",
+        "no message in 60 s, at 20 %",
+    ];
     let mut table = Table::new("From the offer to the first message, RTT 50 ms", columns);
     for stack in &STACKS {
         let mut row = vec![stack.name.to_owned()];
@@ -174,9 +192,8 @@ pub fn run(quick: bool) -> anyhow::Result<()> {
             progress.step(&format!("{}, {loss} % loss", stack.name));
             // Without loss every seed is alike.
             let outcomes = run_seeds(stack, loss, if loss == 0 { seeds.min(20) } else { seeds });
-            let [to_answerer, to_offerer] = [0, 1].map(|side| {
-                sorted(&outcomes.iter().filter_map(|outcome| outcome[side]).collect::<Vec<_>>())
-            });
+            let [to_answerer, to_offerer] = [0, 1]
+                .map(|side| sorted(&outcomes.iter().filter_map(|outcome| outcome[side]).collect::<Vec<_>>()));
             failures = outcomes.len() - to_answerer.len();
             row.push(shown(&to_answerer, outcomes.len()));
             let ms = |figures: &[f64]| [50.0, 95.0, 99.0].map(|percent| percentile(figures, percent));
@@ -211,4 +228,38 @@ fn shown(sorted: &[f64], seeds: usize) -> String {
         sorted.get(rank - 1).map_or("–".to_owned(), |ms| format!("{ms:.0}"))
     });
     cells.join(" / ")
+}
+
+/// Prints every datagram of one run.
+pub fn trace_one(stack: &str, loss_percent: u64, seed: u64) -> anyhow::Result<()> {
+    let stack = STACKS.iter().find(|known| known.name == stack);
+    let stack = stack.with_context(|| format!("the stacks are {:?}", STACKS.map(|stack| stack.name)))?;
+    let [message, _] = run_once(stack, loss_percent, seed, true);
+    say(format_args!("message: {message:?} ms"));
+    Ok(())
+}
+
+fn trace(from: usize, bytes: &[u8], lost: bool, now: Duration) {
+    let kind = match bytes.first() {
+        Some(0..=3) if bytes.get(1) == Some(&1) && bytes.first() == Some(&0) => "STUN request",
+        Some(0..=3) => "STUN answer",
+        Some(22) => match bytes.get(13) {
+            Some(1) => "DTLS ClientHello",
+            Some(2) => "DTLS ServerHello",
+            Some(3) => "DTLS HelloVerifyRequest",
+            _ => "DTLS handshake",
+        },
+        Some(20) => "DTLS ChangeCipherSpec",
+        Some(21) => "DTLS alert",
+        Some(23) => "DTLS record",
+        Some(32..=63) => "DTLS 1.3 record",
+        _ => "?",
+    };
+    let arrow = if from == 0 { "offerer ─►" } else { "◄─ answerer" };
+    let fate = if lost { "  lost" } else { "" };
+    say(format_args!("{:9.1} ms  {arrow:12} {kind:24} {:5} B{fate}", now.as_secs_f64() * 1e3, bytes.len()));
+}
+
+fn say(line: std::fmt::Arguments) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

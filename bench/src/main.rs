@@ -20,6 +20,15 @@ enum Command {
     Ice,
     /// From the offer to the first message on a lossy path, in virtual time.
     Connect,
+    /// One run of `connect`, datagram by datagram.
+    Trace {
+        /// A stack as the table names it.
+        stack: String,
+        #[arg(long, default_value_t = 0)]
+        loss: u64,
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
     /// Bulk between two connections in one thread.
     Bulk,
     /// Bulk and a round trip under load between two processes in network namespaces (needs root).
@@ -36,6 +45,7 @@ fn main() -> anyhow::Result<()> {
     match command {
         Command::Ice => ice::run(quick),
         Command::Connect => connect::run(quick),
+        Command::Trace { stack, loss, seed } => connect::trace_one(&stack, loss, seed),
         Command::Bulk => bulk::run(quick),
         Command::Veth => veth::run(quick),
         Command::Memory => memory::run(quick),

@@ -80,7 +80,8 @@ impl Table {
         let mut line = String::new();
         for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
             let padding = " ".repeat(width - cell.chars().count());
-            let _ = if index == 0 { write!(line, "{cell}{padding}") } else { write!(line, "  {padding}{cell}") };
+            let _ =
+                if index == 0 { write!(line, "{cell}{padding}") } else { write!(line, "  {padding}{cell}") };
         }
         line
     }
@@ -143,7 +144,8 @@ impl Report {
     pub fn write(self) -> Result<()> {
         let machine = Machine::read();
         let argument = if self.quick { " -- --quick" } else { "" };
-        let command = format!("cargo run --release -p bench -- {}{}", self.command, argument.replace(" -- ", " "));
+        let command =
+            format!("cargo run --release -p bench -- {}{}", self.command, argument.replace(" -- ", " "));
         let seconds = self.started.elapsed().as_secs_f64().round();
         let mut markdown = format!(
             "`{command}` ({seconds} s; {} cores, {} GiB, {})\n",
@@ -178,9 +180,9 @@ struct Machine {
 
 impl Machine {
     fn read() -> Self {
-        let memory_kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-            text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok()
-        });
+        let memory_kib = std::fs::read_to_string("/proc/meminfo")
+            .ok()
+            .and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
         let rustc = std::process::Command::new("rustc").arg("--version").output().ok();
         let rustc = rustc.and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

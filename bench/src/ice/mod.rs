@@ -185,13 +185,15 @@ pub fn run(quick: bool) -> anyhow::Result<()> {
     for rtt_ms in RTTS_MS {
         let names = AGENTS.iter().map(|(name, _)| *name);
         let columns = std::iter::once("ms, controlling / controlled").chain(names).chain(["goal"]);
-        let mut table = Table::new(format!("ICE: ms until each side can use a pair, RTT {rtt_ms} ms"), columns);
+        let mut table =
+            Table::new(format!("ICE: ms until each side can use a pair, RTT {rtt_ms} ms"), columns);
         for scenario in &SCENARIOS {
             let mut row = vec![scenario.name.to_owned()];
             for (name, make) in AGENTS {
                 progress.step(&format!("RTT {rtt_ms} ms, {}, {name}", scenario.name));
-                let outcomes: Vec<Outcome> =
-                    (0..seeds).map(|seed| run_once(scenario, make, Duration::from_millis(rtt_ms), seed)).collect();
+                let outcomes: Vec<Outcome> = (0..seeds)
+                    .map(|seed| run_once(scenario, make, Duration::from_millis(rtt_ms), seed))
+                    .collect();
                 row.push(cell(&outcomes));
                 report.raw(figures(rtt_ms, scenario, name, &outcomes));
             }
@@ -236,7 +238,8 @@ fn figures(rtt_ms: u64, scenario: &Scenario, agent: &str, outcomes: &[Outcome]) 
 
 /// One round trip of the path for the controlling side, one and a half for the controlled, and 5 ms.
 fn goal(scenario: &Scenario, rtt_ms: u64) -> String {
-    let path_ms = if scenario.nat == Some(Mapping::AddressAndPortDependent) { rtt_ms * 6 / 5 } else { rtt_ms };
+    let path_ms =
+        if scenario.nat == Some(Mapping::AddressAndPortDependent) { rtt_ms * 6 / 5 } else { rtt_ms };
     format!("{} / {}", path_ms + 5, path_ms * 3 / 2 + 5)
 }
 
@@ -248,6 +251,6 @@ fn notes(table: &mut Table, seeds: u64) {
     ));
     table.note(
         "`is` counts on NominatedSend, rtc-ice on SelectedCandidatePairChange, rice on SelectedPair, twocan on Selected: \
-         what each one's stack sends DTLS on."
+         what each one's stack sends DTLS on. –: not within 30 s."
     );
 }

@@ -19,9 +19,12 @@ pub fn default(setup: &Setup) -> Box<dyn Agent> {
 /// The shortest timing advance that RFC 8445 allows, and a first retransmission after two round trips.
 pub fn eager(setup: &Setup) -> Box<dyn Agent> {
     let rto = (setup.rtt * 2).max(Duration::from_millis(50));
-    let builder = IceAgent::builder()
-        .timing_advance(Duration::from_millis(5))
-        .set_request_retransmits(rto, Duration::from_secs(2), 7, rto * 16);
+    let builder = IceAgent::builder().timing_advance(Duration::from_millis(5)).set_request_retransmits(
+        rto,
+        Duration::from_secs(2),
+        7,
+        rto * 16,
+    );
     Box::new(Rice::new(setup, builder))
 }
 

@@ -64,7 +64,9 @@ pub fn run(quick: bool) -> Result<()> {
                 progress.step(&format!("{count} connections, {name}"));
                 match once(&heap, stack, count) {
                     Ok(idle) => seen.push(idle),
-                    Err(error) => report.raw(serde_json::json!({ "stack": name, "failed": format!("{error:#}") })),
+                    Err(error) => {
+                        report.raw(serde_json::json!({ "stack": name, "failed": format!("{error:#}") }))
+                    }
                 }
             }
             row(&mut table, &mut report, name, count, &seen);
@@ -116,7 +118,7 @@ fn row(table: &mut Table, report: &mut Report, name: &str, count: usize, seen: &
 
 /// The program with the counting allocator lies beside this one; cargo builds it where it is missing or old.
 fn build() -> Result<std::path::PathBuf> {
-    let status = Command::new(env!("CARGO"))
+    let status = Command::new("cargo")
         .args(["build", "--quiet", "--release", "--bin", "bench-heap"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()

@@ -18,8 +18,8 @@ struct Pair {
 impl Pair {
     fn new(stack: &Stack, seed: u64) -> Self {
         let now = Instant::now();
-        let mut peers = [Side::Offerer, Side::Answerer]
-            .map(|side| stack.make(side, Addresses::pretend(side), seed, now));
+        let mut peers =
+            [Side::Offerer, Side::Answerer].map(|side| stack.make(side, Addresses::pretend(side), seed, now));
         peers[0].offer(now);
         Self { peers, sent: false, alive: false }
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bytes::BytesMut;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::peer_connection::{PeerConnection, RTCSessionDescription};
@@ -47,29 +48,40 @@ async fn connect(count: usize) -> Result<Vec<Connected>> {
 async fn pair() -> Result<Connected> {
     let (offerer, mut offering) = one("127.0.0.1:0".to_owned(), 0).await?;
     let (answerer, mut answering) = one("127.0.0.1:0".to_owned(), 0).await?;
+    let (arrived, mut arriving) = mpsc::unbounded_channel();
     let mut channels = Vec::new();
     for lane in LANES {
-        channels.push(channel(&offerer, lane).await?);
-        channels.push(channel(&answerer, lane).await?);
+        for (side, connection) in [(Side::Offerer, &offerer), (Side::Answerer, &answerer)] {
+            let channel = channel(connection, lane).await?;
+            tokio::spawn(drive(channel.clone(), (side, lane) == (Side::Offerer, BULK), arrived.clone()));
+            channels.push(channel);
+        }
     }
     let offer = describe(&offerer, &mut offering, Side::Offerer).await?;
     answerer.set_remote_description(RTCSessionDescription::offer(offer.sdp)?).await?;
     let answer = describe(&answerer, &mut answering, Side::Answerer).await?;
     offerer.set_remote_description(RTCSessionDescription::answer(answer.sdp)?).await?;
-    let [ours, theirs] = [0, 1].map(|side| channels[usize::from(BULK) * 2 + side].clone());
-    loop {
-        match ours.poll().await {
-            Some(DataChannelEvent::OnOpen) => break,
-            None => bail!("the channel closed"),
-            Some(_) => {}
+    arriving.recv().await.context("the channels closed")?;
+    Ok((Box::new((offerer, answerer)), channels))
+}
+
+/// A channel wants somebody who takes its events.
+async fn drive(channel: Arc<dyn DataChannel>, greets: bool, arrived: mpsc::UnboundedSender<()>) {
+    while let Some(event) = channel.poll().await {
+        match event {
+            DataChannelEvent::OnOpen if greets => drop(tokio::spawn(greet(channel.clone()))),
+            DataChannelEvent::OnMessage(_) => drop(arrived.send(())),
+            _ => {}
         }
     }
-    ours.send(BytesMut::from(&b"hello"[..])).await?;
-    loop {
-        match theirs.poll().await {
-            Some(DataChannelEvent::OnMessage(_)) => return Ok((Box::new((offerer, answerer)), channels)),
-            None => bail!("the channel closed"),
-            Some(_) => {}
+}
+
+/// More than once: a message that comes before the other side's channel is open is lost there.
+async fn greet(channel: Arc<dyn DataChannel>) {
+    for _ in 0..3 {
+        if channel.send(BytesMut::from(&b"hello"[..])).await.is_err() {
+            return;
         }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

@@ -37,7 +37,8 @@ pub fn make(setup: &Setup) -> Box<dyn Peer> {
         .with_setting_engine(settings.build())
         .build(setup.now)
         .expect("a sound configuration");
-    let mut rtc = Rtc { connection, setup: *setup, channels: Vec::new(), open: false, signals: VecDeque::new() };
+    let mut rtc =
+        Rtc { connection, setup: *setup, channels: Vec::new(), open: false, signals: VecDeque::new() };
     rtc.add_host_candidate();
     match setup.profile {
         Profile::Tuned => LANES.iter().for_each(|lane| rtc.create_channel(Some(*lane))),

@@ -82,8 +82,7 @@ impl Str0m {
     }
 
     fn channel_configs(&self) -> Vec<ChannelConfig> {
-        let config =
-            |label, negotiated| ChannelConfig { label, negotiated, ..ChannelConfig::default() };
+        let config = |label, negotiated| ChannelConfig { label, negotiated, ..ChannelConfig::default() };
         match self.setup.profile {
             Profile::Default => vec![config("bench".to_owned(), None)],
             Profile::Tuned => LANES.map(|lane| config(format!("lane {lane}"), Some(lane))).to_vec(),
@@ -118,7 +117,8 @@ impl Peer for Str0m {
                 if self.setup.profile == Profile::Tuned {
                     let configs = self.channel_configs();
                     let mut api = self.rtc.direct_api();
-                    self.channels = configs.into_iter().map(|config| api.create_data_channel(config)).collect();
+                    self.channels =
+                        configs.into_iter().map(|config| api.create_data_channel(config)).collect();
                 }
             }
             Side::Offerer => {

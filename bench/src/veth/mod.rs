@@ -78,7 +78,8 @@ impl Drop for Namespaces {
 }
 
 fn ip(arguments: &str) -> Result<()> {
-    let output = Command::new("ip").args(arguments.split(' ')).output().context("ip is missing (iproute2)")?;
+    let output =
+        Command::new("ip").args(arguments.split(' ')).output().context("ip is missing (iproute2)")?;
     if !output.status.success() {
         bail!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
@@ -131,7 +132,9 @@ fn run_once(namespaces: &Namespaces, stack: &str, lasting: Duration) -> Result<[
     let (done, windows) = mpsc::channel();
     let [first, second] = &mut ends;
     let pipes = [first, second].map(|end| (end.0.stdout.take(), end.0.stdin.take()));
-    let [(Some(out_a), Some(in_a)), (Some(out_b), Some(in_b))] = pipes else { bail!("a child without pipes") };
+    let [(Some(out_a), Some(in_a)), (Some(out_b), Some(in_b))] = pipes else {
+        bail!("a child without pipes")
+    };
     carry(out_a, in_b, 0, done.clone());
     carry(out_b, in_a, 1, done);
     let mut seen = [None, None];
@@ -157,7 +160,9 @@ pub fn run(quick: bool) -> Result<()> {
             progress.step(name);
             match run_once(&namespaces, stack, lasting) {
                 Ok(windows) => outcomes.push(windows),
-                Err(error) => report.raw(serde_json::json!({ "stack": name, "failed": format!("{error:#}") })),
+                Err(error) => {
+                    report.raw(serde_json::json!({ "stack": name, "failed": format!("{error:#}") }))
+                }
             }
         }
     }
@@ -167,9 +172,17 @@ pub fn run(quick: bool) -> Result<()> {
 }
 
 fn table(report: &mut Report, rounds: usize, outcomes: &[Vec<[Window; 2]>]) {
-    let columns =
-        ["two processes over veth", "Mbit/s", "CPU s per GB, both", "of which sender", "64 B round trip, p50 ms", "p99 ms", "failed"];
-    let mut table = Table::new("Bulk between two processes, messages of 16 KiB, reliable and ordered", columns);
+    let columns = [
+        "two processes over veth",
+        "Mbit/s",
+        "CPU s per GB, both",
+        "of which sender",
+        "64 B round trip, p50 ms",
+        "p99 ms",
+        "failed",
+    ];
+    let mut table =
+        Table::new("Bulk between two processes, messages of 16 KiB, reliable and ordered", columns);
     for ((_, name), outcomes) in STACKS.iter().zip(outcomes) {
         let spread = |figure: &dyn Fn(&[Window; 2]) -> f64| {
             Spread::of(&outcomes.iter().map(figure).filter(|figure| figure.is_finite()).collect::<Vec<_>>())
@@ -182,7 +195,8 @@ fn table(report: &mut Report, rounds: usize, outcomes: &[Vec<[Window; 2]>]) {
             spread(&move |windows| percentile(&sorted(&windows[0].rtts_ms), percent).unwrap_or(f64::NAN))
         };
         let (p50, p99) = (rtt(50.0), rtt(99.0));
-        let show = |spread: Option<Spread>, digits| spread.map_or("–".to_owned(), |spread| spread.show(digits));
+        let show =
+            |spread: Option<Spread>, digits| spread.map_or("–".to_owned(), |spread| spread.show(digits));
         let failed = (rounds - outcomes.len()).to_string();
         table.row([
             (*name).to_owned(),
