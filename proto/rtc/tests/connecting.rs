@@ -3,7 +3,7 @@
 mod world;
 
 use twocan_rtc::gather::TransportPolicy;
-use twocan_rtc::{Kind, Path, Protocol, Signal};
+use twocan_rtc::{Event, Kind, Path, Protocol, Signal};
 use world::*;
 
 const RELAY: &str = "5.0.0.1";
@@ -168,6 +168,11 @@ fn whoever_wants_relays_only_sends_nothing_past_them() {
     assert!(sent.iter().all(|(_, _, to)| to.ip() == ip(RELAY)), "{sent:?}");
     assert!(sent.iter().all(|(_, _, to)| to.port() == 3_478), "{sent:?}");
     assert_eq!(world.peers[ADA].path().local, Kind::Relayed);
+    // Nor does a check that comes past them get an answer.
+    let (socket, now) = (*world.peers[ADA].sockets.keys().next().expect("a socket"), world.now);
+    let binding = [&[0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42][..], &[0; 12]].concat();
+    let taken = world.peers[ADA].connection.handle_datagram(socket, addr("9.0.0.1:40001"), &binding, now);
+    assert_eq!(taken, Err(twocan_rtc::Discard::PastRelay));
     let told = |signal: &Signal| format!("{signal:?}");
     let said: String = world.peers[ADA].signals.iter().map(|(_, signal)| told(signal)).collect();
     assert!(!said.contains("8.0.0.1") && !said.contains("10.0.0.1"), "{said}");
@@ -292,4 +297,14 @@ fn an_attribute_of_ours_that_the_other_side_echoes_is_not_taken_for_its_own() {
     });
     world.connect(ms(2_000));
     world.talk(channels);
+}
+
+#[test]
+fn an_application_hears_at_once_that_there_is_room_again() {
+    let (mut world, channels) = public_world(1);
+    world.connect(ms(2_000));
+    world.run_for(ms(1_000));
+    assert!(world.send(ADA, channels[ADA][0], vec![7; 100]));
+    let last = world.peers[ADA].events.last();
+    assert_eq!(last, Some(&(world.elapsed(), Event::BufferedAmountLow { id: channels[ADA][0] })));
 }

@@ -187,3 +187,24 @@ fn another_certificate_under_a_live_connection_is_refused() {
     assert!(world.peers[BOB].refused.contains(&SignalError::OtherFingerprint));
     assert!(world.peers[BOB].is_connected());
 }
+
+#[test]
+fn a_candidate_of_another_generation_is_passed_over() {
+    let mut world = two();
+    world.connect(ms(2_000));
+    let text = "candidate:1 1 udp 2130706431 7.0.0.1 5000 typ host";
+    let inits = [
+        CandidateInit {
+            candidate: text.into(),
+            username_fragment: Some("other".into()),
+            ..CandidateInit::default()
+        },
+        CandidateInit { candidate: format!("{text} ufrag other"), ..CandidateInit::default() },
+    ];
+    for init in inits {
+        let taken = world.with(ADA, |connection, now| connection.handle_signal(Signal::Candidate(init), now));
+        assert_eq!(taken, Err(SignalError::OtherGeneration));
+    }
+    world.run_for(ms(5_000));
+    assert!(world.trace.iter().all(|(_, _, to)| to.ip() != ip("7.0.0.1")));
+}
