@@ -136,3 +136,36 @@ impl FromStr for Fingerprint {
         Ok(Self { hash: hash.to_ascii_lowercase(), bytes })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_is_written() {
+        let fingerprint = Certificate::generate().fingerprint();
+        assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint.clone()));
+        assert_eq!(fingerprint.to_string().to_lowercase().parse(), Ok(fingerprint));
+    }
+
+    #[test]
+    fn a_fingerprint_matches_its_certificate_alone() {
+        let [one, other] = [Certificate::generate(), Certificate::generate()];
+        assert!(one.fingerprint().matches(one.der()));
+        assert!(!one.fingerprint().matches(other.der()));
+        let sha512 = ring::digest::digest(&ring::digest::SHA512, one.der());
+        let digits: Vec<String> = sha512.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha512: Fingerprint = format!("SHA-512 {}", digits.join(":")).parse().unwrap();
+        assert!(sha512.matches(one.der()) && !sha512.matches(other.der()));
+    }
+
+    #[test]
+    fn what_is_no_fingerprint_is_refused() {
+        let long = format!("sha-256 {}", ["00"; 65].join(":"));
+        for text in
+            ["", "sha-256", "sha-256 ", "sha-256 0", "sha-256 0g", "sha-256 00:", "sha 256 00", "ß 00", &long]
+        {
+            assert_eq!(text.parse::<Fingerprint>(), Err(FingerprintError), "{text}");
+        }
+    }
+}

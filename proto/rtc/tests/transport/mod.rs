@@ -12,7 +12,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
 use twocan_rtc::transport::{
     Certificate, ChannelId, ChannelInit, CloseReason, Config, Discard, DtlsRole, DtlsVersions, Event,
-    Payload, Remote, Transport,
+    Payload, Remote, Transport, limits,
 };
 
 /// What the path does to datagrams.
@@ -74,11 +74,20 @@ pub fn remote(role: DtlsRole, certificate: &Certificate) -> Remote {
 impl Pair {
     /// Not started yet.
     pub fn new(path: Path, number: u64, versions: [DtlsVersions; 2]) -> Self {
+        Self::with_mtu(path, number, versions, limits::MTU)
+    }
+
+    /// The client's datagrams have at most so many bytes.
+    pub fn with_mtu(path: Path, number: u64, versions: [DtlsVersions; 2], mtu: usize) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the beginning of arithmetic time")]
         let now = Instant::now();
         let certificates = certificates();
         let end = |index: usize| {
-            let config = Config { versions: versions[index], ..Config::new(certificates[index].clone()) };
+            let config = Config {
+                versions: versions[index],
+                mtu: [mtu, limits::MTU][index],
+                ..Config::new(certificates[index].clone())
+            };
             Transport::new(config, seed(number * 2 + index as u64), now)
         };
         Self {
