@@ -174,8 +174,13 @@ impl Outbound {
     /// Whether [`fill`](Self::fill) would write something.
     pub(super) fn can_send(&self) -> bool {
         self.forward_due
-            || (self.may_send()
-                && (!self.lost.is_empty() || (!self.ready.is_empty() && self.peer_has_room())))
+            || (!self.lost.is_empty() && self.may_send_again())
+            || (!self.ready.is_empty() && self.may_send() && self.peer_has_room())
+    }
+
+    /// Into a closed window goes one packet at a time, old or new.
+    fn may_send_again(&self) -> bool {
+        self.may_send() && (self.in_flight == 0 || self.peer_window > 0)
     }
 
     fn may_send(&self) -> bool {
@@ -194,7 +199,7 @@ impl Outbound {
             self.put_forward(out, mtu);
         }
         let mut last_data = None;
-        while self.may_send() {
+        while self.may_send_again() {
             let Some(&tsn) = self.lost.first() else { break };
             let at = out.len();
             if !self.send_again(tsn, out, mtu, now) {
