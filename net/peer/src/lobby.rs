@@ -212,7 +212,7 @@ impl Lobby {
 
 impl Drop for Lobby {
     fn drop(&mut self) {
-        let _ = self.ask(RoomAsk::Leave);
+        drop(self.ask(RoomAsk::Leave));
     }
 }
 

@@ -96,12 +96,12 @@ async fn read_script(actions: mpsc::Sender<Value>) {
             Some("pause") => {
                 tokio::time::sleep(Duration::from_millis(action["ms"].as_u64().unwrap_or(0))).await;
             }
-            _ if !line.trim().is_empty() => {
+            _ if line.trim().is_empty() => {}
+            _ => {
                 if actions.send(action).await.is_err() {
                     return;
                 }
             }
-            _ => {}
         }
     }
 }

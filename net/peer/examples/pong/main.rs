@@ -240,7 +240,8 @@ impl Game {
         let ball = self.world.ball;
         let comes = if self.side == 0 { ball.vx < 0.0 } else { ball.vx > 0.0 };
         let near = if self.side == 0 { ball.x < LENGTH / 2.0 } else { ball.x > LENGTH / 2.0 };
-        let mixed = u32::from(self.world.hits).wrapping_mul(2_654_435_761) >> 16;
+        let [zero, one] = self.world.score.map(u32::from);
+        let mixed = (u32::from(self.world.hits) + 7 * zero + 13 * one).wrapping_mul(2_654_435_761) >> 16;
         let slip = (f64::from(mixed & 0xff) / 255.0 - 0.5) * 0.36;
         self.target = clamp_can(if comes && near { ball.y + slip } else { 0.5 + slip });
         self.rematch = self.world.phase == Phase::Over;

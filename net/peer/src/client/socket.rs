@@ -53,7 +53,7 @@ pub async fn run(
         }
     };
     let (code, why) = match opened {
-        Ok(Stream::Plain(socket)) => serve(id, socket, &mut told, &inputs).await,
+        Ok(Stream::Plain(socket)) => serve(id, *socket, &mut told, &inputs).await,
         Ok(Stream::Tls(socket)) => serve(id, *socket, &mut told, &inputs).await,
         Err(why) => (CUT, why),
     };
@@ -61,7 +61,7 @@ pub async fn run(
 }
 
 enum Stream {
-    Plain(WebSocketStream<TcpStream>),
+    Plain(Box<WebSocketStream<TcpStream>>),
     Tls(Box<WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>>>),
 }
 
@@ -79,7 +79,7 @@ async fn open(place: &Place, roots: Roots) -> Result<Stream, String> {
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
     if !place.tls {
         let opened = tokio_tungstenite::client_async_with_config(request, tcp, Some(config)).await;
-        return opened.map(|(socket, _)| Stream::Plain(socket)).map_err(|error| refused(&error));
+        return opened.map(|(socket, _)| Stream::Plain(Box::new(socket))).map_err(|error| refused(&error));
     }
     // Reads the system's certificates the first time.
     let tls = tokio::task::spawn_blocking(move || roots.client_config());
