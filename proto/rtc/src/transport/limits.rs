@@ -37,7 +37,7 @@ pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
 pub const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(600);
 /// How long a close in good order may take.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-/// How long a passive end waits for the peer's INIT, in round trips at least one, before it sends its own.
+/// How long a passive end waits for the peer's INIT, which a client sends right behind its handshake, before it sends its own.
 pub const INIT_WAIT: Duration = Duration::from_millis(200);
 
 /// Bytes of received data that are not yet whole messages, or not yet in order.

@@ -47,3 +47,32 @@ impl Run {
         full && room && len <= self.segment
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(lens: &[usize]) -> Vec<(usize, Option<usize>)> {
+        let mut outbox = Outbox::default();
+        lens.iter().for_each(|&len| outbox.push(&vec![0; len]));
+        std::iter::from_fn(|| outbox.pop()).map(|run| (run.bytes.len(), run.segment_size)).collect()
+    }
+
+    #[test]
+    fn datagrams_of_equal_size_make_a_run_and_a_shorter_one_ends_it() {
+        assert_eq!(runs(&[]), []);
+        assert_eq!(runs(&[100]), [(100, None)]);
+        assert_eq!(runs(&[100, 100, 100]), [(300, Some(100))]);
+        assert_eq!(runs(&[100, 100, 40, 40, 100]), [(240, Some(100)), (40, None), (100, None)]);
+        assert_eq!(runs(&[40, 100]), [(40, None), (100, None)]);
+    }
+
+    #[test]
+    fn a_run_has_no_more_than_the_kernel_takes() {
+        let small = runs(&[10; RUN_DATAGRAMS_MAX + 1]);
+        assert_eq!(small, [(10 * RUN_DATAGRAMS_MAX, Some(10)), (10, None)]);
+        let large = runs(&[1_200; 60]);
+        assert_eq!(large[0].0, RUN_LEN_MAX / 1_200 * 1_200);
+        assert_eq!(large.iter().map(|run| run.0).sum::<usize>(), 60 * 1_200);
+    }
+}

@@ -56,6 +56,8 @@ pub struct Pair {
     /// Every datagram that was sent, with its sender.
     pub sent: Vec<(usize, Vec<u8>)>,
     pub records: bool,
+    /// An end whose events nobody takes.
+    pub unheard: Option<usize>,
     random: ChaCha12Rng,
     wire: BinaryHeap<Reverse<Arrival>>,
     order: u64,
@@ -99,6 +101,7 @@ impl Pair {
             now,
             sent: Vec::new(),
             records: false,
+            unheard: None,
             random: ChaCha12Rng::seed_from_u64(number),
             wire: BinaryHeap::new(),
             order: 0,
@@ -159,7 +162,9 @@ impl Pair {
                     self.carry(end, datagram);
                 }
             }
-            while let Some(event) = self.ends[end].poll_event() {
+            while self.unheard != Some(end)
+                && let Some(event) = self.ends[end].poll_event()
+            {
                 self.events[end].push((self.now - self.start, event));
             }
         }
