@@ -7,7 +7,8 @@ mod meeting;
 use meeting::{Meeting, create, join, quick};
 use serde_json::json;
 use twocan_lobby::client::limits::{
-    ALONE_FOR, FALTER_AFTER, HEAR_WITHIN, OUTBOX_FRAMES_MAX, PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
+    ALONE_FOR, FALTER_AFTER, HEAR_WITHIN, LISTED_MAX, MEMBERS_MAX, OUTBOX_FRAMES_MAX, PING_AFTER,
+    PONG_WITHIN, REPLY_WITHIN,
 };
 use twocan_lobby::client::{Discard, Event, Failure, LinkInput, LinkState, OutWhy, RoomEvent, ServerEvent};
 use twocan_lobby::wire::{ClientMessage, Kick, LeftWhy, List, Reason, Update};
@@ -399,4 +400,40 @@ fn nothing_the_server_says_breaks_the_client() {
     assert_eq!(meeting.ends[ADA].client.discarded()[&Discard::Gap], 1, "a gap brings a resume");
     meeting.pass(5_000);
     assert_eq!(meeting.update(ADA, &json!({})), Ok(()));
+}
+
+#[test]
+fn what_the_server_says_is_kept_within_limits() {
+    let mut meeting = Meeting::of(1);
+    meeting.watch(ADA, &List::default()).unwrap();
+    let name = |number: usize, letters: usize| -> String {
+        let letter =
+            |at: u32| char::from(twocan_lobby::wire::names::ALPHABET[number / 29_usize.pow(at) % 29]);
+        (0..letters as u32).map(letter).collect()
+    };
+    for seq in 0..LISTED_MAX + 1 {
+        let (code, seq) = (name(seq, 4), seq + 2);
+        let lobby = format!(
+            r#"{{"code":"{code}","password":false,"locked":false,"size":2,"members":1,"data":{{}}}}"#
+        );
+        meeting.say_to(ADA, &format!(r#"{{"type":"listed","seq":{seq},"lobby":{lobby}}}"#));
+    }
+    assert_eq!(meeting.last_list(ADA).unwrap().len(), LISTED_MAX);
+
+    let mut meeting = Meeting::of(1);
+    meeting.enter(ADA, &create(json!({}))).unwrap();
+    meeting.events(ADA);
+    for seq in 0..MEMBERS_MAX {
+        let (peer, seq) = (name(seq, 8), seq * 2 + 3);
+        meeting.say_to(
+            ADA,
+            &format!(r#"{{"type":"arrived","seq":{seq},"member":{{"peer":"{peer}","me":{{}}}}}}"#),
+        );
+        let link =
+            format!(r#"{{"type":"link","seq":{},"peer":"{peer}","role":"answer","polite":false}}"#, seq + 1);
+        meeting.say_to(ADA, &link);
+    }
+    let arrived =
+        meeting.room_events(ADA).iter().filter(|event| matches!(event, RoomEvent::Arrive(_))).count();
+    assert_eq!(arrived, MEMBERS_MAX - 1, "and ourselves");
 }

@@ -1,5 +1,6 @@
 // Messages cut into pieces and put together again.
 
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { cut, encode, MESSAGE_BYTES_MAX, PIECE_BYTES_MAX, Reassembler } from './framing.js'
 import type { Sendable } from './types.js'
@@ -91,4 +92,28 @@ test('a message of more than 64 MiB is dropped, and its memory with it', () => {
   expect(reassembler._push(new Uint8Array([0, 1]))).toBeUndefined()
   expect(reassembler._discarded).toBe(1)
   expect(reassembler._push(new Uint8Array([0, 1]))).toEqual({ data: new Uint8Array([1]) })
+})
+
+// The same file that the Rust crate's tests read.
+interface Told { hex?: string; text?: string; json?: unknown }
+const vectors = JSON.parse(readFileSync(new URL('../../../tests/vectors/framing.json', import.meta.url), 'utf8')) as {
+  cut: { data: Told; max: number; pieces: string[] }[]
+  join: { name: string; joins: boolean; pieces: string[]; messages: Told[]; discarded: number }[]
+}
+const unhex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'))
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+const told = (data: unknown): Told => (data instanceof Uint8Array ? { hex: hex(data) } : typeof data === 'string' ? { text: data } : { json: data })
+
+test('the shared vectors of cutting hold', () => {
+  for (const { data, max, pieces: expected } of vectors.cut) {
+    const value = data.hex === undefined ? (data.text ?? data.json) : unhex(data.hex)
+    expect(pieces(value as Sendable, max).map(hex)).toEqual(expected)
+  }
+})
+
+test.each(vectors.join)('the shared vector holds: $name', ({ joins, pieces: all, messages, discarded }) => {
+  const reassembler = new Reassembler(joins)
+  const arrived = all.map((piece) => reassembler._push(unhex(piece))).filter((message) => message !== undefined)
+  expect(arrived.map(({ data }) => told(data))).toEqual(messages)
+  expect(reassembler._discarded).toBe(discarded)
 })
