@@ -143,6 +143,34 @@ for (const other of ['native', 'chromium', 'firefox']) {
   })
 }
 
+describe('two native players who want relays only', { skip: missing('namespaces', 'openssl') || lacking('host') }, () => {
+  let stage, places
+
+  before(async () => {
+    stage = new Stage()
+    await stage.serve()
+    places = ['home', 'home'].map((nat) => stage.world.player(nat))
+  })
+  after(() => stage?.close())
+
+  for (const transport of ['udp', 'tcp', 'tls']) {
+    test(`talk over ${transport.toUpperCase()} with what the lobby lends them`, async () => {
+      const flags = ['--app', 'native-test', '--policy', 'relay', '--transport', transport]
+      const host = Native.start(stage, places[0], 'host', [...flags, '--create'])
+      const { code } = await host.event('joined')
+      const guest = Native.start(stage, places[1], 'host', [...flags, '--join', code])
+      for (const player of [host, guest]) {
+        const { peer } = await player.event('peer')
+        await player.do('send', { size: 100_000 })
+        const { path, relayProtocol } = await player.stats(peer)
+        assert.deepEqual([path, relayProtocol], ['relayed', transport])
+      }
+      for (const player of [host, guest]) await player.event('message', { kind: 'bytes', length: 100_000, sha256: sha256(100_000) })
+      await Promise.all([host.close(), guest.close()])
+    })
+  }
+})
+
 describe('a terminal plays against the page', { skip: missing('namespaces', 'openssl', 'chromium') || lacking('pong') }, () => {
   let stage, browser, place
 
