@@ -106,3 +106,60 @@ async fn what_is_no_twocan_server_is_told_from_one() {
     assert!(error.ends_with("it answers 404 Not Found"), "{error}");
     serving.abort();
 }
+
+/// In front of the server, as a reverse proxy with a certificate of one's own.
+async fn behind_tls(server: &Server) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, to) = (listener.local_addr().unwrap().port(), server.address);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut server = tokio::net::TcpStream::connect(to).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
+            });
+        }
+    });
+    (format!("wss://localhost:{port}"), made.cert.pem())
+}
+
+#[tokio::test]
+async fn over_tls_a_certificate_is_believed_only_where_it_was_named() {
+    let server = Server::start().await;
+    let (url, pem) = behind_tls(&server).await;
+    let error = soon(Client::connect(&url)).await.unwrap_err();
+    assert_eq!(error.code(), "unreachable");
+    assert!(error.to_string().contains("certificate"), "{error}");
+    let roots = twocan::Roots::only_pem(pem.as_bytes()).unwrap();
+    soon(Client::connect(&url).roots(roots)).await.unwrap().create().await.unwrap();
+}
+
+#[tokio::test]
+async fn channels_are_checked_before_anything_is_sent() {
+    use twocan::ChannelOptions;
+    let channels = |names: &[&str]| {
+        names.iter().fold(Client::connect("http://127.0.0.1:9"), |connect, name| {
+            connect.channel(*name, ChannelOptions::default())
+        })
+    };
+    for names in [&["reliable"][..], &["twocan"], &["voice", "voice"]] {
+        assert_eq!(soon(channels(names)).await.unwrap_err().code(), "bad-value", "{names:?}");
+    }
+    let many: Vec<String> = (0..254).map(|number| number.to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(soon(channels(&many)).await.unwrap_err().code(), "bad-value");
+    assert_eq!(soon(channels(&many[1..])).await.unwrap_err().code(), "unreachable");
+    let error = soon(Client::connect("http://127.0.0.1:9").me(7)).await.unwrap_err();
+    assert_eq!(error.to_string(), "this must be a JSON object");
+}
