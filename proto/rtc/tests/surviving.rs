@@ -66,6 +66,41 @@ fn an_interface_lost_under_data_is_replaced_and_nothing_is_lost() {
 }
 
 #[test]
+fn what_waited_for_a_path_goes_out_as_soon_as_there_is_one() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    world.unplug(ADA, "8.0.0.1");
+    let next = stream(&mut world, channels[ADA][0], 0, 500);
+    world.run_for(ms(300));
+    world.plug(ADA, Interface::public("8.0.0.9"));
+    assert!(
+        world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
+        "{}",
+        world.describe()
+    );
+    let is_path = |event: &&(Duration, Event)| matches!(event.1, Event::Path(_));
+    let path = world.peers[ADA].events.iter().rfind(is_path).expect("a path").0;
+    let first = world.peers[BOB].messages.iter().find(|(_, _, bytes)| bytes.len() == 4).expect("a message").0;
+    assert_eq!(first - path, ms(25));
+}
+
+#[test]
+fn nothing_is_sent_where_consent_has_expired() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    let sent = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = sent.clone();
+    world.filter = Box::new(move |_, _, bytes| {
+        count.set(count.get() + u32::from(bytes[0] >= 20));
+        false
+    });
+    world.is_signaling_up = false;
+    stream(&mut world, channels[ADA][0], 0, 3_100);
+    assert!(sent.get() > 10);
+    sent.set(0);
+    stream(&mut world, channels[ADA][0], 0, 1_000);
+    assert_eq!(sent.get(), 0);
+}
+
+#[test]
 fn the_other_interface_takes_over_where_one_is_lost() {
     let (mut world, channels) = two_public(&["8.0.0.1", "8.0.0.2"], &["9.0.0.1"]);
     let next = stream(&mut world, channels[ADA][0], 0, 300);

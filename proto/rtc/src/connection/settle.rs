@@ -38,6 +38,10 @@ impl Connection {
                 break;
             }
         }
+        // No application byte goes where consent has expired.
+        if self.selected.is_some() && self.agent.as_ref().is_some_and(|agent| agent.selected().is_none()) {
+            self.selected = None;
+        }
         self.queue_transmits(now);
     }
 
@@ -78,10 +82,6 @@ impl Connection {
 
     fn take_ice_event(&mut self, event: twocan_ice::Event, now: Instant) {
         use twocan_ice::Event;
-        // No application byte goes where consent has expired.
-        if self.agent.as_ref().is_some_and(|agent| agent.selected().is_none()) {
-            self.selected = None;
-        }
         match event {
             Event::Selected(selected) => self.select(selected, now),
             Event::StateChanged(State::Connected | State::Completed) => self.maybe_up(now),

@@ -125,11 +125,11 @@ impl Outbound {
         &mut self.rto
     }
 
-    /// `false`: no room, nothing is taken.
-    pub(super) fn send(&mut self, message: Message, delivery: Delivery) -> bool {
-        if self.queued + message.bytes.len() > SEND_BUFFER_MAX {
-            return false;
-        }
+    pub(super) fn has_room(&self, len: usize) -> bool {
+        self.queued + len <= SEND_BUFFER_MAX
+    }
+
+    pub(super) fn send(&mut self, message: Message, delivery: Delivery) {
         let stream = self.streams.entry(message.stream).or_default();
         if stream.queue.is_empty() {
             self.ready.push_back(message.stream);
@@ -145,7 +145,6 @@ impl Outbound {
             ppid: message.ppid,
             delivery,
         });
-        true
     }
 
     pub(super) fn buffered(&self, stream: u16) -> usize {
@@ -558,11 +557,15 @@ impl Outbound {
         self.advance();
     }
 
-    /// Another path: what is underway may be lost, and the old timer says nothing about it.
+    /// Another path: what is underway may be lost, and the old timer says nothing about it. Where nothing was acknowledged for long the
+    /// old path was dead: then it is lost.
     pub(super) fn path_changed(&mut self, rtt: Option<Duration>, now: Instant) {
         self.rto = Rto::new(rtt);
+        let rto = self.rto.now();
         if self.t3.is_some() {
-            self.t3 = Some(now + self.rto.now());
+            let is_lost =
+                self.silent_since.is_some_and(|since| now.saturating_duration_since(since) > 2 * rto);
+            self.t3 = Some(if is_lost { now } else { now + rto });
         }
     }
 }
