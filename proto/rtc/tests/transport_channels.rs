@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use transport::{Pair, Path};
 use twocan_rtc::transport::{
-    ChannelId, ChannelInit, CloseReason, Discard, Event, Misuse, Payload, Reliability, SendError, limits,
+    ChannelId, ChannelInit, CloseReason, Discard, DtlsVersions, Event, Misuse, Payload, Reliability,
+    SendError, limits,
 };
 
 fn ms(ms: u64) -> Duration {
@@ -309,4 +310,19 @@ fn messages_that_nobody_takes_hold_the_sender_back() {
     assert!(sent < 2 * limits::RECEIVE_WINDOW + limits::SEND_BUFFER_MAX, "{sent}");
     pair.unheard = None;
     pair.run_until("all", |pair| pair.messages(1).len() * 60_000 == sent);
+}
+
+#[test]
+fn a_full_buffer_keeps_no_channel_from_opening_and_loses_nothing() {
+    let mut pair = Pair::new(Path::perfect(20), 17, [DtlsVersions::Any; 2]);
+    let first = pair.ends[0].open(ChannelInit::new("bulk"), pair.now).unwrap();
+    let quarter = limits::SEND_BUFFER_MAX / 4;
+    for _ in 0..4 {
+        pair.ends[0].send(first, Payload::Binary, bytes(quarter, 0), pair.now).unwrap();
+    }
+    assert_eq!(pair.ends[0].send(first, Payload::Text, "x".into(), pair.now), Err(SendError::Full));
+    pair.start();
+    let second = pair.ends[0].open(ChannelInit::new("second"), pair.now).unwrap();
+    assert_eq!(pair.ends[0].send(second, Payload::Text, "x".into(), pair.now), Err(SendError::Full));
+    pair.run_until("open", |pair| opened(pair, 1).len() == 2 && pair.messages(1).len() == 4);
 }

@@ -113,8 +113,7 @@ impl Channels {
         let waiting = std::mem::take(&mut channel.waiting);
         for (kind, bytes) in waiting {
             self.waiting -= bytes.len();
-            // It fitted before, and nothing else was taken since.
-            let _ = self.send(id, kind, bytes, usize::MAX, context);
+            channel.send(kind, bytes, context);
         }
     }
 
@@ -147,25 +146,17 @@ impl Channels {
         if bytes.len() > max {
             return Err(SendError::TooLarge { max });
         }
-        let Some(stream) = channel.stream else {
+        if channel.stream.is_some() {
+            if !context.association.has_room(bytes.len()) {
+                return Err(SendError::Full);
+            }
+            channel.send(kind, bytes, context);
+        } else {
             if self.waiting + bytes.len() > SEND_BUFFER_MAX {
                 return Err(SendError::Full);
             }
             self.waiting += bytes.len();
             channel.waiting.push((kind, bytes));
-            self.watch(id, context.association);
-            return Ok(());
-        };
-        let ppid = match (kind, bytes.is_empty()) {
-            (Payload::Text, false) => ppid::TEXT,
-            (Payload::Text, true) => ppid::TEXT_EMPTY,
-            (Payload::Binary, false) => ppid::BINARY,
-            (Payload::Binary, true) => ppid::BINARY_EMPTY,
-        };
-        let bytes = if bytes.is_empty() { Bytes::from_static(&[0]) } else { bytes };
-        let delivery = channel.delivery(context.now);
-        if !context.association.send(Message { stream, ppid, bytes }, delivery) {
-            return Err(SendError::Full);
         }
         self.watch(id, context.association);
         Ok(())
@@ -333,6 +324,19 @@ impl Channel {
                 Delivery { unordered, max_retransmits: None, expires: Some(now + time) }
             }
         }
+    }
+
+    /// Queues a message, if the stream is known.
+    fn send(&self, kind: Payload, bytes: Bytes, context: &mut Context<'_>) {
+        let Some(stream) = self.stream else { return };
+        let ppid = match (kind, bytes.is_empty()) {
+            (Payload::Text, false) => ppid::TEXT,
+            (Payload::Text, true) => ppid::TEXT_EMPTY,
+            (Payload::Binary, false) => ppid::BINARY,
+            (Payload::Binary, true) => ppid::BINARY_EMPTY,
+        };
+        let bytes = if bytes.is_empty() { Bytes::from_static(&[0]) } else { bytes };
+        context.association.send(Message { stream, ppid, bytes }, self.delivery(context.now));
     }
 
     /// A message's last piece, with those before it.

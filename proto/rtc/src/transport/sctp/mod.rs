@@ -187,9 +187,15 @@ impl Association {
         self.state == State::Closed
     }
 
-    /// Queues a message, also before the association is up. `false`: no room.
-    pub fn send(&mut self, message: Message, delivery: Delivery) -> bool {
-        self.outbound.send(message, delivery)
+    /// Whether so many bytes more may wait to be sent.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.outbound.has_room(len)
+    }
+
+    /// Queues a message, also before the association is up. Who sends what is not bounded otherwise asks
+    /// [`has_room`](Self::has_room) before.
+    pub fn send(&mut self, message: Message, delivery: Delivery) {
+        self.outbound.send(message, delivery);
     }
 
     /// Bytes of messages that were polled, or wait to be, and that nobody has read: they count in the window that the peer sees.
