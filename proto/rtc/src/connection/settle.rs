@@ -123,7 +123,10 @@ impl Connection {
             sctp_port: session.sctp_port,
             max_message_size: session.max_message_size,
             // Some echo whatever they do not know: ours is not theirs.
-            sctp_init: session.sctp_init.clone().filter(|init| Some(init) != self.transport.sctp_init().as_ref()),
+            sctp_init: session
+                .sctp_init
+                .clone()
+                .filter(|init| Some(init) != self.transport.sctp_init().as_ref()),
         };
         self.is_started = true;
         self.transport.start(remote, selected.rtt, now);
