@@ -23,6 +23,9 @@ use crate::peer::{Outlet, Peer, PeerStats, piece_max};
 const EVENT_BYTES_MAX: usize = 4 << 20;
 /// What an event counts beside its bytes.
 const EVENT_BYTES: usize = 128;
+/// Events other than messages that may wait for the program; what comes then is lost, and [`Lobby`](crate::Lobby)'s own view
+/// still tells how things stand.
+const EVENTS_MAX: usize = 4_096;
 /// From the goodbye to the end of the connection.
 const BYE_WITHIN: Duration = Duration::from_millis(100);
 /// The channel by which two peers speak of the link itself.
@@ -70,25 +73,31 @@ pub(crate) enum ToLink {
 }
 
 /// An event that waits for the program, and the room that it takes.
-pub(crate) type Waiting = (LobbyEvent, Option<OwnedSemaphorePermit>);
+pub(crate) type Waiting = (LobbyEvent, OwnedSemaphorePermit);
 
 /// The way to the program, with a limit on the bytes of messages.
 #[derive(Clone)]
 pub(crate) struct Events {
     queue: mpsc::UnboundedSender<Waiting>,
     room: Arc<Semaphore>,
+    /// For what is not a message.
+    places: Arc<Semaphore>,
 }
 
 impl Events {
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Waiting>) {
         let (queue, waiting) = mpsc::unbounded_channel();
-        (Self { queue, room: Arc::new(Semaphore::new(EVENT_BYTES_MAX)) }, waiting)
+        let room = Arc::new(Semaphore::new(EVENT_BYTES_MAX));
+        (Self { queue, room, places: Arc::new(Semaphore::new(EVENTS_MAX)) }, waiting)
     }
 
-    /// What is not a message: there are few of them, at the server's pace.
+    /// What is not a message.
     pub fn push(&self, event: LobbyEvent) {
-        // A program that let its lobby go hears nothing of it.
-        let _ = self.queue.send((event, None));
+        match self.places.clone().try_acquire_owned() {
+            // A program that let its lobby go hears nothing of it.
+            Ok(place) => drop(self.queue.send((event, place))),
+            Err(_) => tracing::debug!("an event is lost: nobody reads"),
+        }
     }
 }
 
@@ -194,7 +203,7 @@ impl Link {
                 },
                 permit = room.acquire_many_owned(need.unwrap_or(0)), if need.is_some() => {
                     if let (Some((event, _)), Ok(permit)) = (self.held.take(), permit) {
-                        let _ = self.events.queue.send((event, Some(permit)));
+                        let _ = self.events.queue.send((event, permit));
                     }
                 }
                 event = self.connection.next(), if self.held.is_none() => match event {
@@ -314,7 +323,7 @@ impl Link {
         let event = LobbyEvent::Message { peer, channel, data };
         match self.events.room.clone().try_acquire_many_owned(need) {
             Ok(permit) if self.may_deliver => {
-                let _ = self.events.queue.send((event, Some(permit)));
+                let _ = self.events.queue.send((event, permit));
             }
             _ => self.held = Some((event, need)),
         }
@@ -349,6 +358,18 @@ mod tests {
         let names: Vec<&str> = all.iter().map(|(name, _)| &**name).collect();
         // JavaScript: ['voice','Zoo','ä','😀','\uFFFD'].sort()
         assert_eq!(names, ["twocan", "reliable", "unreliable", "Zoo", "voice", "ä", "\u{1F600}", "\u{FFFD}"]);
+    }
+
+    #[test]
+    fn events_that_nobody_reads_are_limited() {
+        let (events, mut waiting) = Events::new();
+        for _ in 0..EVENTS_MAX + 5 {
+            events.push(LobbyEvent::Update);
+        }
+        assert_eq!(waiting.len(), EVENTS_MAX);
+        assert!(waiting.try_recv().is_ok());
+        events.push(LobbyEvent::Complete);
+        assert_eq!(waiting.len(), EVENTS_MAX, "what was read makes room");
     }
 
     #[test]
