@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
     }
     print("before");
     let begun = Instant::now();
-    let (mut making, mut made, mut left) = (JoinSet::new(), Vec::new(), count);
+    let (mut making, mut made, mut left, mut done_count) = (JoinSet::new(), Vec::new(), count, 0);
     while left > 0 || !making.is_empty() {
         while left > 0 && making.len() < AT_ONCE {
             left -= 1;
@@ -48,8 +48,9 @@ async fn main() -> Result<()> {
         let done: Result<Option<[Connection; 2]>> =
             making.join_next().await.ok_or("nothing is being made")??;
         made.extend(done?);
-        if is_churn && left % (count / 10).max(1) == 0 {
-            print(&format!("{left} to go"));
+        done_count += 1;
+        if is_churn && done_count % (count / 10).max(1) == 0 {
+            print(&format!("{done_count} done"));
         }
     }
     println!("{count} pairs in {:.1} s", begun.elapsed().as_secs_f64());

@@ -24,6 +24,8 @@ pub struct ConnectionConfig {
     pub loopback: bool,
     /// Offer a name that the local network resolves (`….local`, mDNS) in place of this machine's addresses.
     pub hide_addresses: bool,
+    /// TCP candidates besides UDP ones (RFC 6544), for networks that block UDP: a listener for each address. Default: no.
+    pub tcp: bool,
     /// Where messages are received.
     pub receive: Receive,
     /// Whose certificates are believed, where a relay is reached over TLS.
@@ -47,6 +49,7 @@ impl Default for ConnectionConfig {
             addresses: Addresses::All,
             loopback: false,
             hide_addresses: false,
+            tcp: false,
             receive: Receive::Events,
             roots: Roots::system(),
             certificate: None,

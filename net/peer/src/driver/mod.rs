@@ -25,13 +25,14 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::net::TcpListener;
 use tokio::time::Sleep;
 use twocan_ice::SocketId;
 use twocan_rtc::gather::IceServer;
@@ -70,6 +71,8 @@ pub struct Driver {
     roots: Roots,
     found: Arc<[Found]>,
     sockets: Vec<(SocketId, Udp)>,
+    /// Where TCP candidates are wanted: one for each address.
+    listeners: Option<Vec<(SocketId, TcpListener)>>,
     streams: Vec<(SocketId, Stream)>,
     helpers: Helpers,
     lines: Lines,
@@ -103,6 +106,7 @@ impl Driver {
                 polite: config.polite,
                 hide_host_addresses: config.hide_addresses,
                 ice: config.ice,
+                is_tcp: config.tcp,
                 connect_timeout: config.connect_timeout,
                 mend_timeout: config.mend_timeout,
                 ..twocan_rtc::Config::new(certificate)
@@ -119,6 +123,7 @@ impl Driver {
             roots: config.roots,
             found,
             sockets: Vec::new(),
+            listeners: config.tcp.then(Vec::new),
             streams: Vec::new(),
             helpers: Helpers::default(),
             lines: Lines::default(),
@@ -158,12 +163,45 @@ impl Driver {
                 Ok(socket) => {
                     let id = self.machine.add_socket(socket.local(), now);
                     self.sockets.push((id, socket));
+                    self.listen(address, now);
                 }
                 Err(error) => tracing::debug!(%address, %error, "an address cannot be used"),
             }
         }
+        let bound: Vec<IpAddr> = self.local_ips();
+        if let Some(listeners) = &mut self.listeners {
+            let is_bound =
+                |listener: &TcpListener| listener.local_addr().is_ok_and(|local| bound.contains(&local.ip()));
+            listeners.retain(|(_, listener)| is_bound(listener));
+        }
         // After the new ones are there, so that the machine has somewhere to turn.
         gone.into_iter().for_each(|id| self.machine.remove_socket(id, now));
+    }
+
+    /// A TCP listener beside a UDP socket, where TCP is wanted.
+    fn listen(&mut self, address: SocketAddr, now: Instant) {
+        let Some(listeners) = &mut self.listeners else { return };
+        match stream::listen(address).and_then(|listener| Ok((listener.local_addr()?, listener))) {
+            Ok((local, listener)) => listeners.push((self.machine.add_listener(local, now), listener)),
+            Err(error) => tracing::debug!(%error, "an address cannot be listened on"),
+        }
+    }
+
+    /// Whoever connects to a listener of ours.
+    fn accept(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
+        let mut progress = false;
+        for (id, listener) in self.listeners.iter().flatten() {
+            while let Poll::Ready(Ok((tcp, remote))) = listener.poll_accept(context) {
+                progress = true;
+                // One that is of no use, or of too many, is closed by being dropped.
+                let Some(socket) = self.machine.add_stream(*id, remote, now) else { continue };
+                match Stream::new(tcp) {
+                    Ok(stream) => self.streams.push((socket, stream)),
+                    Err(_) => self.machine.handle_stream_closed(socket, now),
+                }
+            }
+        }
+        progress
     }
 
     fn obey_program(&mut self, context: &Context<'_>, now: Instant) -> bool {
@@ -441,6 +479,7 @@ impl Driver {
     fn turn(&mut self, buffers: &mut Buffers, context: &mut Context<'_>, now: Instant) -> bool {
         let mut progress = self.obey_program(context, now);
         progress |= self.take_help(context, now);
+        progress |= self.accept(context, now);
         progress |= self.receive(buffers, context, now);
         progress |= self.run_timers(context, now);
         progress |= self.tell_program(context, now);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::connection::Roots;
@@ -110,6 +110,13 @@ impl Stream {
     }
 }
 
+/// Listens on any free port of an address; needs a runtime.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
 async fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if let Some(ip) = from {
@@ -125,10 +132,8 @@ mod tests {
     use std::future::poll_fn;
     use std::net::Ipv4Addr;
 
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::TcpListener;
-
     use super::*;
+    use tokio::io::AsyncReadExt as _;
 
     async fn pair() -> (Stream, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -59,7 +59,7 @@ async fn what_was_sent_before_the_close_arrives() {
     for number in 0..20 {
         ada.try_send(pattern(10_000, number)).unwrap();
     }
-    let Pair { ada: mut connection, bob } = pair;
+    let Pair { ada: mut connection, bob, .. } = pair;
     let closing = tokio::spawn(async move { connection.close().await });
     let mut bob = bob;
     let mut got = 0;

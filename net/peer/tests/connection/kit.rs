@@ -38,6 +38,8 @@ pub fn config() -> ConnectionConfig {
 pub struct Pair {
     pub ada: Connection,
     pub bob: Connection,
+    /// Candidates with this in them are lost on their way.
+    pub without: Option<&'static str>,
 }
 
 /// Who of a [`Pair`].
@@ -50,7 +52,7 @@ pub enum Side {
 impl Pair {
     pub fn new(ada: ConnectionConfig, bob: ConnectionConfig) -> Pair {
         let bob = ConnectionConfig { polite: true, ..bob };
-        Pair { ada: Connection::new(ada).unwrap(), bob: Connection::new(bob).unwrap() }
+        Pair { ada: Connection::new(ada).unwrap(), bob: Connection::new(bob).unwrap(), without: None }
     }
 
     pub fn on_loopback() -> Pair {
@@ -69,7 +71,8 @@ impl Pair {
             match event {
                 ConnectionEvent::Signal(signal) => {
                     let json = serde_json::to_string(&signal).unwrap();
-                    other.signal(serde_json::from_str::<Signal>(&json).unwrap());
+                    let signal = serde_json::from_str::<Signal>(&json).unwrap();
+                    filtered(signal, self.without).into_iter().for_each(|signal| other.signal(signal));
                 }
                 ConnectionEvent::SignalRefused(why) => panic!("{side:?} refused a signal: {why}"),
                 event => {
@@ -115,6 +118,20 @@ impl Pair {
         });
         within("all messages", run).await;
         got
+    }
+}
+
+/// The signal without the candidates that have `without` in them.
+fn filtered(signal: Signal, without: Option<&str>) -> Option<Signal> {
+    let is_lost =
+        |line: &str| line.contains("candidate:") && without.is_some_and(|without| line.contains(without));
+    match signal {
+        Signal::Description(mut description) => {
+            description.sdp = description.sdp.split_inclusive("\r\n").filter(|line| !is_lost(line)).collect();
+            Some(Signal::Description(description))
+        }
+        Signal::Candidate(init) if is_lost(&init.candidate) => None,
+        signal => Some(signal),
     }
 }
 

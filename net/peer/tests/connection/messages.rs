@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use twocan::connection::{
-    ChannelInit, Connection, ConnectionConfig, ConnectionEvent, Message, Path, Payload, Receive, Reliability,
-    SendError, UNREAD_MAX, WATERMARK,
+    ChannelInit, Connection, ConnectionConfig, ConnectionEvent, Message, Path, Payload, Protocol, Receive,
+    Reliability, SendError, UNREAD_MAX, WATERMARK,
 };
 
 use crate::kit::*;
@@ -33,6 +33,22 @@ async fn messages_of_every_size_arrive_whole_and_in_order_both_ways() {
             got.iter().map(|each| each.bytes.len()).collect::<Vec<_>>()
         );
         sending.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn where_udp_leads_nowhere_tcp_does() {
+    // UDP candidates are taken out of the signals: only those for TCP arrive.
+    let tcp = || ConnectionConfig { tcp: true, ..config() };
+    let mut pair = Pair::new(tcp(), tcp());
+    pair.without = Some(" udp ");
+    let [ada, bob] = pair.channel(ChannelInit::new("data").negotiated(0));
+    for path in pair.connect().await {
+        assert_eq!((path.path, path.protocol), (Path::Direct, Protocol::Tcp));
+    }
+    for (channel, receiver) in [(ada, Side::Bob), (bob, Side::Ada)] {
+        channel.send(pattern(200_000, 1)).await.unwrap();
+        assert!(pair.messages(receiver, 1).await[0].bytes == pattern(200_000, 1));
     }
 }
 
