@@ -165,7 +165,7 @@ impl Dtls {
         if pause > 6 * YEAR {
             return;
         }
-        let pause_max = if self.connected { pause } else { self.setup.first_pause().max(FLIGHT_PAUSE_MAX) };
+        let pause_max = self.setup.first_pause().max(FLIGHT_PAUSE_MAX);
         self.ahead += pause.saturating_sub(pause_max);
         self.timeout = Some(now + pause.min(pause_max));
     }
