@@ -90,7 +90,7 @@ async fn each_address_has_one_socket_as_long_as_it_is_there() {
     };
     let first = bound(&["127.0.0.1", "127.0.0.2"]);
     let second = bound(&["127.0.0.2", "127.0.0.3", "127.0.0.3"]);
-    let ips = |bound: &[(SocketId, std::net::SocketAddr)]| {
+    let ips = |bound: &[(SocketId, SocketAddr)]| {
         bound.iter().map(|(_, address)| address.ip()).collect::<Vec<IpAddr>>()
     };
     assert_eq!(ips(&first), ["127.0.0.1", "127.0.0.2"].map(|ip| ip.parse::<IpAddr>().unwrap()));
