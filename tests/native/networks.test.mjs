@@ -10,8 +10,8 @@ const [user, secret] = ['ann', 'secret-of-ann']
 const skip = missing('namespaces', 'openssl') || kinds[us].lacks()
 
 /** Makes two peers in these places, who meet; gives them to `work`. */
-async function together(stage, places, settings, work) {
-  const peers = await Promise.all(places.map((place, at) => Peer.start(stage, place, us, { ...settings, polite: at === 1 })))
+async function together(stage, places, settings, work, stacks = [us, us]) {
+  const peers = await Promise.all(places.map((place, at) => Peer.start(stage, place, stacks[at], { ...settings, polite: at === 1 })))
   const [one, other] = peers
   try {
     one.introduce(other)
@@ -138,3 +138,31 @@ for (const transport of ['udp', 'tcp', 'tls']) {
     })
   })
 }
+
+describe('where UDP is blocked and there is no relay', { skip }, () => {
+  let stage
+
+  before(async () => {
+    stage = new Stage()
+    await stage.serve()
+  })
+  after(() => stage?.close())
+
+  for (const them of [us, 'webrtc-rs']) {
+    for (const weOffer of [true, false]) {
+      const name = `we connect to ${them === us ? 'another native peer' : them} over TCP (RFC 6544), ${weOffer ? 'we offer' : 'they offer'}`
+      test(name, { skip: kinds[them].lacks() }, async () => {
+        const places = [stage.world.player('home'), stage.world.player('public')]
+        stage.world.blockUdp(places[0])
+        const settings = { servers: [{ urls: [`stun:${stage.world.server.address}:3478`] }], policy: 'all', tcp: true }
+        const inOrder = weOffer ? (pair) => pair : (pair) => pair.toReversed()
+        await together(stage, inOrder(places), settings, async (one, other) => {
+          await talk(one, other)
+          const { local, remote, protocol } = await inOrder([one, other])[0].stats()
+          assert.equal(protocol, 'tcp')
+          for (const kind of [local, remote]) assert.match(kind, /^(host|prflx)$/)
+        }, inOrder([us, them]))
+      })
+    }
+  }
+})

@@ -180,6 +180,7 @@ async fn main() -> anyhow::Result<()> {
         servers: servers(&settings)?,
         policy,
         polite: settings.polite,
+        tcp: settings.tcp,
         ..Default::default()
     };
     let connection = Connection::new(config)?;
