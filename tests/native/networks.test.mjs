@@ -71,8 +71,14 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
     stage.world.blockUdp(places[0])
     await together(stage, places, settings(), async (one, other) => {
       await talk(one, other)
-      const { local, protocol } = await one.stats()
-      assert.deepEqual([local, protocol], ['relay', 'tcp'])
+      // TLS may have been there first; TCP, which costs less, takes over.
+      const end = Date.now() + 5_000
+      let way
+      do {
+        const { local, protocol } = await one.stats()
+        way = [local, protocol]
+      } while (way[1] === 'tls' && Date.now() < end)
+      assert.deepEqual(way, ['relay', 'tcp'])
     })
   })
 

@@ -55,7 +55,7 @@ pub(crate) fn follow<'a>(
 }
 
 fn is_better(pair: &Pair, current: &Pair, situation: Situation) -> bool {
-    let class = |pair: &Pair| (is_silent(pair), pair.relays(), pair.is_stream());
+    let class = |pair: &Pair| (is_silent(pair), pair.class());
     class(pair) < class(current)
         || class(pair) == class(current) && situation.is_settled() && is_faster(pair, current)
 }
@@ -67,6 +67,6 @@ fn is_faster(pair: &Pair, current: &Pair) -> bool {
     }
 }
 
-fn rank(pair: &Pair) -> (bool, u8, bool, Duration, PairId) {
-    (is_silent(pair), pair.relays(), pair.is_stream(), pair.rtt.unwrap_or(Duration::MAX), pair.id)
+fn rank(pair: &Pair) -> impl Ord + use<> {
+    (is_silent(pair), pair.class(), pair.rtt.unwrap_or(Duration::MAX), pair.id)
 }

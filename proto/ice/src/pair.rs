@@ -142,6 +142,12 @@ impl Pair {
         u8::from(self.base.kind == Kind::Relayed) + u8::from(self.remote.kind == Kind::Relayed)
     }
 
+    /// What makes a way a better one, whatever its round trip: fewer relays, no stream between the two sides, none to our own relay (UDP, then
+    /// TCP, then TLS). The least is the best.
+    pub fn class(&self) -> (u8, bool, u16) {
+        (self.relays(), self.is_stream(), self.base.preference.class())
+    }
+
     pub fn failure(&self) -> Option<Failure> {
         match self.state {
             PairState::Failed(failure) => Some(failure),

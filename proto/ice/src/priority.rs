@@ -16,6 +16,9 @@ use crate::{Kind, Role, TcpType, Transport};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalPreference(pub u16);
 
+/// What a class of preferences leaves for interfaces.
+const CLASS_BITS: u16 = 12;
+
 impl LocalPreference {
     /// The preference of an address on the so-manieth interface, 0 being the best one: IPv6 before IPv4 on each, and the
     /// families interleaved over interfaces, so that neither starves (RFC 8421 section 4).
@@ -26,7 +29,12 @@ impl LocalPreference {
 
     /// The same, a class lower: `classes` is 0 to 7, as for relays that are reached by TCP (1) or TLS (2).
     pub fn lowered(self, classes: u16) -> LocalPreference {
-        LocalPreference(self.0.saturating_sub(classes.min(7) << 12))
+        LocalPreference(self.0.saturating_sub(classes.min(7) << CLASS_BITS))
+    }
+
+    /// How many classes it was lowered by.
+    pub(crate) fn class(self) -> u16 {
+        (0xFFFF - self.0) >> CLASS_BITS
     }
 }
 

@@ -262,6 +262,32 @@ fn direct_is_used_even_if_the_relay_answers_first() {
 }
 
 #[test]
+fn a_relay_by_udp_takes_over_from_those_by_streams() {
+    use twocan_ice::RelayProtocol::{Tcp, Tls, Udp};
+    let mut world = World::new(13, ms(50));
+    let mut used = Vec::new();
+    for (at, protocol) in [Tls, Tcp, Udp].into_iter().enumerate() {
+        let sockets = [A, B].map(|side| {
+            // The better it is, the slower: all the same to it.
+            let address = format!("198.51.100.9:{}", 50_000 + 10 * at + side);
+            world.relayed_by(protocol, side, &address, ms(2 * at as u64))
+        });
+        if at == 0 {
+            world.meet();
+        }
+        for side in [A, B] {
+            let candidate = world.sides[side].candidates.last().unwrap().clone();
+            world.tell(1 - side, candidate).unwrap();
+        }
+        world.run_for(ms(300));
+        used.push((world.sides[A].agent.selected().unwrap().socket, sockets[A]));
+    }
+    assert!(used.iter().all(|(selected, newest)| selected == newest), "{used:?}");
+    world.run_for(ms(10_000));
+    assert_agreed(&world);
+}
+
+#[test]
 fn every_one_of_a_thousand_lossy_worlds_connects() {
     for seed in 0..1_000 {
         let mut world = behind_routers(seed, NatKind::PortRestricted);

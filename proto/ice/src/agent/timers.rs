@@ -44,8 +44,8 @@ impl Agent {
         self.lapse(now);
         self.select(now);
         self.conclude(now);
-        self.send_due(now);
         self.follow_state(now);
+        self.send_due(now);
     }
 
     /// Ends the pairs whose time is over, and the generation before this one.
@@ -110,7 +110,7 @@ impl Agent {
         let spare =
             |pair: &&Pair| pair.is_valid() && pair.generation == generation && Some(pair.id) != self.selected;
         let mut spares: Vec<&Pair> = self.checklist.iter().filter(spare).collect();
-        spares.sort_by_key(|pair| (pair.relays(), pair.is_stream(), pair.rtt, pair.id));
+        spares.sort_by_key(|pair| (pair.class(), pair.rtt, pair.id));
         let surplus = spares.iter().skip(self.config.backups_max).filter(|pair| !used_by_the_other(pair));
         let surplus: Vec<_> = surplus.map(|pair| pair.id).collect();
         self.checklist.fail_where(Failure::Superseded, |pair| surplus.contains(&pair.id));

@@ -165,10 +165,21 @@ impl World {
 
     /// A relayed address; the way through it takes `detour` longer, one way.
     pub fn relayed(&mut self, side: usize, address: &str, detour: Duration) -> SocketId {
+        self.relayed_by(RelayProtocol::Udp, side, address, detour)
+    }
+
+    /// The same, of a relay that is reached by this protocol.
+    pub fn relayed_by(
+        &mut self,
+        protocol: RelayProtocol,
+        side: usize,
+        address: &str,
+        detour: Duration,
+    ) -> SocketId {
         let (socket, address) = (self.next_socket(side), addr(address));
         self.net.ports.push(Port { side, socket, address, lan: None, up: true, relay: Some(detour) });
         let preference = LocalPreference::of(address.ip(), 0);
-        let server = (addr(STUN).ip(), RelayProtocol::Udp);
+        let server = (addr(STUN).ip(), protocol);
         let foundations = &mut self.sides[side].foundations;
         let candidate = LocalCandidate::relayed(foundations, socket, address, address, server, preference);
         self.add_local(side, candidate);
