@@ -49,11 +49,21 @@ const log = []
 page.on('console', (message) => log.push(`${message.type()}: ${message.text()}`))
 page.on('pageerror', (error) => log.push(`error: ${error.message}`))
 
+/** Asks again and again until the answer is something true. Puppeteer's own way to wait is an `eval`, which a page's policy forbids in Firefox. */
+async function until(ask, timeout) {
+  const end = Date.now() + timeout
+  for (;;) {
+    const answer = await ask()
+    if (answer) return answer
+    if (Date.now() > end) throw new Error(`Waited for ${timeout} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
 const commands = {
   goto: ({ url }) => page.goto(url, { waitUntil: 'load' }).then(() => null),
   evaluate: ({ source, args }) => page.evaluate(`(${source})(...${JSON.stringify(args)})`),
-  wait: ({ source, args, timeout }) =>
-    page.waitForFunction(`(${source})(...${JSON.stringify(args)})`, { timeout, polling: 50 }).then((handle) => handle.jsonValue()),
+  wait: ({ timeout, ...what }) => until(() => commands.evaluate(what), timeout),
   click: ({ selector }) => page.click(selector).then(() => null),
   type: ({ selector, text }) => page.type(selector, text).then(() => null),
   key: ({ name, action }) => page.keyboard[action](name).then(() => null),
