@@ -11,6 +11,7 @@ mod common;
 mod screen;
 mod world;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -86,7 +87,7 @@ fn play(mut flags: Pong) -> Result<(), Box<dyn std::error::Error>> {
     std::thread::sleep(Duration::from_millis(150));
     if !flags.lobby.json {
         let [owner, guest] = game.world.score;
-        println!("{owner} : {guest}");
+        let _ = writeln!(std::io::stdout(), "{owner} : {guest}");
     }
     Ok(())
 }

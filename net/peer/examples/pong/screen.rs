@@ -48,9 +48,12 @@ impl Screen {
         let column =
             |x: f64| ((x / LENGTH * COLUMNS as f64) as isize).clamp(0, COLUMNS as isize - 1) as usize;
         let row = |y: f64| ((y * ROWS as f64) as isize).clamp(0, ROWS as isize - 1) as usize;
-        for at in column(FACE_X) + 1..column(LENGTH - FACE_X) {
+        let string = (column(FACE_X) + 1..column(LENGTH - FACE_X)).map(|at| {
             let x = (at as f64 + 0.5) / COLUMNS as f64 * LENGTH;
-            cells[row(world.string_at(x))][at] = '·';
+            (at, row(world.string_at(x)))
+        });
+        for (at, line) in string {
+            cells[line][at] = '·';
         }
         for (which, x) in [(0, FACE_X), (1, LENGTH - FACE_X)] {
             let can = world.cans[which];
