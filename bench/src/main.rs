@@ -12,6 +12,9 @@ struct Arguments {
     /// Fewer seeds and shorter runs, for a first look.
     #[arg(long, global = true)]
     quick: bool,
+    /// Of `bulk` and `veth` only the stacks whose name has this in it.
+    #[arg(long, global = true, default_value = "")]
+    only: String,
 }
 
 #[derive(Subcommand)]
@@ -41,13 +44,13 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Arguments { command, quick } = Arguments::parse();
+    let Arguments { command, quick, only } = Arguments::parse();
     match command {
         Command::Ice => ice::run(quick),
         Command::Connect => connect::run(quick),
         Command::Trace { stack, loss, seed } => connect::trace_one(&stack, loss, seed),
-        Command::Bulk => bulk::run(quick),
-        Command::Veth => veth::run(quick),
+        Command::Bulk => bulk::run(quick, &only),
+        Command::Veth => veth::run(quick, &only),
         Command::Memory => memory::run(quick),
         Command::VethEnd(arguments) => veth::end::run(&arguments),
     }

@@ -65,7 +65,7 @@ pub fn run(quick: bool) -> Result<()> {
                 match once(&heap, stack, count) {
                     Ok(idle) => seen.push(idle),
                     Err(error) => {
-                        report.raw(serde_json::json!({ "stack": name, "failed": format!("{error:#}") }))
+                        report.raw(serde_json::json!({ "stack": name, "failed": format!("{error:#}") }));
                     }
                 }
             }

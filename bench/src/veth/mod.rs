@@ -117,10 +117,10 @@ fn carry(from: ChildStdout, mut to: ChildStdin, side: usize, done: mpsc::Sender<
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             if let Some(signal) = line.strip_prefix("signal ") {
                 let _ = writeln!(to, "{signal}").and_then(|()| to.flush());
-            } else if let Some(window) = line.strip_prefix("window ") {
-                if let Ok(window) = serde_json::from_str(window) {
-                    let _ = done.send((side, window));
-                }
+            } else if let Some(window) = line.strip_prefix("window ")
+                && let Ok(window) = serde_json::from_str(window)
+            {
+                let _ = done.send((side, window));
             }
         }
     });
@@ -149,19 +149,21 @@ fn run_once(namespaces: &Namespaces, stack: &str, lasting: Duration) -> Result<[
 }
 
 /// Runs every stack in turn, several times over.
-pub fn run(quick: bool) -> Result<()> {
+pub fn run(quick: bool, only: &str) -> Result<()> {
     let (rounds, lasting) = if quick { (1, Duration::from_secs(2)) } else { (5, Duration::from_secs(4)) };
     let namespaces = Namespaces::new()?;
     let mut report = Report::new("veth", quick);
     let mut progress = Progress::new("veth", rounds * STACKS.len());
     let mut outcomes: Vec<Vec<[Window; 2]>> = STACKS.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
-        for ((stack, name), outcomes) in STACKS.iter().zip(&mut outcomes) {
+        for ((stack, name), outcomes) in
+            STACKS.iter().zip(&mut outcomes).filter(|((stack, _), _)| stack.contains(only))
+        {
             progress.step(name);
             match run_once(&namespaces, stack, lasting) {
                 Ok(windows) => outcomes.push(windows),
                 Err(error) => {
-                    report.raw(serde_json::json!({ "stack": name, "failed": format!("{error:#}") }))
+                    report.raw(serde_json::json!({ "stack": name, "failed": format!("{error:#}") }));
                 }
             }
         }
