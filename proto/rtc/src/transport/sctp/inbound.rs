@@ -283,15 +283,7 @@ impl Inbound {
             if next.wrapping_sub(stream.next_ssn) >= 1 << 15 {
                 continue;
             }
-            // What is whole among the skipped is still good.
-            while stream.next_ssn != next && !stream.waiting.is_empty() {
-                self.buffered = self.buffered.saturating_sub(stream.release(messages));
-                if stream.next_ssn != next {
-                    stream.next_ssn = stream.next_ssn.wrapping_add(1);
-                }
-            }
-            stream.next_ssn = next;
-            self.buffered = self.buffered.saturating_sub(stream.release(messages));
+            self.buffered = self.buffered.saturating_sub(stream.skip_to(next, messages));
         }
     }
 
@@ -377,6 +369,23 @@ impl Run {
 }
 
 impl Stream {
+    /// Lets out what waits before `next`, for it is whole and still good, and goes on from there; returns the bytes that this frees.
+    fn skip_to(&mut self, next: u16, messages: &mut Vec<Message>) -> usize {
+        let from = self.next_ssn;
+        // Message numbers wrap: from one end of them to the other.
+        let (first, rest) = if from <= next { (from..next, 0..0) } else { (from..u16::MAX, 0..next) };
+        let last = (from > next).then_some(u16::MAX);
+        let whole = |range| self.waiting.range::<u16, _>(range).map(|(&ssn, _)| ssn);
+        let skipped: Vec<u16> = whole(first).chain(last).chain(whole(rest)).collect();
+        let mut freed = 0;
+        for message in skipped.into_iter().filter_map(|ssn| self.waiting.remove(&ssn)) {
+            freed += message.bytes.len() + FRAGMENT_OVERHEAD;
+            messages.push(message);
+        }
+        self.next_ssn = next;
+        freed + self.release(messages)
+    }
+
     /// Lets out what is next in turn; returns the bytes that this frees.
     fn release(&mut self, messages: &mut Vec<Message>) -> usize {
         let mut freed = 0;

@@ -194,9 +194,6 @@ impl Outbound {
     /// Appends chunks until `out` has `mtu` bytes or nothing is left that may be sent.
     pub(super) fn fill(&mut self, out: &mut Vec<u8>, mtu: usize, now: Instant) {
         let start = out.len();
-        if self.forward_due {
-            self.put_forward(out, mtu);
-        }
         let mut last_data = None;
         while self.may_send_again() {
             let Some(&tsn) = self.lost.first() else { break };
@@ -499,17 +496,28 @@ impl Outbound {
         self.forward_due = self.advanced > self.acked;
     }
 
-    fn put_forward(&mut self, out: &mut Vec<u8>, mtu: usize) {
+    /// FORWARD TSN, where one is due, as far as its list of streams finds room (RFC 3758 3.5 C): before a SACK, which can be shortened.
+    pub(super) fn put_forward(&mut self, out: &mut Vec<u8>, mtu: usize) {
+        let Some(room) = mtu.checked_sub(out.len() + 8).filter(|_| self.forward_due).map(|bytes| bytes / 4)
+        else {
+            return;
+        };
         self.forward_due = false;
         let mut skips = BTreeMap::new();
+        let mut upto = self.acked;
         let count = usize::try_from(self.advanced - self.acked).unwrap_or(usize::MAX);
-        for sent in self.sent.iter().take(count).filter(|sent| sent.flags & flag::UNORDERED == 0) {
-            skips.insert(sent.stream, sent.ssn);
+        for sent in self.sent.iter().take(count) {
+            if sent.flags & flag::UNORDERED == 0 {
+                if skips.len() >= room && !skips.contains_key(&sent.stream) {
+                    break;
+                }
+                skips.insert(sent.stream, sent.ssn);
+            }
+            upto += 1;
         }
-        let room = mtu.saturating_sub(out.len() + 8) / 4;
         wire::put(out, kind::FORWARD_TSN, 0, |out| {
-            out.extend_from_slice(&(self.advanced as u32).to_be_bytes());
-            for (stream, ssn) in skips.into_iter().take(room) {
+            out.extend_from_slice(&(upto as u32).to_be_bytes());
+            for (stream, ssn) in skips {
                 out.extend_from_slice(&stream.to_be_bytes());
                 out.extend_from_slice(&ssn.to_be_bytes());
             }
