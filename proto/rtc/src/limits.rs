@@ -38,7 +38,9 @@ pub const EARLY_BYTES_MAX: usize = 16 * 1024;
 pub const SOCKETS_MAX: usize = 64;
 /// TCP listeners that one connection has at a time.
 pub const LISTENERS_MAX: usize = 16;
-/// Streams between candidates at a time, those of strangers among them.
+/// Streams between candidates at a time: so many that we open, and so many that come in.
 pub const STREAMS_MAX: usize = 32;
+/// How long a stream that came in may be without a check of the other side's; strangers have none.
+pub const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of messages that wait in the connection to be polled; what comes beyond waits in the transport's window.
 pub const UNREAD_BYTES_MAX: usize = 64 * 1024;

@@ -77,6 +77,8 @@ pub struct Stats {
     pub restarts: u32,
     /// Changes of the path.
     pub path_changes: u32,
+    /// The other side has acknowledged all that was sent on any channel.
+    pub is_flushed: bool,
     /// Each channel that is not gone.
     pub channels: Vec<ChannelStats>,
     /// Packets that did nothing, by name.

@@ -3,7 +3,8 @@
 mod world;
 
 use twocan_rtc::limits::{
-    CANDIDATE_LEN_MAX, EARLY_BYTES_MAX, EARLY_DATAGRAMS_MAX, LISTENERS_MAX, SOCKETS_MAX, STREAMS_MAX,
+    CANDIDATE_LEN_MAX, EARLY_BYTES_MAX, EARLY_DATAGRAMS_MAX, LISTENERS_MAX, SOCKETS_MAX, STRANGER_TIMEOUT,
+    STREAMS_MAX,
 };
 use twocan_rtc::{CandidateInit, ChannelId, Discard, Signal, SignalError};
 use world::*;
@@ -119,6 +120,13 @@ fn listeners_and_streams_are_taken_up_to_their_limits() {
         assert!(ada.add_stream(listeners[0], from, now).is_none(), "{port} again");
     }
     assert_eq!(ada.add_stream(listeners[0], addr("6.6.6.7:1"), now), None);
+    // Strangers do not hold their places for long.
+    world.run_for(STRANGER_TIMEOUT - ms(1));
+    let stream =
+        |world: &mut World| world.with(ADA, |ada, now| ada.add_stream(listeners[0], addr("6.6.6.7:1"), now));
+    assert_eq!(stream(&mut world), None);
+    world.run_for(ms(1));
+    assert!(stream(&mut world).is_some());
 }
 
 #[test]

@@ -171,6 +171,20 @@ fn a_full_buffer_says_so_and_tells_when_it_is_low() {
 }
 
 #[test]
+fn who_is_refused_for_what_others_buffer_hears_of_the_room() {
+    let (mut pair, bulk) = Pair::connected(Path::perfect(50), 8, &ChannelInit::new("bulk").negotiated(0));
+    let [chat, _] =
+        [0, 1].map(|end| pair.ends[end].open(ChannelInit::new("chat").negotiated(1), pair.now).unwrap());
+    while pair.ends[0].send(bulk, Payload::Binary, bytes(50_000, 0), pair.now).is_ok() {}
+    pair.events[0].clear();
+    let low = Event::BufferedAmountLow { id: chat };
+    let refused = pair.ends[0].send(chat, Payload::Binary, bytes(100_000, 0), pair.now);
+    assert_eq!(refused, Err(SendError::Full));
+    pair.run_until("low", |pair| pair.events[0].iter().any(|(_, event)| *event == low));
+    assert_eq!(pair.ends[0].send(chat, Payload::Binary, bytes(100_000, 0), pair.now), Ok(()));
+}
+
+#[test]
 fn a_message_larger_than_the_peer_takes_is_refused() {
     let (mut pair, channel) = Pair::connected(Path::perfect(10), 9, &ChannelInit::new("bulk").negotiated(0));
     let max = 262_144;

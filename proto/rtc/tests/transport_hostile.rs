@@ -126,6 +126,7 @@ const HEARTBEAT: u8 = 4;
 const ABORT: u8 = 6;
 const COOKIE_ECHO: u8 = 10;
 const RE_CONFIG: u8 = 130;
+const FORWARD_TSN: u8 = 192;
 const DCEP: u32 = 50;
 const BINARY: u32 = 53;
 
@@ -212,6 +213,29 @@ impl Attack {
     fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.victim.poll_event()).collect()
     }
+
+    /// Gives up all that was numbered so far, and on stream 0 the messages up to `ssn`.
+    fn skip(&mut self, ssn: u16) {
+        let mut value = self.tsn.wrapping_sub(1).to_be_bytes().to_vec();
+        value.extend_from_slice(&[0, 0]);
+        value.extend_from_slice(&ssn.to_be_bytes());
+        self.packet(&[chunk(FORWARD_TSN, 0, &value)]).unwrap();
+    }
+
+    /// A message of one byte on stream 0, or its loss.
+    fn message(&mut self, ssn: u16, byte: u8) {
+        self.data(BEGIN | END, 0, ssn, BINARY, &[byte]).unwrap();
+    }
+
+    fn lose(&mut self) {
+        self.tsn = self.tsn.wrapping_add(1);
+    }
+
+    /// The first bytes of what was delivered since.
+    fn delivered(&mut self) -> Vec<u8> {
+        let bytes = |event| if let Event::Message { bytes, .. } = event { Some(bytes[0]) } else { None };
+        self.events().into_iter().filter_map(bytes).collect()
+    }
 }
 
 #[test]
@@ -297,6 +321,72 @@ fn pieces_that_do_not_fit_together_end_the_association() {
     attack.data(BEGIN, 0, 0, BINARY, b"a").unwrap();
     let _ = attack.data(END, 2, 0, BINARY, b"b");
     assert_eq!(attack.victim.ended(), Some(CloseReason::ProtocolViolation));
+}
+
+#[test]
+fn what_is_whole_among_the_skipped_arrives_and_what_follows_goes_on() {
+    let mut attack = Attack::new();
+    attack.open(0, "x").unwrap();
+    attack.lose();
+    attack.message(2, 2);
+    attack.message(3, 3);
+    attack.message(20, 20);
+    assert_eq!(attack.delivered(), []);
+    // The skip knows less than has arrived: 3 was not acknowledged yet.
+    attack.skip(2);
+    assert_eq!(attack.delivered(), [2, 3]);
+    attack.message(4, 4);
+    assert_eq!(attack.delivered(), [4], "20 waits for its turn");
+    attack.lose();
+    attack.skip(19);
+    assert_eq!(attack.delivered(), [20]);
+}
+
+#[test]
+fn skips_go_on_where_message_numbers_wrap() {
+    let mut attack = Attack::new();
+    attack.open(0, "x").unwrap();
+    for ssn in [32_000, 64_000, 65_533] {
+        attack.lose();
+        attack.skip(ssn);
+    }
+    attack.lose();
+    attack.message(u16::MAX, 1);
+    attack.lose();
+    attack.message(1, 2);
+    attack.message(3, 9);
+    attack.skip(1);
+    assert_eq!(attack.delivered(), [1, 2]);
+    attack.message(2, 3);
+    assert_eq!(attack.delivered(), [3, 9]);
+}
+
+#[test]
+fn beginnings_in_the_old_way_fill_the_window_and_no_more() {
+    const PARTIAL: u32 = 52;
+    let mut attack = Attack::new();
+    let piece = [7; 1_024];
+    let mut taken = 0;
+    'channels: for stream in 0..40 {
+        attack.open(2 * stream, "x").unwrap();
+        for ssn in 1..=240 {
+            match attack.data(BEGIN | END, 2 * stream, ssn, PARTIAL, &piece) {
+                Ok(()) => taken += piece.len(),
+                Err(why) => {
+                    assert_eq!(why, Discard::BeyondWindow);
+                    break 'channels;
+                }
+            }
+        }
+    }
+    assert!((limits::RECEIVE_WINDOW / 2..=limits::RECEIVE_WINDOW).contains(&taken), "{taken} bytes");
+    // What is longer than a message may be is dropped whole, and the next one is as good as any.
+    let mut attack = Attack::new();
+    attack.open(0, "x").unwrap();
+    let results: Vec<_> = (1..=257).map(|ssn| attack.data(BEGIN | END, 0, ssn, PARTIAL, &piece)).collect();
+    assert_eq!(results.iter().position(|result| result.is_err()), Some(256));
+    attack.message(258, 8);
+    assert_eq!(attack.delivered(), [8]);
 }
 
 #[test]

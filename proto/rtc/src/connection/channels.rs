@@ -110,6 +110,7 @@ impl Connection {
             path,
             rtt: path.and_then(|path| path.rtt),
             connect_time: self.lifecycle.connect_time,
+            is_flushed: self.transport.is_flushed(),
             channels: self.counts.iter().map(channel).collect(),
             ..self.stats.clone()
         }

@@ -244,6 +244,7 @@ impl Connection {
         if self.offer_timeout().is_some_and(|due| due <= now) {
             self.restart_anew();
         }
+        self.close_strangers(now);
         if self.lifecycle.next_timeout().is_none_or(|due| due > now) {
             return;
         }
@@ -294,6 +295,7 @@ impl Connection {
             self.lifecycle.next_timeout(),
             self.offer_timeout(),
             self.probe_timeout(),
+            self.stranger_timeout(),
         ];
         parts.into_iter().flatten().min()
     }
@@ -350,9 +352,9 @@ impl Connection {
 
     /// Nothing follows but goodbyes to relays.
     fn end(&mut self, why: CloseReason, now: Instant) {
-        self.become_phase(Phase::Closed);
         // The last words go by the path, which ends with ICE and the relays.
         self.queue_farewell(now);
+        self.become_phase(Phase::Closed);
         if self.selected.is_some_and(|selected| self.gatherer.is_relay(selected.socket)) {
             self.lifecycle.leaves_at = Some(now + FAREWELL_TIME);
         } else {

@@ -273,6 +273,12 @@ impl Connection {
         self.output.next_event()
     }
 
+    /// The next signal, state, path or failure, past the messages that wait before it: for an owner who has no room for messages now, so that
+    /// the connection can be mended meanwhile.
+    pub fn poll_news(&mut self) -> Option<Event> {
+        self.output.next_news()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next_timeout()

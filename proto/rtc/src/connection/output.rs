@@ -27,6 +27,21 @@ impl Output {
         Some(event)
     }
 
+    /// The next event that need not wait for the messages before it.
+    pub(super) fn next_news(&mut self) -> Option<Event> {
+        let is_news = |event: &Event| {
+            matches!(
+                event,
+                Event::Signal(_)
+                    | Event::StateChanged(_)
+                    | Event::Path(_)
+                    | Event::CandidateError { .. }
+                    | Event::Failed { .. }
+            )
+        };
+        self.events.remove(self.events.iter().position(is_news)?)
+    }
+
     /// Whether more messages may wait here: those that may not fill the window that the other side sees.
     pub(super) fn has_room(&self) -> bool {
         self.message_bytes < UNREAD_BYTES_MAX

@@ -16,7 +16,7 @@ use super::Connection;
 use super::lifecycle::Phase;
 use crate::event::{Command, Transmit};
 use crate::gather::{Gathered, Relayed, TransportPolicy};
-use crate::limits::{LISTENERS_MAX, STREAMS_MAX};
+use crate::limits::{LISTENERS_MAX, STRANGER_TIMEOUT, STREAMS_MAX};
 use crate::stats::Discard;
 use crate::transport::Datagrams;
 
@@ -30,6 +30,8 @@ struct Stream {
     /// The socket of our candidate, as ICE knows it.
     candidate: SocketId,
     remote: SocketAddr,
+    /// When it came in, if it is not ours.
+    accepted: Option<Instant>,
     is_open: bool,
     /// A packet that has not all come yet.
     received: Vec<u8>,
@@ -65,10 +67,17 @@ impl Streams {
         socket
     }
 
-    fn add(&mut self, candidate: SocketId, remote: SocketAddr, is_open: bool) -> SocketId {
+    fn add(&mut self, candidate: SocketId, remote: SocketAddr, accepted: Option<Instant>) -> SocketId {
         let socket = self.name();
-        self.streams.insert(socket, Stream { candidate, remote, is_open, received: Vec::new() });
+        let (is_open, received) = (accepted.is_some(), Vec::new());
+        self.streams.insert(socket, Stream { candidate, remote, accepted, is_open, received });
         socket
+    }
+
+    /// Whether there is no room for another one, of ours or come in.
+    fn is_full(&self, is_ours: bool) -> bool {
+        let alike = self.streams.values().filter(|stream| stream.accepted.is_none() == is_ours);
+        alike.count() >= STREAMS_MAX
     }
 
     /// The stream of a pair.
@@ -117,12 +126,12 @@ impl Connection {
     pub fn add_stream(&mut self, listener: SocketId, remote: SocketAddr, now: Instant) -> Option<SocketId> {
         self.now = now;
         if !self.streams.listeners.contains_key(&listener)
-            || self.streams.streams.len() >= STREAMS_MAX
+            || self.streams.is_full(false)
             || self.streams.find(listener, remote).is_some()
         {
             return None;
         }
-        let socket = self.streams.add(listener, remote, true);
+        let socket = self.streams.add(listener, remote, Some(now));
         if let Some(agent) = &mut self.agent {
             agent.handle_stream_open(listener, remote, now);
         }
@@ -159,19 +168,42 @@ impl Connection {
 
     pub(super) fn open_ice_stream(&mut self, candidate: SocketId, to: SocketAddr, now: Instant) {
         let from = self.streams.actives.get(&candidate).map(SocketAddr::ip);
-        if from.is_none() || self.streams.streams.len() >= STREAMS_MAX {
+        if from.is_none() || self.streams.is_full(true) {
             if let Some(agent) = &mut self.agent {
                 agent.handle_stream_closed(candidate, to, now);
             }
             return;
         }
-        let socket = self.streams.add(candidate, to, false);
+        let socket = self.streams.add(candidate, to, None);
         self.output.command(Command::OpenStream { socket, to, tls: None, from });
     }
 
     pub(super) fn close_ice_stream(&mut self, candidate: SocketId, to: SocketAddr) {
         if let Some(socket) = self.streams.find(candidate, to) {
             self.streams.streams.remove(&socket);
+            self.output.command(Command::CloseSocket(socket));
+        }
+    }
+
+    /// Those that came in and are nobody's: no check of the other side's came by them.
+    fn strangers(&self) -> impl Iterator<Item = (SocketId, Instant)> {
+        let is_known = |stream: &Stream| {
+            self.agent.as_ref().is_some_and(|agent| agent.is_known(stream.candidate, stream.remote))
+        };
+        let streams = self.streams.streams.iter().filter(move |(_, stream)| !is_known(stream));
+        streams.filter_map(|(socket, stream)| Some((*socket, stream.accepted? + STRANGER_TIMEOUT)))
+    }
+
+    /// When a stranger has been here for too long.
+    pub(super) fn stranger_timeout(&self) -> Option<Instant> {
+        self.strangers().map(|(_, due)| due).min()
+    }
+
+    pub(super) fn close_strangers(&mut self, now: Instant) {
+        let late: Vec<SocketId> =
+            self.strangers().filter(|(_, due)| *due <= now).map(|(socket, _)| socket).collect();
+        for socket in late {
+            self.stream_closed(socket, now);
             self.output.command(Command::CloseSocket(socket));
         }
     }

@@ -18,8 +18,12 @@ pub(super) struct Channels {
     role: Option<DtlsRole>,
     /// Those whose buffered amount is above its threshold.
     watched: BTreeSet<ChannelId>,
+    /// Those that were refused for what others have buffered: they hear of it when half of the room is free.
+    refused: BTreeSet<ChannelId>,
     /// Bytes of messages that wait for a stream.
     waiting: usize,
+    /// Bytes of messages of which the last piece has not come.
+    partial: usize,
 }
 
 struct Channel {
@@ -148,12 +152,12 @@ impl Channels {
         }
         if channel.stream.is_some() {
             if !context.association.has_room(bytes.len()) {
-                return Err(SendError::Full);
+                return Err(self.refuse(id));
             }
             channel.send(kind, bytes, context);
         } else {
             if self.waiting + bytes.len() > SEND_BUFFER_MAX {
-                return Err(SendError::Full);
+                return Err(self.refuse(id));
             }
             self.waiting += bytes.len();
             channel.waiting.push((kind, bytes));
@@ -175,6 +179,24 @@ impl Channels {
         }
     }
 
+    /// There is no room: the channel hears of it when there is, by its own buffer's running low or by everyone's.
+    fn refuse(&mut self, id: ChannelId) -> SendError {
+        if !self.watched.contains(&id) {
+            self.refused.insert(id);
+        }
+        SendError::Full
+    }
+
+    /// Bytes of messages of which the last piece has not come.
+    pub(super) fn partial_bytes(&self) -> usize {
+        self.partial
+    }
+
+    /// Nothing waits for a stream.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.waiting == 0
+    }
+
     fn watch(&mut self, id: ChannelId, association: &Association) {
         let threshold = self.table.get(&id).map_or(0, |channel| channel.threshold);
         if self.buffered(id, association) > threshold {
@@ -187,9 +209,12 @@ impl Channels {
         let is_low = |id: &ChannelId| {
             self.table.get(id).is_none_or(|channel| self.buffered(*id, association) <= channel.threshold)
         };
-        let low: Vec<ChannelId> = self.watched.iter().copied().filter(is_low).collect();
+        let mut low: BTreeSet<ChannelId> = self.watched.iter().copied().filter(is_low).collect();
+        self.watched.retain(|id| !low.contains(id));
+        if !self.refused.is_empty() && association.has_room(SEND_BUFFER_MAX / 2 + self.waiting) {
+            low.append(&mut self.refused);
+        }
         for id in low {
-            self.watched.remove(&id);
             if self.table.contains_key(&id) {
                 events.push_back(Event::BufferedAmountLow { id });
             }
@@ -212,6 +237,7 @@ impl Channels {
     fn remove(&mut self, id: ChannelId, events: &mut VecDeque<Event>) {
         let Some(channel) = self.table.remove(&id) else { return };
         self.waiting -= channel.waiting.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        self.partial -= channel.partial.len();
         if let Some(stream) = channel.stream {
             self.by_stream.remove(&stream);
         }
@@ -254,19 +280,24 @@ impl Channels {
         if channel.state != State::Open {
             return Ok(());
         }
+        if channel.partial.len() + bytes.len() > MESSAGE_LEN_MAX {
+            self.partial -= std::mem::take(&mut channel.partial).len();
+            return Err(Discard::NotAMessage);
+        }
         let (kind, bytes) = match ppid {
-            ppid::TEXT => (Payload::Text, channel.whole(bytes)),
-            ppid::BINARY => (Payload::Binary, channel.whole(bytes)),
-            ppid::TEXT_EMPTY => (Payload::Text, Bytes::new()),
-            ppid::BINARY_EMPTY => (Payload::Binary, Bytes::new()),
-            ppid::TEXT_PARTIAL | ppid::BINARY_PARTIAL
-                if channel.partial.len() + bytes.len() <= MESSAGE_LEN_MAX =>
-            {
+            ppid::TEXT_PARTIAL | ppid::BINARY_PARTIAL => {
+                self.partial += bytes.len();
                 channel.partial.extend_from_slice(&bytes);
                 return Ok(());
             }
+            ppid::TEXT => (Payload::Text, bytes),
+            ppid::BINARY => (Payload::Binary, bytes),
+            ppid::TEXT_EMPTY => (Payload::Text, Bytes::new()),
+            ppid::BINARY_EMPTY => (Payload::Binary, Bytes::new()),
             _ => return Err(Discard::NotAMessage),
         };
+        self.partial -= channel.partial.len();
+        let bytes = channel.whole(bytes);
         if kind == Payload::Text && std::str::from_utf8(&bytes).is_err() {
             return Err(Discard::NotAMessage);
         }

@@ -335,6 +335,11 @@ impl Transport {
         self.protected.buffered_amount(id)
     }
 
+    /// Whether the peer has acknowledged all that was sent on any channel.
+    pub fn is_flushed(&self) -> bool {
+        self.protected.is_flushed()
+    }
+
     /// When `buffered_amount` falls to this, [`Event::BufferedAmountLow`] says so. 0 at first.
     pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, bytes: usize) {
         self.protected.set_buffered_amount_low_threshold(id, bytes);

@@ -110,10 +110,8 @@ impl Protected {
                 }
             }
         }
-        if self.events.len() > known {
-            self.unread += self.events.range(known..).map(weight).sum::<usize>();
-            self.association.set_unread(self.unread);
-        }
+        self.unread += self.events.range(known..).map(weight).sum::<usize>();
+        self.association.set_unread(self.unread + self.channels.partial_bytes());
         result
     }
 
@@ -176,6 +174,11 @@ impl Protected {
         self.channels.buffered(id, &self.association)
     }
 
+    /// Whether the peer has all that was sent on any channel.
+    pub fn is_flushed(&self) -> bool {
+        self.channels.is_flushed() && self.association.is_idle()
+    }
+
     /// When to say that they are few.
     pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, bytes: usize) {
         self.channels.set_threshold(id, bytes, &self.association);
@@ -213,7 +216,7 @@ impl Protected {
         let event = self.events.pop_front()?;
         if let weight @ 1.. = weight(&event) {
             self.unread -= weight;
-            self.association.set_unread(self.unread);
+            self.association.set_unread(self.unread + self.channels.partial_bytes());
         }
         Some(event)
     }

@@ -208,6 +208,11 @@ impl Association {
         self.outbound.buffered(stream)
     }
 
+    /// Whether all that was sent has been acknowledged, or given up.
+    pub fn is_idle(&self) -> bool {
+        self.outbound.is_idle()
+    }
+
     /// Closes our direction of a stream, after what was sent.
     pub fn reset_stream(&mut self, stream: u16) {
         self.reset.want(stream);
@@ -502,6 +507,9 @@ impl Association {
         wire::begin(out, self.header(peer.tag));
         out.append(&mut self.control);
         let mtu = self.config.mtu;
+        if fills {
+            self.outbound.put_forward(out, mtu);
+        }
         if self.inbound.has_ack() && out.len() + 16 <= mtu {
             self.inbound.put_sack(out, mtu - out.len());
         }
