@@ -382,6 +382,19 @@ fn a_goodbye_over_the_link_closes_it_after_completion() {
 }
 
 #[test]
+fn leaving_does_not_wait_for_a_server_that_is_gone() {
+    let mut meeting = Meeting::pair();
+    meeting.cut(ADA);
+    let room = meeting.room(ADA);
+    let request = meeting.ends[ADA].client.leave(room, meeting.now);
+    meeting.settle();
+    assert_eq!(meeting.replies(ADA, request), [Ok(())]);
+    meeting.pass(10_000);
+    assert_eq!(meeting.replies(ADA, request), [Ok(())], "once");
+    assert!(meeting.room_events(BOB).iter().any(|event| matches!(event, RoomEvent::Leave(_, LeftWhy::Left))));
+}
+
+#[test]
 fn nothing_the_server_says_breaks_the_client() {
     let mut meeting = Meeting::pair();
     for text in [

@@ -195,10 +195,13 @@ impl Client {
         let request = self.number();
         match self.rooms.get(&room) {
             Some((entry, Some(key))) if entry.with_server => {
-                let key = *key;
-                self.purposes.insert(request, Purpose::Plain);
+                let (key, online) = (*key, entry.online);
+                self.purposes.insert(request, if online { Purpose::Plain } else { Purpose::Nothing });
                 let body = say(&ClientMessage::Leave);
                 self.with_session(key, now, |session| session.request(request, body, false, now));
+                if !online {
+                    self.reply(request, Ok(Outcome::Done));
+                }
             }
             _ => self.reply(request, Ok(Outcome::Done)),
         }

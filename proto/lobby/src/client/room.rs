@@ -38,7 +38,8 @@ pub(super) struct Room {
     pub ticket: Option<String>,
     /// We are with the server: by the session we entered with, or by one of our own to return.
     pub with_server: bool,
-    online: bool,
+    /// The socket of that session is there.
+    pub online: bool,
     /// A session of our own for the return is there, or sought.
     pub returning: bool,
     links: BTreeMap<PeerId, Link>,
