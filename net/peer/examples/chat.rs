@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
-use twocan::{Client, Data, LobbyEvent, Peer};
+use twocan::{Client, Data, LobbyEvent, Peer, PeerState, ServerEvent};
 
 /// Talk to whoever is in the same lobby
 #[derive(Parser)]
@@ -49,7 +49,14 @@ async fn main() -> ExitCode {
 
 async fn chat(flags: Flags) -> Result<(), Box<dyn Error>> {
     let net = Client::connect(flags.server).app("twocan-chat").me(json!({ "name": flags.name })).await?;
-    let mut lobby = match flags.way {
+    let talked = talk(&net, flags.way).await;
+    // The goodbyes go out, to the server and over the links.
+    net.close().await?;
+    talked
+}
+
+async fn talk(net: &Client, way: Way) -> Result<(), Box<dyn Error>> {
+    let mut lobby = match way {
         Way::Create => net.create().await?,
         Way::Join { code } => net.join(code).await?,
     };
@@ -68,9 +75,6 @@ async fn chat(flags: Flags) -> Result<(), Box<dyn Error>> {
             },
         }
     }
-    lobby.leave().await?;
-    // The goodbyes go out over the links.
-    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     Ok(())
 }
 
@@ -88,7 +92,11 @@ fn show(event: LobbyEvent) {
             let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
             say(&format!("{}: {text}", name(&peer)));
         }
-        LobbyEvent::Leave(member, _) => say(&format!("{} left.", printable(&member.me["name"]))),
+        LobbyEvent::Leave(member, _) => say(&format!("{} left the lobby.", printable(&member.me["name"]))),
+        LobbyEvent::State(peer, PeerState::Closed) => say(&format!("{} hung up.", name(&peer))),
+        LobbyEvent::Server(ServerEvent::Reconnecting { attempt: 1, .. }) => {
+            say("The server does not answer. Who is linked stays.");
+        }
         LobbyEvent::Fail(failure) => say(&format!("{}: {}", name(&failure.peer), failure.message())),
         LobbyEvent::Removed(why) => say(&format!("No longer at the server: {why:?}. Who is linked stays.")),
         _ => {}

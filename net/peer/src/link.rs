@@ -26,8 +26,12 @@ const EVENT_BYTES: usize = 128;
 /// Events other than messages that may wait for the program; what comes then is lost, and [`Lobby`](crate::Lobby)'s own view
 /// still tells how things stand.
 const EVENTS_MAX: usize = 4_096;
-/// From the goodbye to the end of the connection.
+/// How long the goodbye waits for what was sent before it to arrive.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+/// From the goodbye to the end of the connection, at most.
 const BYE_WITHIN: Duration = Duration::from_millis(100);
+/// Between two looks whether everything has arrived.
+const FLUSH_EVERY: Duration = Duration::from_millis(5);
 /// The channel by which two peers speak of the link itself.
 const CONTROL: &str = "twocan";
 /// Channels that every link has, by id.
@@ -185,7 +189,7 @@ struct Link {
     inputs: mpsc::Sender<Input>,
     /// The program knows of the peer.
     may_deliver: bool,
-    /// A message that waits for room; nothing is read meanwhile.
+    /// A message that waits for room; no other is read meanwhile.
     held: Option<(LobbyEvent, u32)>,
 }
 
@@ -206,7 +210,8 @@ impl Link {
                         let _ = self.events.queue.send((event, permit));
                     }
                 }
-                event = self.connection.next(), if self.held.is_none() => match event {
+                // Mending does not wait for a program that does not read.
+                event = next(&mut self.connection, self.held.is_some()) => match event {
                     Some(event) => self.happened(event).await,
                     None => return self.report(Report::Gone).await,
                 },
@@ -305,7 +310,6 @@ impl Link {
         let line = &mut self.lines[at];
         // Text frames are not ours; they count as unreadable.
         let piece = if message.kind == Payload::Binary { message.bytes } else { bytes::Bytes::new() };
-        let length = piece.len();
         let Some(data) = line.reassembler.push(piece) else { return };
         if at == 0 {
             if let Data::Json(value) = data {
@@ -313,12 +317,7 @@ impl Link {
             }
             return;
         }
-        let bytes = match &data {
-            Data::Bytes(bytes) => bytes.len(),
-            Data::Text(text) => text.len(),
-            Data::Json(_) => length,
-        };
-        let need = (bytes + EVENT_BYTES).min(EVENT_BYTES_MAX) as u32;
+        let need = (data.weight() + EVENT_BYTES).min(EVENT_BYTES_MAX) as u32;
         let (peer, channel) = (self.peer.clone(), line.name.clone());
         let event = LobbyEvent::Message { peer, channel, data };
         match self.events.room.clone().try_acquire_many_owned(need) {
@@ -331,11 +330,27 @@ impl Link {
 
     async fn close(mut self, bye: bool) {
         if bye {
+            // The other side closes when it hears it: what was sent before has to be there.
+            let _ = tokio::time::timeout(FLUSH_WITHIN, self.flushed()).await;
             self.control(BYE);
-            tokio::time::sleep(BYE_WITHIN).await;
+            let _ = tokio::time::timeout(BYE_WITHIN, self.flushed()).await;
         }
         self.connection.close().await;
     }
+
+    /// Waits until the other side has all that was sent.
+    async fn flushed(&self) {
+        while let Ok(stats) = self.connection.stats().await
+            && !(stats.is_flushed && self.lines.iter().all(|line| line.channel.buffered_amount() == 0))
+        {
+            tokio::time::sleep(FLUSH_EVERY).await;
+        }
+    }
+}
+
+/// The next event; past messages, if none of those can be taken.
+async fn next(connection: &mut Connection, only_news: bool) -> Option<ConnectionEvent> {
+    if only_news { Some(connection.next_news().await) } else { connection.next().await }
 }
 
 fn read_signal(kind: SignalKind, data: Option<&str>) -> Option<Signal> {

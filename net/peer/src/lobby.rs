@@ -182,6 +182,9 @@ impl Lobby {
     }
 
     /// Says goodbye to everyone, closes the links and leaves.
+    ///
+    /// The goodbye goes behind what was sent, for which it waits a second at most. While the lobby is at the server the others may hear of it
+    /// from there, sooner: to be sure that the last message arrives, have it answered.
     pub fn leave(&self) -> Pending<()> {
         self.ask(RoomAsk::Leave)
     }

@@ -141,6 +141,11 @@ impl Peer {
         let _ = self.0.link.send(what);
     }
 
+    /// Waits until the link has ended.
+    pub(crate) async fn closed(&self) {
+        self.0.link.closed().await;
+    }
+
     /// Its name.
     #[must_use]
     pub fn id(&self) -> PeerId {

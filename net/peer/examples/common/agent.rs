@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::mpsc;
-use twocan::{Data, Error, Lobby, LobbyEvent, Peer, PeerId};
+use twocan::{Client, Data, Error, Lobby, LobbyEvent, Peer, PeerId};
 
 use super::tell::{self, Teller};
 use super::{Flags, failed};
@@ -39,7 +39,19 @@ pub async fn run(flags: Flags, echoes: bool) -> ExitCode {
 
 async fn member(flags: &Flags, echoes: bool, teller: Teller) -> Result<(), Box<dyn std::error::Error>> {
     let net = flags.connect()?.await?;
-    let mut lobby = flags.enter(&net).await?;
+    let met = meet(&net, flags, echoes, teller).await;
+    // The goodbyes go out, to the server and over the links.
+    net.close().await?;
+    met
+}
+
+async fn meet(
+    net: &Client,
+    flags: &Flags,
+    echoes: bool,
+    teller: Teller,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut lobby = flags.enter(net).await?;
     teller.tell(tell::joined(&lobby));
     let (actions, mut told) = mpsc::channel(16);
     let script = flags.script.then(|| tokio::spawn(read_script(actions)));
@@ -77,8 +89,6 @@ async fn member(flags: &Flags, echoes: bool, teller: Teller) -> Result<(), Box<d
     }
     // Whatever the server says to that, we are gone.
     let _ = lobby.leave().await;
-    // The goodbyes go out over the links.
-    tokio::time::sleep(Duration::from_millis(150)).await;
     Ok(())
 }
 

@@ -51,7 +51,14 @@ fn play(mut flags: Pong) -> Result<(), Box<dyn std::error::Error>> {
     flags.lobby.size.get_or_insert(2);
     flags.lobby.data.get_or_insert_with(|| json!({"host":name,"game":"string"}));
     let net: Client = flags.lobby.connect()?.wait()?;
-    let mut lobby = block_on(flags.lobby.enter(&net))?;
+    let played = play_at(&net, flags);
+    // The goodbyes go out, to the server and over the links.
+    net.close().wait()?;
+    played
+}
+
+fn play_at(net: &Client, flags: Pong) -> Result<(), Box<dyn std::error::Error>> {
+    let mut lobby = block_on(flags.lobby.enter(net))?;
     let teller = Teller { json: true };
     if flags.lobby.json {
         teller.tell(tell::joined(&lobby));
@@ -82,9 +89,8 @@ fn play(mut flags: Pong) -> Result<(), Box<dyn std::error::Error>> {
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     drop(screen);
-    // Whatever the server says to that, we are gone; the goodbyes go out over the links.
+    // Whatever the server says to that, we are gone.
     let _ = lobby.leave().wait();
-    std::thread::sleep(Duration::from_millis(150));
     if !flags.lobby.json {
         let [owner, guest] = game.world.score;
         let _ = writeln!(std::io::stdout(), "{owner} : {guest}");

@@ -51,8 +51,8 @@ impl RoomSide {
         self.become_state(LobbyState::Gone);
     }
 
-    /// Says whether nothing can happen any more.
-    pub fn happened(&mut self, event: RoomEvent, reason: fn(Reason) -> FailReason) -> bool {
+    /// Tells the program.
+    pub fn happened(&mut self, event: RoomEvent, reason: fn(Reason) -> FailReason) {
         let told = match event {
             RoomEvent::Arrive(member) => {
                 let member = Member::from(member);
@@ -72,7 +72,7 @@ impl RoomSide {
                 LobbyEvent::Update
             }
             RoomEvent::Link(peer, state, took) => {
-                let Some(handle) = self.handle(peer) else { return false };
+                let Some(handle) = self.handle(peer) else { return };
                 handle.become_state(state, took);
                 if state == PeerState::Closed {
                     self.view.send_modify(|view| {
@@ -82,12 +82,12 @@ impl RoomSide {
                 if took.is_some() {
                     self.events.push(LobbyEvent::Peer(handle.clone()));
                     handle.tell(ToLink::Go);
-                    return false;
+                    return;
                 }
                 LobbyEvent::State(handle, state)
             }
             RoomEvent::Fail(peer, why) => {
-                let Some(peer) = self.handle(peer) else { return false };
+                let Some(peer) = self.handle(peer) else { return };
                 LobbyEvent::Fail(Failure { peer, reason: reason(why) })
             }
             RoomEvent::Sealed(within) => {
@@ -109,6 +109,10 @@ impl RoomSide {
             RoomEvent::Server(event) => LobbyEvent::Server(event.into()),
         };
         self.events.push(told);
+    }
+
+    /// Nothing can happen any more: we are out, or everyone else is, and no link is left.
+    pub fn is_over(&self) -> bool {
         let view = self.view.borrow();
         let nobody_follows = match view.state {
             LobbyState::Gone => true,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{join, join_all};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
@@ -36,8 +37,8 @@ use crate::runtime;
 
 /// What sockets and links may say before they wait for the task.
 const INPUTS_MAX: usize = 256;
-/// How long the end may take: the goodbye to the server.
-const END_WITHIN: Duration = Duration::from_millis(500);
+/// How long the end may take: the goodbyes to the server, and over the links.
+const END_WITHIN: Duration = Duration::from_millis(2_500);
 
 /// Starts the task, and asks for the first socket.
 pub(super) fn start(options: Options) -> Pending<Client> {
@@ -114,13 +115,25 @@ impl Task {
                 () = sleep_until(due) => self.machine.handle_timeout(Instant::now()),
             }
         }
+        self.close(None);
+    }
+
+    /// Says the goodbyes, and `answer`s when they are out: then the tasks that said them end.
+    fn close(&mut self, answer: Option<Answer<()>>) {
+        let (sockets, links) = (self.sockets.clone(), self.links.clone());
         self.machine.close(Instant::now());
         self.follow();
-        let sockets = std::mem::take(&mut self.sockets);
-        drop(self);
-        // The goodbyes go out, then the sockets' tasks end.
-        let ended = sockets.into_values().map(|socket| async move { socket.closed().await });
-        let _ = tokio::time::timeout(END_WITHIN, futures_util::future::join_all(ended)).await;
+        let sockets = sockets.into_iter().filter(|(id, _)| !self.sockets.contains_key(id));
+        let links = links.into_iter().filter(|(key, _)| !self.links.contains_key(key));
+        let (sockets, links): (Vec<_>, Vec<_>) = (sockets.collect(), links.collect());
+        tokio::spawn(async move {
+            let sockets = join_all(sockets.iter().map(|(_, socket)| socket.closed()));
+            let links = join_all(links.iter().map(|(_, link)| link.closed()));
+            let _ = tokio::time::timeout(END_WITHIN, join(sockets, links)).await;
+            if let Some(answer) = answer {
+                let _ = answer.send(Ok(()));
+            }
+        });
     }
 
     fn obey(&mut self, ask: Ask) {
@@ -156,7 +169,7 @@ impl Task {
             Ask::Room(room, what, answer) => self.obey_room(room, what, answer, now),
             Ask::Retry(room, peer) => self.machine.retry_link(room, peer, now),
             Ask::CloseLink(room, peer) => self.machine.close_link(room, peer, now),
-            Ask::Close => self.machine.close(now),
+            Ask::Close(answer) => self.close(Some(answer)),
         }
     }
 
@@ -184,6 +197,14 @@ impl Task {
             }
         };
         self.waiting.insert(request, Waiting::Plain(answer));
+        self.sweep(room);
+    }
+
+    /// Forgets a lobby in which nothing can happen any more.
+    fn sweep(&mut self, room: RoomId) {
+        if self.rooms.get(&room).is_some_and(RoomSide::is_over) {
+            self.rooms.remove(&room);
+        }
     }
 
     fn take(&mut self, input: Input) {
@@ -343,10 +364,10 @@ impl Task {
         match event {
             Event::Reply(request, result) => self.replied(request, result),
             Event::Room(room, event) => {
-                let over = self.rooms.get_mut(&room).is_some_and(|side| side.happened(event, reason));
-                if over {
-                    self.rooms.remove(&room);
+                if let Some(side) = self.rooms.get_mut(&room) {
+                    side.happened(event, reason);
                 }
+                self.sweep(room);
             }
             Event::List(rows) => {
                 self.rows = rows.into_iter().map(Into::into).collect();

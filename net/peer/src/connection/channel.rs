@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use twocan_rtc::transport::{ChannelId, ChannelInit};
 
 use super::{Message, SendError};
-use crate::driver::{Command, Queue, Shared};
+use crate::driver::{Command, Queue, Shared, message_weight};
 
 /// Bytes that may wait in one channel before [`Channel::send`] waits too (the SDK's figure).
 pub const WATERMARK: usize = 256 * 1024;
@@ -157,7 +157,7 @@ impl Channel {
     }
 
     fn received(&self, message: &Message) {
-        self.shared.unread.release(message.bytes.len());
+        self.shared.unread.release(message_weight(message));
     }
 
     /// Closes the channel: what was sent before still goes out.

@@ -61,6 +61,24 @@ pub enum ConnectionEvent {
     },
 }
 
+impl ConnectionEvent {
+    /// It need not wait for the messages before it.
+    pub(crate) fn is_news(&self) -> bool {
+        match self {
+            Self::Signal(_)
+            | Self::SignalRefused(_)
+            | Self::StateChanged(_)
+            | Self::Path(_)
+            | Self::CandidateError { .. }
+            | Self::Failed { .. } => true,
+            Self::ChannelOpen(_)
+            | Self::Message { .. }
+            | Self::ChannelClosed { .. }
+            | Self::Closed { .. } => false,
+        }
+    }
+}
+
 /// One message: text or bytes, as the other side sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {

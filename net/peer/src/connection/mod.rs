@@ -115,6 +115,14 @@ impl Connection {
             .inspect(|event| self.shared.taken(event))
     }
 
+    /// The next event that need not wait for the messages before it: for whoever has no room for messages now.
+    pub(crate) async fn next_news(&mut self) -> ConnectionEvent {
+        let event =
+            poll_fn(|context| self.shared.events.poll_pop_where(ConnectionEvent::is_news, context)).await;
+        self.shared.taken(&event);
+        event
+    }
+
     /// The next event, if one waits: for programs that look once a frame.
     pub fn poll_event(&mut self) -> Option<ConnectionEvent> {
         self.shared.events.try_pop().inspect(|event| self.shared.taken(event))

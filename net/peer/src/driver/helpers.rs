@@ -1,12 +1,13 @@
 //! What takes its time, beside the task: opening streams, looking names up, answering for names. All of it ends with the task.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use twocan_ice::SocketId;
 use twocan_rtc::QueryId;
 
@@ -33,6 +34,8 @@ pub enum Done {
 #[derive(Default)]
 pub struct Helpers {
     tasks: JoinSet<Done>,
+    /// Streams that are being opened.
+    opening: BTreeMap<SocketId, AbortHandle>,
     /// To the one that answers for our names.
     names: Option<mpsc::UnboundedSender<(String, IpAddr)>>,
 }
@@ -46,8 +49,16 @@ impl Helpers {
         from: Option<IpAddr>,
         roots: Roots,
     ) {
-        self.tasks
-            .spawn(async move { Done::Stream { socket, opened: Stream::open(to, from, tls, roots).await } });
+        let opening =
+            async move { Done::Stream { socket, opened: Stream::open(to, from, tls, roots).await } };
+        self.opening.insert(socket, self.tasks.spawn(opening));
+    }
+
+    /// Nobody wants this stream any more.
+    pub fn close_stream(&mut self, socket: SocketId) {
+        if let Some(opening) = self.opening.remove(&socket) {
+            opening.abort();
+        }
     }
 
     /// `….local` by mDNS on the interfaces with these addresses, else as the system does.
@@ -79,6 +90,10 @@ impl Helpers {
     /// What the next helper has come to.
     pub fn poll_done(&mut self, context: &mut Context<'_>) -> Option<Done> {
         match self.tasks.poll_join_next(context) {
+            // A stream that opened just before nobody wanted it is dropped.
+            Poll::Ready(Some(Ok(Done::Stream { socket, .. }))) if self.opening.remove(&socket).is_none() => {
+                Some(Done::Nothing)
+            }
             Poll::Ready(Some(done)) => Some(done.unwrap_or(Done::Nothing)),
             Poll::Ready(None) | Poll::Pending => None,
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use twocan_rtc::Connection;
 use twocan_rtc::transport::{ChannelId, SendError};
 
-use super::shared::{Shared, weight};
+use super::shared::{Shared, message_weight, weight};
 use crate::connection::{Channel, ConnectionEvent, Line, Message};
 
 /// Every channel that is not gone.
@@ -97,7 +97,7 @@ impl Lines {
     /// A message for a channel that is read by itself.
     pub fn deliver(&self, id: ChannelId, message: Message, shared: &Shared) {
         let Some(line) = self.get(id) else { return };
-        let bytes = message.bytes.len();
+        let bytes = message_weight(&message);
         // Counted first: the reader may be quicker than we.
         shared.unread.charge(bytes);
         if Arc::strong_count(line) == 1 || line.received.push(message).is_err() {
@@ -108,7 +108,7 @@ impl Lines {
     /// Drops what waits for channels that have no handle any more.
     pub fn sweep(&self, shared: &Shared) {
         for held in self.0.values().filter(|held| Arc::strong_count(&held.line) == 1) {
-            let bytes = held.line.received.clear().iter().map(|message| message.bytes.len()).sum();
+            let bytes = held.line.received.clear().iter().map(message_weight).sum();
             shared.unread.release(bytes);
         }
     }

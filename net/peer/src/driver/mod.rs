@@ -40,7 +40,7 @@ use twocan_rtc::transport::Certificate;
 use twocan_rtc::{Connection, Event};
 
 pub use queue::Queue;
-pub use shared::{Command, Shared};
+pub use shared::{Command, Shared, message_weight};
 
 use crate::connection::{Addresses, ConnectionConfig, ConnectionEvent, Line, Message, Receive, Roots};
 use helpers::{Done, Helpers};
@@ -334,7 +334,10 @@ impl Driver {
                 twocan_rtc::Command::OpenStream { socket, to, tls, from } => {
                     self.helpers.open_stream(socket, to, tls, from, self.roots.clone());
                 }
-                twocan_rtc::Command::CloseSocket(id) => self.streams.retain(|(socket, _)| *socket != id),
+                twocan_rtc::Command::CloseSocket(id) => {
+                    self.helpers.close_stream(id);
+                    self.streams.retain(|(socket, _)| *socket != id);
+                }
                 twocan_rtc::Command::Resolve { query, name } => {
                     self.helpers.resolve(query, name, self.local_ips());
                 }
@@ -353,11 +356,18 @@ impl Driver {
     /// What happened, as far as the program keeps up with reading.
     fn tell_program(&mut self, context: &Context<'_>, now: Instant) -> bool {
         let mut progress = false;
-        let nobody_reads = self.ends_at.is_some() || self.shared.is_abandoned();
-        while nobody_reads || self.shared.unread.has_room(context) {
-            let Some(event) = self.machine.poll_event() else { break };
+        let is_ending = self.ends_at.is_some() || self.shared.is_abandoned();
+        loop {
+            let has_room = self.shared.unread.has_room(context);
+            // Signals and states do not wait for whoever reads messages.
+            let event =
+                if has_room || is_ending { self.machine.poll_event() } else { self.machine.poll_news() };
+            let Some(event) = event else { break };
             progress = true;
-            self.tell_one(event);
+            // Nor does the end.
+            if has_room || !matches!(event, Event::Message { .. }) {
+                self.tell_one(event);
+            }
         }
         self.shared.events.append(&mut self.events);
         if self.is_over && progress {
@@ -483,8 +493,9 @@ impl Driver {
         progress |= self.receive(buffers, context, now);
         progress |= self.run_timers(context, now);
         progress |= self.tell_program(context, now);
-        progress |= self.obey_machine();
+        // Before streams are closed: the last words go by them.
         self.transmit(context, now);
+        progress |= self.obey_machine();
         progress | self.lines.refill(&mut self.machine, now)
     }
 }

@@ -76,6 +76,19 @@ impl<T> Queue<T> {
         }
     }
 
+    /// The oldest item of those that are `wanted`, past others. Pending as long as there is none, also in a closed queue.
+    pub fn poll_pop_where(&self, wanted: fn(&T) -> bool, context: &Context<'_>) -> Poll<T> {
+        let mut inner = self.lock();
+        let found = inner.items.iter().position(wanted);
+        match found.and_then(|at| inner.items.remove(at)) {
+            Some(item) => Poll::Ready(item),
+            None => {
+                remember(&mut inner.consumer, context);
+                Poll::Pending
+            }
+        }
+    }
+
     /// Moves everything to `items`, which must be empty, and registers the consumer.
     pub fn take_all(&self, items: &mut VecDeque<T>, context: &Context<'_>) {
         debug_assert!(items.is_empty(), "what was taken before has been handled");
@@ -187,6 +200,16 @@ mod tests {
             [queue.try_pop(), queue.try_pop(), queue.try_pop(), queue.try_pop()],
             [Some(7), Some(8), Some(9), None]
         );
+    }
+
+    #[test]
+    fn what_is_wanted_comes_past_what_is_not() {
+        let queue = Queue::new();
+        queue.append(&mut VecDeque::from([1, 2, 3, 4]));
+        let even = |item: &u8| item.is_multiple_of(2);
+        let popped = [(); 3].map(|()| queue.poll_pop_where(even, &idle()));
+        assert_eq!(popped, [Poll::Ready(2), Poll::Ready(4), Poll::Pending]);
+        assert_eq!((queue.try_pop(), queue.try_pop()), (Some(1), Some(3)));
     }
 
     #[test]

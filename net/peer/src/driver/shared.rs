@@ -97,13 +97,20 @@ impl Shared {
     }
 }
 
-/// What an event counts for while it waits: bytes of a message, and a little for each.
+/// What anything counts for while it waits, whatever it holds.
+const EACH: usize = 128;
+
+/// What an event counts for while it waits.
 pub fn weight(event: &ConnectionEvent) -> usize {
-    const EACH: usize = 128;
     match event {
-        ConnectionEvent::Message { message, .. } => EACH + message.bytes.len(),
+        ConnectionEvent::Message { message, .. } => message_weight(message),
         _ => EACH,
     }
+}
+
+/// What a message counts for while it waits.
+pub fn message_weight(message: &Message) -> usize {
+    EACH + message.bytes.len()
 }
 
 impl Watching for Shared {

@@ -87,6 +87,11 @@ impl Stream {
         if self.waiting.len() - self.written + bytes.len() > STREAM_WAITING_MAX {
             return Ok(false);
         }
+        // What is written is not kept.
+        if self.written > self.waiting.len() / 2 {
+            self.waiting.drain(..self.written);
+            self.written = 0;
+        }
         self.waiting.extend_from_slice(bytes);
         self.flush(context).map(|()| true)
     }

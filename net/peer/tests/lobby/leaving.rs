@@ -90,6 +90,61 @@ async fn the_last_handle_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_client_that_was_closed_has_said_all_goodbyes() {
+    let server = Server::start().await;
+    let url = server.url();
+    // A program of its own, which ends with its last word.
+    let program = std::thread::spawn(move || {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+            let net = twocan::Client::connect(url).app("test").await.unwrap();
+            assert_eq!(net.join("ED84").await.unwrap_err().code(), "not-found");
+            net.close().await
+        })
+    });
+    let closed = tokio::task::spawn_blocking(|| program.join().unwrap()).await.unwrap();
+    assert_eq!(closed, Ok(()));
+    eventually("the sessions are gone", async || server.metric("twocan_sessions").await == Some(0.0)).await;
+    assert_eq!(server.metric("twocan_sessions_total{how=\"opened\"}").await, Some(1.0));
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_goodbye_arrives() {
+    let server = Server::start().await;
+    let mut pair = pair(&server).await;
+    let (one, two) = (pair.bob.start(), pair.ada.start());
+    soon(one).await.unwrap();
+    soon(two).await.unwrap();
+    // Bob does not read: after a while nothing goes.
+    let mut sent = 0_u32;
+    let fill = async {
+        loop {
+            pair.to_bob.send("reliable", vec![7; 60_000]).await.unwrap();
+            sent += 1;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(500), fill).await;
+    soon(pair.ada.leave()).await.unwrap();
+    let mut heard = 0;
+    until(&mut pair.bob, |event| {
+        heard += u32::from(matches!(event, LobbyEvent::Message { .. }));
+        matches!(event, LobbyEvent::Leave(..)).then_some(())
+    })
+    .await;
+    assert!(sent > 100, "{sent} fill all buffers");
+    assert_eq!(heard, sent);
+}
+
+#[tokio::test]
+async fn a_lobby_that_was_left_alone_is_over() {
+    let server = Server::start().await;
+    let net = soon(server.connect()).await.unwrap();
+    let mut lobby = net.create().await.unwrap();
+    soon(lobby.leave()).await.unwrap();
+    while soon(lobby.next()).await.is_some() {}
+    assert_eq!(lobby.state(), LobbyState::Gone);
+}
+
+#[tokio::test]
 async fn a_peer_that_closes_its_link_stays_in_the_lobby() {
     let server = Server::start().await;
     let mut pair = pair(&server).await;

@@ -177,11 +177,9 @@ impl World {
         while let Some(command) = self.peers[peer].connection.poll_command() {
             self.command(peer, command);
         }
-        if !self.peers[peer].is_reading {
-            return;
-        }
         let at = self.now.duration_since(self.peers[peer].start);
-        while let Some(event) = self.peers[peer].connection.poll_event() {
+        let poll = if self.peers[peer].is_reading { Connection::poll_event } else { Connection::poll_news };
+        while let Some(event) = poll(&mut self.peers[peer].connection) {
             match event {
                 Event::Signal(signal) => {
                     self.peers[peer].signals.push((at, signal.clone()));
