@@ -91,6 +91,13 @@ test('leaving says goodbye to the server and to everyone', async () => {
   expect(table.world.leaving).toEqual([])
 })
 
+test('leaving does not wait for a server that is gone', async () => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  table.socket.cut()
+  await table.room.leave()
+  expect([table.control(), table.room.state]).toEqual([[{ type: 'bye' }], 'gone'])
+})
+
 test('a page that goes away leaves', async () => {
   const table = await (await (await new Table().enter()).arrive()).up()
   table.world.leaving[0]!()

@@ -90,10 +90,12 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   }
 
   async leave(): Promise<void> {
-    const left = this._session ? this._ask({ type: 'leave' }).catch(() => {}) : undefined
+    const up = this._session?._up
+    const left = this._ask({ type: 'leave' }).catch(() => {})
     this._end(closed())
     for (const link of [...this.peers.values()]) link.close()
-    await left
+    // A server that is not there hears of it when it is back.
+    if (up) await left
   }
 
   kick(peer: string | Peer): Promise<void> {
