@@ -170,6 +170,11 @@ fn a_candidate_named_late_says_what_a_peer_reflexive_one_is() {
     let candidate = world.sides[A].candidates[0].clone();
     world.tell(B, candidate).unwrap();
     assert_eq!(world.sides[B].agent.selected().unwrap().remote_kind, Kind::Host);
+    world.run_for(ms(1));
+    let told = |(_, event): &(Duration, Event)| {
+        if let Event::Selected(selected) = event { Some(selected.remote_kind) } else { None }
+    };
+    assert_eq!(world.sides[B].events.iter().rev().find_map(told), Some(Kind::Host));
 }
 
 #[test]

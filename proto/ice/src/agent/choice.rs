@@ -80,7 +80,8 @@ impl Agent {
 
     fn announce(&mut self) {
         let Some((id, selected)) = self.selected.zip(self.selected()) else { return };
-        let news = Some((id, selected.nominated));
+        // What a check revealed may turn out to be a relay, once its candidate is named.
+        let news = Some((id, selected.nominated, selected.remote_kind));
         if self.announced != news {
             self.announced = news;
             self.events.push_back(Event::Selected(selected));

@@ -86,7 +86,7 @@ pub struct Agent {
     selected: Option<PairId>,
     selected_since: Option<Instant>,
     /// What [`Event::Selected`] said last.
-    announced: Option<(PairId, bool)>,
+    announced: Option<(PairId, bool, Kind)>,
     /// When the first pair of this generation became usable.
     first_valid: Option<Instant>,
     settled: bool,

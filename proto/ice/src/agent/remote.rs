@@ -90,6 +90,8 @@ impl Agent {
         for base in self.bases.clone() {
             self.form_pair(base, remote);
         }
+        // The pair in use may be known better now.
+        self.select(self.now);
         Ok(())
     }
 
