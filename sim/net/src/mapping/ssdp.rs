@@ -1,0 +1,36 @@
+//! SSDP: where a UPnP device has its description (UPnP Device Architecture 1.1, section 1.3).
+
+use std::net::SocketAddr;
+
+/// What a router is.
+const TARGETS: [&str; 5] = [
+    "upnp:rootdevice",
+    "urn:schemas-upnp-org:device:InternetGatewayDevice:1",
+    "urn:schemas-upnp-org:device:InternetGatewayDevice:2",
+    "urn:schemas-upnp-org:service:WANIPConnection:1",
+    "urn:schemas-upnp-org:service:WANIPConnection:2",
+];
+const ALL: &str = "ssdp:all";
+
+/// The answer to a search for something that a router is.
+pub(super) fn answer(location: SocketAddr, data: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(data).ok()?;
+    let mut lines = text.lines();
+    if !lines.next()?.starts_with("M-SEARCH ") {
+        return None;
+    }
+    let header = |line: &str| -> Option<String> {
+        let (name, value) = line.split_once(':')?;
+        name.trim().eq_ignore_ascii_case("ST").then(|| value.trim().to_owned())
+    };
+    let wanted = lines.find_map(header)?;
+    let [_, gateway, ..] = TARGETS;
+    let target =
+        if wanted == ALL { gateway } else { TARGETS.into_iter().find(|target| *target == wanted)? };
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=1800\r\nEXT:\r\n\
+         LOCATION: http://{location}/rootDesc.xml\r\nSERVER: twocan-sim UPnP/1.1\r\n\
+         ST: {target}\r\nUSN: uuid:74776f63-616e-4000-8000-000000000001::{target}\r\n\r\n"
+    );
+    Some(answer.into_bytes())
+}
