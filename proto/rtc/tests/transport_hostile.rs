@@ -384,7 +384,7 @@ fn beginnings_in_the_old_way_fill_the_window_and_no_more() {
     let mut attack = Attack::new();
     attack.open(0, "x").unwrap();
     let results: Vec<_> = (1..=257).map(|ssn| attack.data(BEGIN | END, 0, ssn, PARTIAL, &piece)).collect();
-    assert_eq!(results.iter().position(|result| result.is_err()), Some(256));
+    assert_eq!(results.iter().position(Result::is_err), Some(256));
     attack.message(258, 8);
     assert_eq!(attack.delivered(), [8]);
 }

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use twocan_ice::{RelayProtocol, SocketId};
+use twocan_stun::ErrorCode;
 use twocan_turn::client::{Client, Config, Event as ClientEvent, Failure};
 use twocan_turn::{Family, Transport};
 
@@ -26,6 +27,8 @@ pub(super) struct Relay {
     pub to: SocketAddr,
     /// The UDP socket, or the stream once it has an id.
     pub carrier: Option<SocketId>,
+    /// Of the address to be allocated.
+    family: Family,
     /// The name that the server's certificate must have.
     pub tls: Option<String>,
     /// What came of a stream without making a frame yet.
@@ -90,6 +93,7 @@ impl Relay {
             transport,
             to,
             carrier: None,
+            family: Family::of(to.ip()),
             tls: (transport == Transport::Tls).then(|| server.url.host.clone()),
             buffer: Vec::new(),
             stage: Stage::Waiting { until: now },
@@ -135,9 +139,14 @@ impl Gatherer {
                 }
             }
         }
-        for relay in new {
+        // Who has IPv6 alone reaches others that have it directly: for those who have IPv4 alone an IPv4 address is needed (RFC 8656 6.1).
+        let has_v4 = self.sockets.iter().any(|socket| socket.local.is_ipv4());
+        for mut relay in new {
             if self.relays.len() >= limits::RELAYS_MAX {
                 break;
+            }
+            if !has_v4 {
+                relay.family = Family::V4;
             }
             self.relays.push(relay);
             self.start_due(self.relays.len() - 1, now);
@@ -180,7 +189,7 @@ impl Gatherer {
         };
         let config = Config {
             transport: relay.transport,
-            family: Family::of(relay.to.ip()),
+            family: relay.family,
             hold: true,
             ..Config::new(&server.username, &server.credential)
         };
@@ -226,8 +235,17 @@ impl Gatherer {
             }
             ClientEvent::AlternateServer(to) => self.redirected(index, to, now),
             ClientEvent::PeerRefused { .. } => {}
+            ClientEvent::Failed(Failure::Refused(ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED))
+                if self.relays.get(index).is_some_and(|relay| relay.family != Family::of(relay.to.ip())) =>
+            {
+                // It has the family by which it is reached.
+                if let Some(relay) = self.relays.get_mut(index) {
+                    relay.family = Family::of(relay.to.ip());
+                }
+                self.start_client(index, now);
+            }
             ClientEvent::Failed(why) => {
-                let code = why.code().map_or(CandidateError::UNREACHABLE, twocan_stun::ErrorCode::number);
+                let code = why.code().map_or(CandidateError::UNREACHABLE, ErrorCode::number);
                 let is_worth_a_retry = matches!(why, Failure::TimedOut | Failure::FiveTupleTaken);
                 self.fail(index, (code, text_of(why)), is_worth_a_retry, now);
             }

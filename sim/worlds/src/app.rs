@@ -1,0 +1,163 @@
+//! What is played in a world: numbered messages on a reliable and on an unreliable channel, and what arrives of them.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use twocan_lobby::wire::Reason;
+use twocan_rtc::{Certificate, ChannelId, ChannelInit, Connection, FailReason, Payload, Reliability};
+
+/// Bytes of a message's content.
+const MESSAGE_LEN: usize = 200;
+/// The header of a message in one piece that is bytes (docs/protocol.md §2).
+const BYTES: u8 = 0;
+/// The header of one that is JSON.
+const JSON: u8 = 2;
+
+/// Making a certificate takes a while: two serve all worlds.
+pub fn certificate(index: usize) -> Certificate {
+    static CERTIFICATES: OnceLock<[Certificate; 2]> = OnceLock::new();
+    let both = CERTIFICATES.get_or_init(|| [Certificate::generate(), Certificate::generate()]);
+    both[index % 2].clone()
+}
+
+/// The three channels that every link has (docs/protocol.md §2).
+pub struct Channels {
+    control: ChannelId,
+    reliable: ChannelId,
+    unreliable: ChannelId,
+    is_open: bool,
+}
+
+impl Channels {
+    /// Declares them.
+    pub fn open(connection: &mut Connection, now: Instant) -> Channels {
+        let mut declare = |name: &str, id: u16, init: fn(ChannelInit) -> ChannelInit| {
+            let init = init(ChannelInit::new(name)).negotiated(id);
+            connection.open_channel(init, now).expect("three channels are allowed")
+        };
+        Channels {
+            control: declare("twocan", 0, |init| init),
+            reliable: declare("reliable", 1, |init| init),
+            unreliable: declare("unreliable", 2, |init| {
+                init.unordered().reliability(Reliability::MaxRetransmits(0))
+            }),
+            is_open: false,
+        }
+    }
+
+    /// One is open; whether it is the first to say so of the channel for data.
+    pub fn opened(&mut self, id: ChannelId) -> bool {
+        id == self.reliable && !std::mem::replace(&mut self.is_open, true)
+    }
+
+    /// Says something about the link itself.
+    pub fn control(&self, connection: &mut Connection, text: &str, now: Instant) {
+        let mut bytes = vec![JSON];
+        bytes.extend_from_slice(text.as_bytes());
+        let _ = connection.send(self.control, Payload::Binary, bytes.into(), now);
+    }
+
+    /// A message came: on the control channel it is given back.
+    pub fn received(&self, id: ChannelId, bytes: &[u8], app: &mut App, now: Instant) -> Option<String> {
+        let (_, content) = bytes.split_first()?;
+        if id == self.control {
+            return Some(String::from_utf8_lossy(content).into_owned());
+        }
+        let number = content.first_chunk().map(|number| u32::from_be_bytes(*number));
+        if let Some(number) = number {
+            app.received(id == self.reliable, number, now);
+        }
+        None
+    }
+}
+
+/// Sends and counts.
+#[derive(Debug, Default)]
+pub struct App {
+    rate: u32,
+    next: Option<Instant>,
+    /// Messages sent on the reliable channel.
+    pub sent: u32,
+    /// And on the unreliable one.
+    pub sent_unreliable: u32,
+    /// The number that is expected next on the reliable channel.
+    pub expected: u32,
+    /// Messages that came out of order there, or twice.
+    pub disorder: u32,
+    /// Messages that came on the unreliable channel.
+    pub came_unreliable: u32,
+    /// When the last message came on the reliable channel, and the longest time between two.
+    pub last: Option<Instant>,
+    /// The longest time between two messages on the reliable channel.
+    pub longest_pause: Duration,
+}
+
+impl App {
+    /// So many messages a second.
+    pub fn new(rate: u32) -> App {
+        App { rate, ..App::default() }
+    }
+
+    /// The link is up.
+    pub fn begin(&mut self, now: Instant) {
+        self.next = (self.rate > 0).then_some(now);
+    }
+
+    /// No more messages are begun.
+    pub fn stop(&mut self) {
+        self.next = None;
+    }
+
+    /// When the next message is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Sends what is due.
+    pub fn handle_timeout(&mut self, connection: &mut Connection, channels: &Channels, now: Instant) {
+        let Some(due) = self.next.filter(|due| *due <= now) else { return };
+        self.next = Some(due + Duration::from_secs(1) / self.rate.max(1));
+        if connection.send(channels.reliable, Payload::Binary, message(self.sent), now).is_ok() {
+            self.sent += 1;
+        }
+        if connection.send(channels.unreliable, Payload::Binary, message(self.sent_unreliable), now).is_ok() {
+            self.sent_unreliable += 1;
+        }
+    }
+
+    fn received(&mut self, reliable: bool, number: u32, now: Instant) {
+        if !reliable {
+            self.came_unreliable += 1;
+            return;
+        }
+        self.disorder += u32::from(number != self.expected);
+        self.expected = number + 1;
+        if let Some(last) = self.last.replace(now) {
+            self.longest_pause = self.longest_pause.max(now.saturating_duration_since(last));
+        }
+    }
+}
+
+fn message(number: u32) -> Bytes {
+    let mut bytes = vec![0; 1 + MESSAGE_LEN];
+    bytes[0] = BYTES;
+    bytes[1..5].copy_from_slice(&number.to_be_bytes());
+    bytes.into()
+}
+
+/// Why a link failed, as the server is told.
+pub fn wire_reason(reason: FailReason) -> Reason {
+    match reason {
+        FailReason::NoCandidates => Reason::NoCandidates,
+        FailReason::NoRemoteCandidates => Reason::NoRemoteCandidates,
+        FailReason::TurnRejected => Reason::TurnRejected,
+        FailReason::TurnUnreachable => Reason::TurnUnreachable,
+        FailReason::ChecksFailed => Reason::ChecksFailed,
+        FailReason::Timeout => Reason::Timeout,
+        FailReason::DtlsFailed => Reason::DtlsFailed,
+        FailReason::PeerLeft => Reason::PeerLeft,
+        FailReason::SignalingLost => Reason::SignalingLost,
+        FailReason::Incompatible => Reason::Incompatible,
+    }
+}

@@ -1,0 +1,308 @@
+//! What holds in every world: looked at packet by packet, and at its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use twocan_rtc::Path;
+use twocan_sim::packet::Payload;
+use twocan_sim::{Drop, Packet};
+
+use crate::oracle::{Expected, expected};
+use crate::plan::{GUEST, HOST, Plan, What};
+use crate::player::{News, Player};
+use crate::world::{World, has_ended};
+
+/// Checks that one player may send: `Config::requests_max` times the pairs of a checklist, and as much again for consent and restarts.
+const CHECKS_MAX: u32 = 4_000;
+
+/// What one player sent and got, as seen from outside.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Ways by which a Binding success came: own socket, other end.
+    answered: BTreeSet<(SocketAddr, SocketAddr)>,
+    /// Binding requests to others than the server.
+    checks: u32,
+    packets: u32,
+    /// DTLS that went where nothing had been answered.
+    unvalidated: Vec<(SocketAddr, SocketAddr)>,
+}
+
+/// What is kept of a world's packets.
+#[derive(Debug)]
+pub struct Checks {
+    server: Vec<IpAddr>,
+    seen: [Seen; 2],
+}
+
+/// Something that should not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// In a word.
+    pub what: &'static str,
+    /// What exactly.
+    pub details: String,
+}
+
+impl Checks {
+    /// Nothing was seen yet.
+    pub fn new(server: &crate::server::Server) -> Checks {
+        let server = server.first.into_iter().chain(server.second).collect();
+        Checks { server, seen: Default::default() }
+    }
+
+    /// A packet leaves a player.
+    pub fn left(&mut self, side: usize, packet: &Packet) {
+        let seen = &mut self.seen[side];
+        seen.packets += 1;
+        let Payload::Udp(udp) = &packet.payload else { return };
+        let way = (
+            SocketAddr::new(packet.source, udp.source),
+            SocketAddr::new(packet.destination, udp.destination),
+        );
+        let is_server =
+            self.server.contains(&packet.destination) && udp.destination == crate::server::TURN_PORT;
+        match *udp.data {
+            [0, 1, ..] if !is_server => seen.checks += 1,
+            // RFC 7983: DTLS.
+            [20..=63, ..] if !seen.answered.contains(&way) => seen.unvalidated.push(way),
+            _ => {}
+        }
+    }
+
+    /// A packet reaches a player.
+    pub fn arrived(&mut self, side: usize, packet: &Packet) {
+        let Payload::Udp(udp) = &packet.payload else { return };
+        if matches!(*udp.data, [1, 1, ..]) {
+            let own = SocketAddr::new(packet.destination, udp.destination);
+            self.seen[side].answered.insert((own, SocketAddr::new(packet.source, udp.source)));
+        }
+    }
+
+    /// Packets that a player sent.
+    pub fn packets(&self, side: usize) -> u32 {
+        self.seen[side].packets
+    }
+
+    /// Checks that a player sent past a relay.
+    pub fn checks(&self, side: usize) -> u32 {
+        self.seen[side].checks
+    }
+}
+
+/// All that is wrong with a world that has been lived through.
+pub fn findings(world: &World) -> Vec<Finding> {
+    let mut found = Findings(Vec::new());
+    for (side, player) in world.players.iter().enumerate() {
+        found.of_packets(world, side, player);
+        found.of_player(player);
+    }
+    found.of_outcome(world);
+    found.of_data(world);
+    found.of_server(world);
+    found.0
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, what: &'static str, details: impl Into<String>) {
+        self.0.push(Finding { what, details: details.into() });
+    }
+
+    fn of_packets(&mut self, world: &World, side: usize, player: &Player) {
+        let seen = &world.checks.seen[side];
+        if let Some((from, to)) = seen.unvalidated.first() {
+            let count = seen.unvalidated.len();
+            self.add(
+                "unvalidated",
+                format!("{}: {count} of DTLS unasked, the first from {from} to {to}", player.name),
+            );
+        }
+        if seen.checks > CHECKS_MAX {
+            self.add("too-many-checks", format!("{}: {} checks", player.name, seen.checks));
+        }
+    }
+
+    fn of_player(&mut self, player: &Player) {
+        for (at, news) in &player.news {
+            if let News::SignalRefused(why) = news {
+                let is_late =
+                    why.contains("generation") || why.contains("wrong time") || why.contains("closed");
+                if !is_late {
+                    self.add("signal-refused", format!("{} at {at:?}: {why}", player.name));
+                }
+            }
+        }
+    }
+
+    /// Connected or failed with a reason, in time, by the way that ought to be.
+    fn of_outcome(&mut self, world: &World) {
+        let want = expected(&world.plan);
+        let is_settled =
+            |player: &Player| player.when(|news| *news == News::Open).is_some() || has_ended(player);
+        let is_refused = |player: &Player| player.when(|news| matches!(news, News::Refused(_))).is_some();
+        if world.players.iter().any(is_refused) && want == Expected::Unknown {
+            return;
+        }
+        if !world.players.iter().all(is_settled) {
+            let states: Vec<_> = world.players.iter().map(|player| (player.name, player.state())).collect();
+            return self.add("undecided", format!("{states:?}, expected {want:?}"));
+        }
+        if !world.is_linked() {
+            match want {
+                Expected::Unknown => {}
+                Expected::Nothing(word) => self.of_reason(world, word),
+                Expected::Direct | Expected::Relayed => {
+                    self.add("not-linked", format!("expected {want:?}: {}", reasons(world)));
+                }
+            }
+            return;
+        }
+        if let Expected::Nothing(_) = want {
+            self.add("oracle", "linked, although nothing ought to work");
+        }
+        self.of_path(world, want);
+    }
+
+    fn of_reason(&mut self, world: &World, word: Option<&'static str>) {
+        let Some(word) = word else { return };
+        let named = |player: &Player| {
+            player.when(|news| matches!(news, News::Failed(reason, _) if *reason == word)).is_some()
+        };
+        if !world.players.iter().any(named) {
+            self.add("wrong-reason", format!("expected {word}: {}", reasons(world)));
+        }
+    }
+
+    fn of_path(&mut self, world: &World, want: Expected) {
+        if world.players.iter().any(has_ended) {
+            return;
+        }
+        let [Some(one), Some(two)] = world.players.each_ref().map(Player::path) else { return };
+        if (one.path, one.local, one.remote) != (two.path, two.remote, two.local) && !has_moved(&world.plan) {
+            // Kinds differ where one side learned the other by its checks: who is relayed must agree all the same.
+            let relayed = |path: twocan_rtc::PathInfo| (path.local, path.remote).into();
+            let ends: [Ends; 2] = [relayed(one), relayed(two)];
+            if ends[0] != ends[1].turned() {
+                self.add("disagree", format!("host: {one:?}, guest: {two:?}"));
+            }
+        }
+        if want == Expected::Direct && one.path == Path::Relayed && !has_moved(&world.plan) {
+            self.add(
+                "relayed",
+                format!("a direct path exists: {:?} {:?}", world.plan.kinds, world.plan.ipv6),
+            );
+        }
+        if want == Expected::Relayed
+            && one.path == Path::Direct
+            && !has_moved(&world.plan)
+            && !uses_tcp(&world.plan)
+        {
+            let lucky = matches!(world.plan.kinds, [a, b] if a.traits().races || b.traits().races);
+            if !lucky {
+                self.add(
+                    "oracle",
+                    format!("direct, although only a relay ought to help: {:?}", world.plan.kinds),
+                );
+            }
+        }
+    }
+
+    /// Nothing lost and nothing out of order on the reliable channel, unless the link was given up.
+    fn of_data(&mut self, world: &World) {
+        if !world.is_linked() {
+            return;
+        }
+        let links = world.players.each_ref().map(|player| player.link.as_ref());
+        let [Some(one), Some(two)] = links else { return };
+        for (from, to, name) in [(one, two, "host"), (two, one, "guest")] {
+            if to.app.disorder > 0 {
+                self.add("disorder", format!("{} of {name}'s messages", to.app.disorder));
+            }
+            let is_over = world.players.iter().any(has_ended);
+            if !is_over && to.app.expected != from.app.sent {
+                self.add(
+                    "lost",
+                    format!("{} of {} of {name}'s messages came", to.app.expected, from.app.sent),
+                );
+            }
+        }
+        let is_hopeless = expected_to_end(&world.plan);
+        if world.players.iter().any(has_ended) && !is_hopeless {
+            self.add("given-up", reasons(world));
+        }
+    }
+
+    fn of_server(&mut self, world: &World) {
+        let stats = world.server.relay_stats();
+        let malformed = world.network.stats().dropped(Drop::Malformed);
+        if malformed > 0 {
+            self.add("malformed", format!("{malformed} packets"));
+        }
+        if stats.error(508) + stats.error(486) > 0 {
+            self.add("quota", "an ordinary pair reached a quota of the relay");
+        }
+        let is_there = !world.server.dead.signaling;
+        if is_there && world.plan.leaves && world.is_linked() && world.plan.faults.is_empty() {
+            let complete = |side: usize| world.players[side].when(|news| *news == News::Complete).is_some();
+            if !(complete(HOST) && complete(GUEST))
+                || world.server.lobbies() > 0
+                || world.server.sessions() > 0
+            {
+                let (lobbies, sessions) = (world.server.lobbies(), world.server.sessions());
+                self.add("not-left", format!("{lobbies} lobbies and {sessions} sessions are still there"));
+            }
+        }
+    }
+}
+
+/// Which ends of a path are relayed: by kind, where reflexive ones are as good as each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    local: bool,
+    remote: bool,
+}
+
+impl Ends {
+    fn turned(self) -> Ends {
+        Ends { local: self.remote, remote: self.local }
+    }
+}
+
+impl From<(twocan_ice::Kind, twocan_ice::Kind)> for Ends {
+    fn from((local, remote): (twocan_ice::Kind, twocan_ice::Kind)) -> Ends {
+        let is_relayed = |kind| kind == twocan_ice::Kind::Relayed;
+        Ends { local: is_relayed(local), remote: is_relayed(remote) }
+    }
+}
+
+fn has_moved(plan: &Plan) -> bool {
+    plan.faults.iter().any(|fault| matches!(fault.what, What::Move(..) | What::Rebind(_)))
+}
+
+fn uses_tcp(plan: &Plan) -> bool {
+    plan.settings.iter().any(|settings| settings.tcp)
+}
+
+/// After this the two cannot find each other again: signals have no way.
+fn expected_to_end(plan: &Plan) -> bool {
+    let server_dies = plan.faults.iter().any(|fault| fault.what == What::ServerDies);
+    let moves = plan.faults.iter().any(|fault| matches!(fault.what, What::Move(..)));
+    server_dies || moves && plan.faults.iter().any(|fault| fault.what == What::TurnDead)
+}
+
+/// What each side says of its failure.
+fn reasons(world: &World) -> String {
+    let mut all: BTreeMap<&str, String> = BTreeMap::new();
+    for player in &world.players {
+        let failed = player.news.iter().rev().find_map(|(at, news)| match news {
+            News::Failed(word, verdict) => {
+                Some(format!("{word} at {at:?} ({})", verdict.as_deref().unwrap_or("no verdict")))
+            }
+            News::Refused(word) => Some(format!("refused: {word} at {at:?}")),
+            _ => None,
+        });
+        all.insert(player.name, failed.unwrap_or_else(|| format!("{:?}", player.state())));
+    }
+    all.into_iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join("; ")
+}
