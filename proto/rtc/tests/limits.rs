@@ -6,7 +6,7 @@ use twocan_rtc::limits::{
     CANDIDATE_LEN_MAX, EARLY_BYTES_MAX, EARLY_DATAGRAMS_MAX, LISTENERS_MAX, SOCKETS_MAX, STRANGER_TIMEOUT,
     STREAMS_MAX,
 };
-use twocan_rtc::{CandidateInit, ChannelId, Discard, Signal, SignalError};
+use twocan_rtc::{CandidateInit, ChannelId, Connection, Discard, Signal, SignalError};
 use world::*;
 
 fn two() -> (World, [[ChannelId; 2]; 2]) {
@@ -146,7 +146,7 @@ fn messages_that_nobody_reads_hold_the_sender_back_and_none_is_lost() {
     }
     // Mending does not wait for whoever reads.
     let answered = world.peers[BOB].descriptions();
-    world.with(ADA, |ada, now| ada.restart_ice(now));
+    world.with(ADA, Connection::restart_ice);
     assert!(world.run_until(ms(2_000), |world| world.peers[BOB].descriptions() > answered));
     world.peers[BOB].is_reading = true;
     let is_all_there = |world: &World| world.peers[BOB].messages.len() == taken as usize;
