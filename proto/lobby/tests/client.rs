@@ -450,3 +450,19 @@ fn what_the_server_says_is_kept_within_limits() {
         meeting.room_events(ADA).iter().filter(|event| matches!(event, RoomEvent::Arrive(_))).count();
     assert_eq!(arrived, MEMBERS_MAX - 1, "and ourselves");
 }
+
+#[test]
+fn a_link_that_falters_while_the_server_lets_go_is_mended_by_the_ticket() {
+    let mut meeting = Meeting::pair();
+    // Bob's socket is dead: he hears of the end only when he is back.
+    meeting.hold_to_client = true;
+    meeting.falter();
+    meeting.pass(3_000);
+    assert_eq!(meeting.link(BOB, ADA), Some(LinkState::Mending));
+    meeting.cable = false;
+    meeting.hold_to_client = false;
+    meeting.start(ADA);
+    meeting.pass(10_000);
+    assert!(meeting.room_events(BOB).iter().any(|event| matches!(event, RoomEvent::Complete)));
+    assert!(meeting.sockets() > 0, "he returned");
+}

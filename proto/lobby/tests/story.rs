@@ -325,3 +325,69 @@ fn ice_servers_are_renewed_at_half_their_life() {
     world.pass(21_600_000);
     assert_eq!(world.kinds(&mut players[0]), ["ice"]);
 }
+
+/// A candidate of this class, for the other one.
+fn candidate(class: &str, to: &Player) -> Value {
+    json!({"type":"signal","to":to.peer,"kind":"candidate","class":class,"data":{"candidate":class}})
+}
+
+fn classes(frames: &[Value]) -> Vec<&str> {
+    frames.iter().map(|frame| frame["class"].as_str().or(frame["kind"].as_str()).unwrap()).collect()
+}
+
+#[test]
+fn reflexive_candidates_wait_for_those_of_the_other_side() {
+    let mut world = World::new();
+    let (players, _) = world.lobby_of(2);
+    let [mut ada, mut bob] = <[Player; 2]>::try_from(players).unwrap();
+    for class in ["host", "srflx", "relay", "srflx"] {
+        world.say(&mut bob, candidate(class, &ada));
+    }
+    world.say(&mut bob, json!({"type":"signal","to":ada.peer,"kind":"end-of-candidates"}));
+    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["host", "relay"]);
+    world.say(&mut ada, candidate("host", &bob));
+    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), [] as [&str; 0]);
+    // Both are told at the same time, and in order.
+    world.say(&mut ada, candidate("srflx", &bob));
+    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["srflx", "srflx", "end-of-candidates"]);
+    assert_eq!(classes(&world.hear_only(&mut bob, "signal")), ["host", "srflx"]);
+    // Once for a link: a restart waits for nothing.
+    world.say(&mut bob, candidate("srflx", &ada));
+    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["srflx"]);
+}
+
+#[test]
+fn who_has_no_reflexive_candidate_holds_nobody_up() {
+    let mut world = World::new();
+    let (players, _) = world.lobby_of(2);
+    let [mut ada, mut bob] = <[Player; 2]>::try_from(players).unwrap();
+    world.say(&mut bob, candidate("srflx", &ada));
+    world.say(&mut ada, json!({"type":"signal","to":bob.peer,"kind":"end-of-candidates"}));
+    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["srflx"]);
+    assert_eq!(classes(&world.hear_only(&mut bob, "signal")), ["end-of-candidates"]);
+}
+
+#[test]
+fn who_says_nothing_holds_nobody_up_for_longer_than_a_second() {
+    let mut world = World::new();
+    let (players, _) = world.lobby_of(2);
+    let [mut ada, mut bob] = <[Player; 2]>::try_from(players).unwrap();
+    world.say(&mut bob, candidate("srflx", &ada));
+    world.pass(999);
+    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), [] as [&str; 0]);
+    world.pass(1);
+    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["srflx"]);
+}
+
+#[test]
+fn sixteen_signals_wait_and_what_comes_then_goes_at_once() {
+    let mut world = World::new();
+    let (players, _) = world.lobby_of(2);
+    let [mut ada, mut bob] = <[Player; 2]>::try_from(players).unwrap();
+    for _ in 0..18 {
+        world.say(&mut bob, candidate("srflx", &ada));
+    }
+    assert_eq!(world.hear_only(&mut ada, "signal").len(), 2);
+    world.pass(1_000);
+    assert_eq!(world.hear_only(&mut ada, "signal").len(), 16);
+}

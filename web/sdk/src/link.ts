@@ -367,11 +367,12 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     if (restart && (this._offers || this._pc.signalingState !== 'stable')) again()
     else this._restarting = this._after(RESTART_MS / 2, again)
     // The link's own channels are given a moment before the ticket is used.
-    if (!this._host._session) {
-      this._after(ALONE_MS, () => {
-        if (this.state === 'mending' && !this._host._session) this._host._return()
-      })
+    const alone = (): void => {
+      if (this.state !== 'mending') return
+      if (this._host._session) this._after(ALONE_MS, alone)
+      else this._host._return()
     }
+    this._after(ALONE_MS, alone)
   }
 
   _restart(): void {

@@ -39,6 +39,8 @@ pub const ALONE_FOR: Duration = Duration::from_secs(4);
 pub const RETURN_EVERY: Duration = Duration::from_secs(4);
 /// How long a report waits for the way that a link takes to be known.
 pub const REPORT_WITHIN: Duration = Duration::from_millis(500);
+/// Candidates of ours that are kept to be said again over the link, when the server lets go.
+pub const RECENT_MAX: usize = 32;
 /// Members of a lobby that are kept, whatever the server says.
 pub const MEMBERS_MAX: usize = 256;
 /// Lobbies in a list that are kept, whatever the server says.

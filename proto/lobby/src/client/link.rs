@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::limits::{ALONE_FOR, FALTER_AFTER, HEAR_WITHIN, REPORT_WITHIN};
+use super::limits::{ALONE_FOR, FALTER_AFTER, HEAR_WITHIN, RECENT_MAX, REPORT_WITHIN};
 use super::outside::{Discard, LinkCommand, LinkInput, LinkState};
 use super::session::say;
 use crate::wire::names::PeerId;
@@ -76,6 +76,8 @@ pub(super) struct Link {
     /// The report waits for the way to be known, at most until then.
     report_at: Option<Instant>,
     path: Option<(Path, Class, Class)>,
+    /// Candidates of ours that went over the server since our last description.
+    recent: Vec<(Kind, Option<String>)>,
     pub effects: VecDeque<Effect>,
 }
 
@@ -94,6 +96,7 @@ impl Link {
             alone_until: None,
             report_at: None,
             path: None,
+            recent: Vec::new(),
             effects: VecDeque::new(),
         }
     }
@@ -108,13 +111,14 @@ impl Link {
             self.report(around, true);
         }
         if due(self.alone_until) {
-            self.alone_until = None;
-            if self.state == LinkState::Mending && !around.with_server {
+            // The server may let go while the link is mended.
+            self.alone_until = around.with_server.then_some(now + ALONE_FOR);
+            if !around.with_server {
                 self.effects.push_back(Effect::Return);
             }
         }
         if due(self.falter_until) {
-            self.mend(around, now);
+            self.mend(now);
         }
         if due(self.hear_until) {
             self.fail(if around.online { Reason::NoRemoteCandidates } else { Reason::SignalingLost }, around);
@@ -141,13 +145,13 @@ impl Link {
             // Before the first channel is open, there is nothing to send on.
             LinkInput::Connected if self.took.is_some() => self.opened(around, now),
             LinkInput::Connected => {}
-            LinkInput::Connecting if self.state == LinkState::Failed => self.mend(around, now),
+            LinkInput::Connecting if self.state == LinkState::Failed => self.mend(now),
             LinkInput::Connecting => {}
             LinkInput::Disconnected => match self.state {
                 LinkState::Open if self.falter_until.is_none() => {
                     self.falter_until = Some(now + FALTER_AFTER);
                 }
-                LinkState::Failed => self.mend(around, now),
+                LinkState::Failed => self.mend(now),
                 _ => {}
             },
             LinkInput::Failed(reason) => self.fail(reason, around),
@@ -175,7 +179,7 @@ impl Link {
             self.report_at = Some(now + REPORT_WITHIN);
             return self.report(around, false);
         }
-        self.mend(around, now);
+        self.mend(now);
         // One side is enough. But an offer of ours that went over the dead link must be made again, or theirs would be
         // passed over for it.
         if self.offers || self.offered {
@@ -184,9 +188,9 @@ impl Link {
     }
 
     /// Tries a failed link again.
-    pub fn retry(&mut self, around: Around, now: Instant) {
+    pub fn retry(&mut self, now: Instant) {
         if self.state == LinkState::Failed {
-            self.mend(around, now);
+            self.mend(now);
             self.effects.push_back(Effect::Command(LinkCommand::Restart));
         }
     }
@@ -229,6 +233,13 @@ impl Link {
 
     /// Sends a signal: over the server while we are with it, else over the link itself.
     fn send(&mut self, kind: Kind, class: Option<Class>, data: Option<&str>, around: Around) {
+        match kind {
+            Kind::Description => self.recent.clear(),
+            _ if around.with_server && self.recent.len() < RECENT_MAX => {
+                self.recent.push((kind, data.map(str::to_owned)));
+            }
+            _ => {}
+        }
         let data: Option<&RawValue> = data.and_then(|data| serde_json::from_str(data).ok());
         self.effects.push_back(if around.with_server {
             let signal = Signal { to: self.peer.as_str().into(), kind, class, data };
@@ -238,6 +249,16 @@ impl Link {
             let text = serde_json::to_string(&control).expect("writing to memory does not fail");
             Effect::Command(LinkCommand::Control(text))
         });
+    }
+
+    /// The server lets go of us. What was said over it in the last moments may not have reached the other side, which may have left a moment
+    /// before: it is said again over the link.
+    pub fn released(&mut self, around: Around) {
+        for (kind, data) in std::mem::take(&mut self.recent) {
+            if self.state == LinkState::Open {
+                self.send(kind, None, data.as_deref(), around);
+            }
+        }
     }
 
     /// A channel opened, or the connection came back.
@@ -275,12 +296,12 @@ impl Link {
     }
 
     /// The link falters, or is tried once more.
-    fn mend(&mut self, around: Around, now: Instant) {
+    fn mend(&mut self, now: Instant) {
         self.quiet();
         let up_before = self.took.is_some();
         self.become_state(if up_before { LinkState::Mending } else { LinkState::Connecting });
         // The link's own channels are given a moment before the ticket is used.
-        if up_before && !around.with_server {
+        if up_before {
             self.alone_until = Some(now + ALONE_FOR);
         }
     }

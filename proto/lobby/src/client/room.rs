@@ -145,7 +145,7 @@ impl Room {
     }
 
     pub fn retry(&mut self, peer: PeerId, now: Instant) {
-        self.with_link(peer, now, |link, around| link.retry(around, now));
+        self.with_link(peer, now, |link, _| link.retry(now));
     }
 
     /// The session has ended: as it should after completion, else it is lost with what it held.
@@ -232,7 +232,7 @@ impl Room {
             }
             Heard::Removed(RemovedWhy::Kicked) => self.removed(OutWhy::Kicked, now),
             Heard::Removed(RemovedWhy::LobbyClosed) => self.removed(OutWhy::LobbyClosed, now),
-            Heard::Complete { ticket, ice } => self.complete(ticket, ice),
+            Heard::Complete { ticket, ice } => self.complete(ticket, ice, now),
             // A lobby that we returned to stays what it was for those in it.
             Heard::Sealed(_) | Heard::Unsealed(_) if self.state == RoomState::Complete => {}
             Heard::Sealed(within) => {
@@ -315,12 +315,15 @@ impl Room {
         }
     }
 
-    fn complete(&mut self, ticket: String, ice: IceServers) {
+    fn complete(&mut self, ticket: String, ice: IceServers, now: Instant) {
         self.ticket = Some(ticket);
         self.renew(ice);
         self.with_server = false;
         self.set_online(false);
         self.effects.push_back(Effect::Finish);
+        for peer in self.peers() {
+            self.with_link(peer, now, Link::released);
+        }
         if !self.returning {
             self.state = RoomState::Complete;
             self.tell(RoomEvent::Complete);

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::addresses::{AddressKey, Charge, Paced, Use};
+use super::holding::Holds;
 use super::limits::{
     CODES_SHORT_MAX, HASH_RETRY, HASHES_MAX, LOBBY_LIFETIME, SEAL_WITHIN, SIZE_DEFAULT, SIZE_MIN,
 };
@@ -281,6 +282,7 @@ impl Lobbies {
             group: self.ids.group(),
             returned: false,
             kicked: Vec::new(),
+            holds: Holds::default(),
             opener,
             opened_at: now,
             ends_at: now + LOBBY_LIFETIME,
@@ -308,6 +310,7 @@ impl Lobbies {
             group: ticket.group,
             returned: true,
             kicked: Vec::new(),
+            holds: Holds::default(),
             opener: opener.expect("the session was looked up just before"),
             opened_at: now,
             ends_at: now + LOBBY_LIFETIME,

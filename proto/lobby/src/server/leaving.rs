@@ -52,6 +52,7 @@ impl Lobbies {
         for member in &mut lobby.members {
             member.linked.remove(&peer);
         }
+        lobby.holds.forget(peer);
         // Whoever returned holds the credentials of a completed lobby already, and its links may be well.
         if why == LeftWhy::Kicked {
             lobby.kicked.push(peer);

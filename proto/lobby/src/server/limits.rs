@@ -57,6 +57,10 @@ pub const CODES_SHORT_MAX: usize = 30_000;
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// For a cut session to come back.
 pub const RESUME_WITHIN: Duration = Duration::from_secs(30);
+/// For reflexive candidates to wait for those of the other side.
+pub const HOLD_WITHIN: Duration = Duration::from_secs(1);
+/// Signals that wait so, of one side of a link; what comes then goes at once.
+pub const HELD_MAX: usize = 16;
 /// For every pair of a sealed lobby to be linked.
 pub const SEAL_WITHIN: Duration = Duration::from_secs(30);
 /// For sealed lobbies to complete while the server shuts down.
@@ -98,6 +102,8 @@ pub struct Limits {
     pub replay_frames: usize,
     /// Bytes kept for it.
     pub replay_bytes: usize,
+    /// How long reflexive candidates wait for those of the other side; zero: not at all.
+    pub hold: Duration,
 }
 
 impl Default for Limits {
@@ -116,6 +122,7 @@ impl Default for Limits {
             lobbies: 100_000,
             replay_frames: 256,
             replay_bytes: 262_144,
+            hold: HOLD_WITHIN,
         }
     }
 }

@@ -73,12 +73,15 @@ impl Lobbies {
     }
 
     /// Links a member with all others that have ICE servers. Whoever came later offers, and yields.
-    fn link_with_all(&mut self, lobby: LobbyId, id: SessionId) {
-        let Some(lobby) = self.lobbies.get(&lobby) else { return };
+    fn link_with_all(&mut self, id_of_lobby: LobbyId, id: SessionId) {
+        let Some(lobby) = self.lobbies.get(&id_of_lobby) else { return };
         let ready = lobby.members.iter().filter(|member| member.granted);
         let ready: Vec<(SessionId, PeerId)> = ready.map(|member| (member.session, member.peer)).collect();
         let Some(mine) = ready.iter().position(|(session, _)| *session == id) else { return };
         let my_peer = ready[mine].1;
+        if let Some(lobby) = self.lobbies.get_mut(&id_of_lobby) {
+            ready.iter().for_each(|(_, peer)| lobby.holds.begin(my_peer, *peer));
+        }
         for (at, (other, peer)) in ready.into_iter().enumerate() {
             if at == mine {
                 continue;
@@ -94,13 +97,21 @@ impl Lobbies {
         }
     }
 
-    pub(super) fn signal(&mut self, session: SessionId, signal: &Signal<'_>) -> Result<(), Refusal> {
-        let lobby = self.lobby_of(session)?;
-        let lobby = self.lobbies.get(&lobby).ok_or(ErrorCode::NotInLobby)?;
-        let to = lobby.linked_peer(session, &signal.to).ok_or(ErrorCode::NoLink)?.session;
+    pub(super) fn signal(
+        &mut self,
+        session: SessionId,
+        signal: &Signal<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let id = self.lobby_of(session)?;
+        let lobby = self.lobbies.get(&id).ok_or(ErrorCode::NotInLobby)?;
+        let other = lobby.linked_peer(session, &signal.to).ok_or(ErrorCode::NoLink)?;
+        let (to, other) = (other.session, other.peer);
         let from = lobby.member(session).ok_or(ErrorCode::NotInLobby)?.peer;
-        let Signal { kind, class, data, .. } = *signal;
-        self.tell(to, &ServerMessage::Signal(Passed { from, kind, class, data }));
+        if !self.hold(id, (from, other), signal, now) {
+            let Signal { kind, class, data, .. } = *signal;
+            self.tell(to, &ServerMessage::Signal(Passed { from, kind, class, data }));
+        }
         Ok(())
     }
 

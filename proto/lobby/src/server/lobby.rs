@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::addresses::AddressKey;
+use super::holding::Holds;
 use super::secrets::KeptPassword;
 use crate::wire::names::{AppName, GroupId, LobbyCode, PeerId, SessionId};
 use crate::wire::{IceServers, ListedLobby, LobbyView, MemberView};
@@ -32,6 +33,8 @@ pub(super) struct Lobby {
     pub returned: bool,
     /// Who was shown out, and does not come back by a ticket.
     pub kicked: Vec<PeerId>,
+    /// Signals that wait for the other side's.
+    pub holds: Holds,
     /// Whose count of lobbies it is in.
     pub opener: AddressKey,
     pub opened_at: Instant,

@@ -14,6 +14,7 @@
 mod addresses;
 mod clients;
 mod entrance;
+mod holding;
 mod ids;
 mod leaving;
 pub mod limits;

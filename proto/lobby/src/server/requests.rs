@@ -74,7 +74,7 @@ impl Lobbies {
             ClientMessage::Kick(kick) => self.kick(session, id, &kick.peer, now),
             ClientMessage::Leave => self.leave(session, id, now),
             ClientMessage::Seal => self.seal(session, id, now),
-            ClientMessage::Signal(signal) => self.signal(session, &signal),
+            ClientMessage::Signal(signal) => self.signal(session, &signal, now),
             ClientMessage::Linked(linked) => self.linked(session, &linked, now),
             ClientMessage::Failed(failed) => self.failed(session, &failed, now),
             ClientMessage::Ping => {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Lobbies;
 use super::lobby::LobbyId;
-use crate::wire::names::{AppName, ClientId, SessionId};
+use crate::wire::names::{AppName, ClientId, PeerId, SessionId};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
@@ -19,6 +19,8 @@ pub(super) enum Timer {
     Lobby(LobbyId),
     /// Not every pair of a sealed lobby is linked.
     Seal(LobbyId),
+    /// What the first has to say to the second has waited long enough.
+    Hold(LobbyId, PeerId, PeerId),
     /// Watchers of this application are owed what changed.
     List(AppName),
     /// Shutting down has taken long enough.
@@ -58,6 +60,7 @@ impl Lobbies {
                 Timer::Renew(session) => self.renew_grant(session),
                 Timer::Lobby(lobby) => self.lobby_is_old(lobby, now),
                 Timer::Seal(lobby) => self.seal_is_late(lobby, now),
+                Timer::Hold(lobby, from, to) => self.let_go(lobby, from, to),
                 Timer::List(app) => self.tell_watchers(&app, now),
                 Timer::Drain => self.drain_is_over(),
             }
