@@ -19,7 +19,7 @@ pub(crate) struct Checklist {
 }
 
 impl Checklist {
-    pub fn iter(&self) -> impl Iterator<Item = &Pair> {
+    pub fn iter(&self) -> impl Iterator<Item = &Pair> + Clone {
         self.pairs.iter()
     }
 

@@ -1,5 +1,6 @@
 //! Which of the usable pairs is used: the first one at once, then only what is really better (`ASSUMPTIONS.md`, 3).
 
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use crate::consent::is_silent;
@@ -37,21 +38,16 @@ pub(crate) fn choose<'a>(
     }
 }
 
-/// The pair that the controlling side wants, of those usable that it nominated: the latest, unless that leads a longer way
-/// before things have settled, as with a peer that nominates whatever it checks.
+/// The pair that the controlling side wants, of those usable that it nominated: the latest. Nominations that come shortly after one another may
+/// have overtaken each other, or be those of a peer that nominates whatever it checks: of them it is the best way.
 pub(crate) fn follow<'a>(
-    nominated: impl Iterator<Item = &'a Pair>,
-    current: Option<&Pair>,
-    situation: Situation,
+    nominated: impl Iterator<Item = &'a Pair> + Clone,
+    settle: Duration,
 ) -> Option<PairId> {
-    let latest = nominated.max_by_key(|pair| (pair.nomination, pair.id))?;
-    let keep = current.filter(|current| {
-        current.nominated
-            && latest.relays() > current.relays()
-            && !situation.is_settled()
-            && !is_silent(current)
-    });
-    Some(keep.unwrap_or(latest).id)
+    let latest = nominated.clone().filter_map(|pair| pair.nomination).max()?;
+    let recent = nominated.filter(|pair| pair.nomination.is_some_and(|at| at + settle > latest));
+    let key = |pair: &&Pair| (is_silent(pair), pair.class(), Reverse((pair.nomination, pair.id)));
+    recent.min_by_key(key).map(|pair| pair.id)
 }
 
 fn is_better(pair: &Pair, current: &Pair, situation: Situation) -> bool {

@@ -42,7 +42,7 @@ impl Agent {
         let current = current.filter(|pair| pair.generation == self.generation);
         let nominated = usable().filter(|pair| pair.nomination.is_some());
         let followed =
-            (self.role == Role::Controlled).then(|| follow(nominated, current, situation)).flatten();
+            (self.role == Role::Controlled).then(|| follow(nominated, self.config.settle)).flatten();
         followed.or_else(|| choose(usable(), current, situation))
     }
 
