@@ -146,18 +146,21 @@ fn message(number: u32) -> Bytes {
     bytes.into()
 }
 
-/// Why a link failed, as the server is told.
-pub fn wire_reason(reason: FailReason) -> Reason {
-    match reason {
-        FailReason::NoCandidates => Reason::NoCandidates,
-        FailReason::NoRemoteCandidates => Reason::NoRemoteCandidates,
-        FailReason::TurnRejected => Reason::TurnRejected,
-        FailReason::TurnUnreachable => Reason::TurnUnreachable,
-        FailReason::ChecksFailed => Reason::ChecksFailed,
-        FailReason::Timeout => Reason::Timeout,
-        FailReason::DtlsFailed => Reason::DtlsFailed,
-        FailReason::PeerLeft => Reason::PeerLeft,
-        FailReason::SignalingLost => Reason::SignalingLost,
-        FailReason::Incompatible => Reason::Incompatible,
-    }
+macro_rules! reasons {
+    ($($name:ident)*) => {
+        /// Why a link failed, as the server is told.
+        pub fn wire_reason(reason: FailReason) -> Reason {
+            match reason {
+                $(FailReason::$name => Reason::$name,)*
+            }
+        }
+
+        /// The word for why a link failed.
+        pub fn word(reason: Reason) -> &'static str {
+            match reason {
+                $(Reason::$name => FailReason::$name.word(),)*
+            }
+        }
+    };
 }
+reasons!(NoCandidates NoRemoteCandidates TurnRejected TurnUnreachable ChecksFailed Timeout DtlsFailed PeerLeft SignalingLost Incompatible);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use twocan_rtc::Path;
 use twocan_sim::packet::Payload;
-use twocan_sim::{Drop, Packet};
+use twocan_sim::{Chance, Drop, Packet};
 
 use crate::oracle::{Expected, expected};
 use crate::plan::{GUEST, HOST, Plan, What};
@@ -179,15 +179,14 @@ impl Findings {
             return;
         }
         let [Some(one), Some(two)] = world.players.each_ref().map(Player::path) else { return };
-        if (one.path, one.local, one.remote) != (two.path, two.remote, two.local) && !has_moved(&world.plan) {
-            // Kinds differ where one side learned the other by its checks: who is relayed must agree all the same.
-            let relayed = |path: twocan_rtc::PathInfo| (path.local, path.remote).into();
-            let ends: [Ends; 2] = [relayed(one), relayed(two)];
-            if ends[0] != ends[1].turned() {
-                self.add("disagree", format!("host: {one:?}, guest: {two:?}"));
-            }
+        if !agree(world) {
+            self.add("disagree", format!("host: {one:?}, guest: {two:?}"));
         }
-        if want == Expected::Direct && one.path == Path::Relayed && !has_moved(&world.plan) {
+        if want == Expected::Direct
+            && one.path == Path::Relayed
+            && !has_moved(&world.plan)
+            && !may_race(&world.plan)
+        {
             self.add(
                 "relayed",
                 format!("a direct path exists: {:?} {:?}", world.plan.kinds, world.plan.ipv6),
@@ -256,6 +255,25 @@ impl Findings {
     }
 }
 
+/// Whether both see the same ends relayed; kinds may differ where one side learned the other by its checks.
+pub fn agree(world: &World) -> bool {
+    let ends = world
+        .players
+        .each_ref()
+        .map(|player| player.path().map(|path| Ends::from((path.local, path.remote))));
+    match ends {
+        [Some(one), Some(two)] => one == two.turned(),
+        _ => true,
+    }
+}
+
+/// Whether a NAT may lose its mapping to who comes too early, and links are such that signals come apart.
+fn may_race(plan: &Plan) -> bool {
+    let races = plan.kinds.iter().any(|kind| kind.traits().races);
+    let is_even = |access: &twocan_sim::Access| access.up.loss == Chance::NEVER && access.up.jitter.is_zero();
+    races && !(plan.holds && plan.access.iter().all(is_even))
+}
+
 /// Which ends of a path are relayed: by kind, where reflexive ones are as good as each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Ends {
@@ -277,7 +295,9 @@ impl From<(twocan_ice::Kind, twocan_ice::Kind)> for Ends {
 }
 
 fn has_moved(plan: &Plan) -> bool {
-    plan.faults.iter().any(|fault| matches!(fault.what, What::Move(..) | What::Rebind(_)))
+    plan.faults
+        .iter()
+        .any(|fault| matches!(fault.what, What::Move(..) | What::Rebind(_) | What::Blackout(..)))
 }
 
 fn uses_tcp(plan: &Plan) -> bool {

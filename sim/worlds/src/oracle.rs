@@ -3,6 +3,7 @@
 //! The rule of RFC 4787's words for plain RFC 8445 ICE over IPv4: one side maps independently of the endpoint, and it filters by address
 //! at most, or the other side maps so too.
 
+use twocan_sim::kinds::Traits;
 use twocan_sim::{Behavior, Kind};
 
 use crate::plan::{At, Plan, What};
@@ -24,11 +25,18 @@ pub enum Expected {
 pub fn is_direct_v4(one: Kind, other: Kind) -> bool {
     let [one, other] = [one, other].map(Kind::traits);
     let independent = |behavior: Behavior| behavior == Behavior::EndpointIndependent;
-    let reachable = |to: &twocan_sim::kinds::Traits, from: &twocan_sim::kinds::Traits| {
-        independent(to.mapping) && (to.filtering <= Behavior::AddressDependent || independent(from.mapping))
+    let reachable = |to: &Traits, from: &Traits| {
+        let lets_in = to.filtering <= Behavior::AddressDependent || independent(from.mapping);
+        independent(to.mapping) && lets_in
     };
+    // Whoever comes is let in, and answers come from where the asker has sent: each learns the other's mapping by a check.
+    let learns = |open: &Traits, other: &Traits| {
+        let by_address = Behavior::AddressDependent;
+        independent(open.filtering) && other.mapping <= by_address && other.filtering <= by_address
+    };
+    let finds = |one, other| reachable(one, other) || learns(one, other);
     let speak = one.udp && other.udp && one.ipv4 && other.ipv4;
-    speak && (reachable(&one, &other) || reachable(&other, &one))
+    speak && (finds(&one, &other) || finds(&other, &one))
 }
 
 /// Whether a kind's boxes let UDP out, over IPv6 as over IPv4.

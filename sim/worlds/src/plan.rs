@@ -73,6 +73,8 @@ pub struct Plan {
     pub settings: [Settings; 2],
     /// What happens.
     pub faults: Vec<Fault>,
+    /// The server holds reflexive candidates until both sides have one.
+    pub holds: bool,
     /// They leave the server once they are linked.
     pub leaves: bool,
     /// How long they play.
@@ -91,6 +93,7 @@ impl Plan {
             access: [access; 2],
             settings: [Settings::default(), Settings::default()],
             faults: Vec::new(),
+            holds: true,
             leaves: true,
             play: Duration::from_secs(2),
         }

@@ -42,6 +42,8 @@ pub enum News {
     Path(PathInfo),
     /// The channels are open: the first message can go.
     Open,
+    /// The lobby has given the link up, in its own word, or is lost with the server.
+    GaveUp(&'static str),
     /// The link failed: the word of docs/protocol.md §1.7, and the sentence of ICE.
     Failed(&'static str, Option<String>),
     /// Everyone is linked, and the server lets go.
@@ -339,6 +341,7 @@ impl Player {
                     match text.strip_prefix(CLOSE).map(str::parse) {
                         Some(code) => {
                             self.web_sockets.remove(&id);
+                            self.tcp.send(stream, &frame(CLOSE), now);
                             self.tcp.close(stream, now);
                             self.client.handle_closed(id, code.unwrap_or(1_006), now);
                         }
@@ -365,6 +368,10 @@ impl Player {
                 Err(why) => self.tell(News::Refused(why.code()), now),
             },
             Event::Room(_, RoomEvent::Complete) => self.tell(News::Complete, now),
+            Event::Room(_, RoomEvent::Fail(_, why)) => self.tell(News::GaveUp(crate::app::word(why)), now),
+            Event::Room(_, RoomEvent::Removed(_)) if self.link.is_none() => {
+                self.tell(News::GaveUp("session-lost"), now);
+            }
             _ => {}
         }
     }

@@ -78,7 +78,7 @@ pub struct Server {
 
 impl Server {
     /// With all its listeners.
-    pub fn new(network: &Network, host: HostId, seed: [u8; 32], now: Instant) -> Server {
+    pub fn new(network: &Network, host: HostId, holds: bool, seed: [u8; 32], now: Instant) -> Server {
         let all: Vec<IpAddr> = network.host_addresses(host).collect();
         let nth = |is_v4: bool, n: usize| {
             let mut of_family = all.iter().copied().filter(|address| address.is_ipv4() == is_v4);
@@ -101,7 +101,7 @@ impl Server {
             gives_wrong_password: false,
             gives_expired: false,
             relay: new_relay(first, second, seed, now),
-            lobbies: new_lobbies(seed, now, UNIX),
+            lobbies: new_lobbies(holds, seed, now),
             tcp,
             ports: BTreeSet::new(),
             streams: BTreeMap::new(),
@@ -232,10 +232,13 @@ impl Server {
                 let client = *client;
                 let frames = take_frames(received);
                 for text in frames {
-                    match text.as_str() {
-                        CLOSE => self.lobbies.handle_disconnected(client, Ended::Goodbye, now),
-                        text => self.lobbies.handle_message(client, text, now),
+                    if text == CLOSE {
+                        self.clients.remove(&client);
+                        self.streams.remove(&stream);
+                        self.lobbies.handle_disconnected(client, Ended::Goodbye, now);
+                        return self.tcp.close(stream, now);
                     }
+                    self.lobbies.handle_message(client, &text, now);
                 }
             }
             Some(Peer::Turn { client, received }) => {
@@ -266,11 +269,9 @@ impl Server {
     fn obey(&mut self, command: twocan_lobby::Command, now: Instant) {
         match command {
             twocan_lobby::Command::Close { client, why } => {
+                // The client answers with its own, and then the socket ends.
                 if let Some(stream) = self.clients.remove(&client) {
                     self.tcp.send(stream, &frame(&format!("{CLOSE}{}", why.code())), now);
-                    self.tcp.close(stream, now);
-                    self.streams.remove(&stream);
-                    self.lobbies.handle_disconnected(client, Ended::Goodbye, now);
                 }
             }
             // No world of ours has passwords that are worth a hash.
@@ -400,8 +401,10 @@ fn group_of(group: &twocan_lobby::GroupId) -> twocan_turn::GroupId {
     twocan_turn::GroupId::new(&group.to_string())
 }
 
-fn new_lobbies(seed: [u8; 32], now: Instant, unix: u64) -> Lobbies {
-    Lobbies::new(Limits::default(), Keys::new(seed, seed), seed, unix, now)
+fn new_lobbies(holds: bool, seed: [u8; 32], now: Instant) -> Lobbies {
+    let usual = Limits::default();
+    let limits = Limits { hold: if holds { usual.hold } else { Duration::ZERO }, ..usual };
+    Lobbies::new(limits, Keys::new(seed, seed), seed, UNIX, now)
 }
 
 fn new_relay(first: [IpAddr; 2], second: [IpAddr; 2], seed: [u8; 32], now: Instant) -> twocan_turn::Server {

@@ -85,6 +85,7 @@ pub fn news(player: &Player) -> impl Iterator<Item = Line> + '_ {
                 format!("sends {}: {:?} to {:?}, {}", path.path, path.local, path.remote, path.protocol)
             }
             News::Open => "can send".to_owned(),
+            News::GaveUp(word) => format!("has given up: {word}"),
             News::Failed(word, verdict) => {
                 format!("failed: {word}: {}", verdict.as_deref().unwrap_or("no verdict"))
             }

@@ -12,7 +12,7 @@ use twocan_sim::{
     SiteConfig,
 };
 
-use crate::checks::Checks;
+use crate::checks::{self, Checks};
 use crate::plan::{At, GUEST, HOST, Plan, What};
 use crate::player::{News, Player};
 use crate::server::Server;
@@ -22,6 +22,8 @@ use crate::table::{self, Line, Names};
 pub const SETTLE_MAX: Duration = Duration::from_secs(45);
 /// How long a fault may take to be mended, or to be given up.
 pub const MEND_MAX: Duration = Duration::from_secs(100);
+/// How long the rest may take: a session that was cut without a goodbye is kept for half a minute.
+const LEAVE_MAX: Duration = Duration::from_secs(60);
 /// Steps without time passing: more is a loop.
 const STEPS_MAX: u32 = 100_000;
 
@@ -77,7 +79,7 @@ impl World {
         for n in 0..2 {
             network.add_interface(host, at(n, middle.clone()));
         }
-        let server = Server::new(&network, host, seed(), start);
+        let server = Server::new(&network, host, plan.holds, seed(), start);
         let config = |side: usize| SiteConfig {
             kind: plan.kinds[side],
             access: plan.access[side],
@@ -183,6 +185,10 @@ impl World {
             came(HOST) == sent(GUEST) && came(GUEST) == sent(HOST) && world.players.iter().all(is_well)
         };
         self.run_until(MEND_MAX, |world| all_there(world) || world.players.iter().any(has_ended));
+        // A better way may just be taking over, and the last goodbye to the server be on its way.
+        let has_left =
+            |world: &World| !world.plan.leaves || world.server.dead.signaling || world.server.sessions() == 0;
+        self.run_until(LEAVE_MAX, |world| checks::agree(world) && has_left(world));
     }
 
     /// Both can send.
@@ -370,6 +376,7 @@ pub fn is_well(player: &Player) -> bool {
 /// Nothing more comes of it.
 pub fn has_ended(player: &Player) -> bool {
     let is_end = |news: &News| matches!(news, News::Refused(_) | News::Closed);
+    let has_given_up = matches!(player.news.last(), Some((_, News::GaveUp(_))));
     let is_over = matches!(player.state(), Some(ConnectionState::Failed | ConnectionState::Closed));
-    is_over || player.when(is_end).is_some()
+    is_over || has_given_up || player.when(is_end).is_some()
 }
