@@ -151,10 +151,10 @@ impl Game {
             LobbyEvent::Message { peer, data: Data::Bytes(bytes), .. } => self.received(&peer, &bytes),
             LobbyEvent::Message { data: Data::Json(said), .. } => self.told(lobby, &said),
             LobbyEvent::Fail(failure) => self.note = failure.message(),
-            LobbyEvent::Leave(member, _) => {
-                if self.opponent.as_ref().is_some_and(|opponent| opponent.id() == member.peer) {
-                    self.goes_on = false;
-                }
+            LobbyEvent::Leave(member, _)
+                if self.opponent.as_ref().is_some_and(|opponent| opponent.id() == member.peer) =>
+            {
+                self.goes_on = false;
             }
             LobbyEvent::Removed(why) if self.opponent.is_none() => {
                 self.note = format!("No longer at the server: {why:?}");
