@@ -185,7 +185,7 @@ impl Findings {
         if want == Expected::Direct
             && one.path == Path::Relayed
             && !has_moved(&world.plan)
-            && !may_race(&world.plan)
+            && !is_by_chance(&world.plan)
         {
             self.add(
                 "relayed",
@@ -267,11 +267,14 @@ pub fn agree(world: &World) -> bool {
     }
 }
 
-/// Whether a NAT may lose its mapping to who comes too early, and links are such that signals come apart.
-fn may_race(plan: &Plan) -> bool {
+/// Whether chance may keep two from a direct path that exists: where signals come apart, a NAT may lose its mapping to who comes too early; where
+/// packets are lost and STUN is dead, a relay reached by a stream may be the first, and does not say our address.
+fn is_by_chance(plan: &Plan) -> bool {
     let races = plan.kinds.iter().any(|kind| kind.traits().races);
     let is_even = |access: &twocan_sim::Access| access.up.loss == Chance::NEVER && access.up.jitter.is_zero();
-    races && !(plan.holds && plan.access.iter().all(is_even))
+    let all_even = plan.access.iter().all(is_even);
+    let stun_dead = plan.faults.iter().any(|fault| fault.what == What::StunDead);
+    races && !(plan.holds && all_even) || stun_dead && !all_even
 }
 
 /// Which ends of a path are relayed: by kind, where reflexive ones are as good as each other.
