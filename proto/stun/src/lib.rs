@@ -30,6 +30,7 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod alternate;
 pub mod attribute;
 mod builder;
 pub mod client;

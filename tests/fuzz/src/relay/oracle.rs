@@ -43,6 +43,7 @@ impl World {
                     self.judge_to_peer(port, peer.0, &bytes, cause);
                     relayed += 1;
                 }
+                Via::Discovery(..) => unreachable!("no discovery is configured"),
             }
         }
         assert!(answers <= 1 && relayed <= 1, "one packet in, {answers} + {relayed} out");
