@@ -36,6 +36,7 @@ mod builder;
 pub mod client;
 mod code;
 pub mod demux;
+pub mod discovery;
 mod error;
 mod fingerprint;
 mod header;
