@@ -122,6 +122,11 @@ impl Discovery {
         self.config.local.get(usize::from(index)).copied()
     }
 
+    fn is_translated(&self) -> bool {
+        let mapped = self.mapped(Purpose::Reach(SocketId::MAPPING));
+        mapped.is_some() && mapped != self.local(SocketId::MAPPING)
+    }
+
     fn silent(&self) -> impl Iterator<Item = (SocketId, std::time::Duration)> + '_ {
         (SocketId::SILENT..).map(SocketId).zip(self.config.lifetimes.iter().copied())
     }
@@ -159,7 +164,9 @@ impl Discovery {
 
     /// What can be asked by now; what has been asked already is among it.
     pub(super) fn possible(&self, now: Instant) -> Vec<Purpose> {
-        let Some(mapped) = self.mapped(Purpose::Reach(SocketId::MAPPING)) else { return Vec::new() };
+        if self.mapped(Purpose::Reach(SocketId::MAPPING)).is_none() {
+            return Vec::new();
+        }
         let mut possible = Vec::new();
         if self.other.is_some() {
             possible.extend([Purpose::OtherIp, Purpose::OtherIpAndPort]);
@@ -172,8 +179,10 @@ impl Discovery {
             .iter()
             .filter(|purpose| !matches!(purpose, Purpose::FromOtherIpAndPort | Purpose::FromOtherPort))
             .all(|&purpose| self.outcomes.contains_key(&purpose));
-        let is_translated = self.local(SocketId::MAPPING) != Some(mapped);
-        if is_mapping_known && is_translated && self.mapped(Purpose::Reach(SocketId::PROBING)).is_some() {
+        if is_mapping_known
+            && self.is_translated()
+            && self.mapped(Purpose::Reach(SocketId::PROBING)).is_some()
+        {
             possible.extend([SocketId::MAPPING, SocketId::PROBING].map(Purpose::Hairpin));
         }
         possible.extend(self.probes_due().filter(|(_, due)| *due <= now).map(|(purpose, _)| purpose));
@@ -185,7 +194,8 @@ impl Discovery {
         let probing = self.mapped(Purpose::Reach(SocketId::PROBING));
         // The server answers to the IP address that asks: another outer one than the silent socket's is of no use.
         let is_of_use = move |mapped: SocketAddr| probing.is_some_and(|probing| probing.ip() == mapped.ip());
-        self.silent().filter(|_| self.other.is_some()).filter_map(move |(socket, lifetime)| {
+        let is_worth_it = self.other.is_some() && self.is_translated();
+        self.silent().filter(move |_| is_worth_it).filter_map(move |(socket, lifetime)| {
             let reached = self.outcome(Purpose::Reach(socket))?;
             let Outcome::Mapped { address, at, .. } = reached else { return None };
             let purpose = Purpose::Alive(socket);
@@ -210,7 +220,7 @@ impl Discovery {
     pub(super) fn behaviour(&self) -> Behaviour {
         let mapped = self.mapped(Purpose::Reach(SocketId::MAPPING));
         let local = self.local(SocketId::MAPPING).unwrap_or(self.config.server);
-        let is_translated = mapped.is_some_and(|mapped| mapped != local);
+        let is_translated = self.is_translated();
         let of_a_nat = |unknown| if is_translated { unknown } else { Unknown::NotTranslated };
         let unreached = Finding::Unknown(Unknown::NoAnswer);
         let Some(mapped) = mapped else {

@@ -104,6 +104,7 @@ fn without_a_nat_there_is_nothing_to_allocate_and_everything_comes_in() {
     assert_eq!(behaviour.hairpin, Finding::Unknown(Unknown::NotTranslated));
     assert_eq!(behaviour.lifetime, Finding::Unknown(Unknown::NotTranslated));
     assert_eq!(behaviour.rtt, Some(Duration::from_millis(40)));
+    assert_eq!(world.ms(), 80, "there is no mapping to wait for");
 }
 
 #[test]
