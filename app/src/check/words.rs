@@ -197,6 +197,7 @@ fn relaying(relay: &Relay) -> (Mark, String) {
         Relaying::Idle { reason } => (Mark::Bad, format!("answers, but relays nothing: {}", reason.word())),
         Relaying::Refuses { code } => (Mark::Bad, format!("refuses us: error {code}")),
         Relaying::Unreachable => (Mark::Bad, "out of reach".to_owned()),
+        Relaying::NoAddress => (Mark::Neither, "this machine has no address that leads there".to_owned()),
     }
 }
 

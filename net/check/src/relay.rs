@@ -9,6 +9,7 @@ use twocan::connection::{
     Roots, Scheme, TransportPolicy, UrlTransport,
 };
 
+use crate::network::local_address;
 use crate::report::{Relay, Relaying, Transport};
 
 /// Messages there and back; the fastest counts.
@@ -30,8 +31,21 @@ pub(crate) async fn try_it(server: IceServer, roots: &Roots, deadline: Instant) 
         _ => Transport::Udp,
     };
     let url = server.urls.first().map(ToString::to_string).unwrap_or_default();
+    if !has_way(&server).await {
+        return Relay { url, transport, relaying: Relaying::NoAddress };
+    }
     let stop = (Instant::now() + LIMIT).min(deadline.checked_sub(RESERVE).unwrap_or(deadline));
     Relay { url, transport, relaying: relay(server, roots, stop).await }
+}
+
+/// Whether this machine has an address from which the server's could be reached. A name that nobody knows may be known to
+/// others: whoever connects will say so.
+async fn has_way(server: &IceServer) -> bool {
+    let Some(url) = server.urls.first() else { return false };
+    match tokio::net::lookup_host((url.host.as_str(), url.port)).await {
+        Ok(mut addresses) => addresses.any(|address| local_address(address).is_some()),
+        Err(_) => true,
+    }
 }
 
 async fn relay(server: IceServer, roots: &Roots, stop: Instant) -> Relaying {

@@ -225,6 +225,8 @@ pub enum Relaying {
     },
     /// No answer.
     Unreachable,
+    /// This machine has no address of the server's family that leads anywhere.
+    NoAddress,
 }
 
 /// Whether a router opens ports, by each of three protocols.

@@ -28,8 +28,8 @@ pub enum Signaling {
     },
     /// It does not.
     Failed {
-        /// Why; in JSON its word.
-        #[serde(serialize_with = "word")]
+        /// Why; in JSON its word, as `code`.
+        #[serde(rename = "code", serialize_with = "word")]
         why: Error,
     },
 }
