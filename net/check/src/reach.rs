@@ -82,3 +82,97 @@ fn is_inside(ip: IpAddr) -> bool {
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use twocan_stun::discovery::{Allocation, Unknown};
+
+    use super::*;
+    use crate::report::{Nat, Told};
+
+    fn network(server: &str, mapping: Mapping, filtering: Told<Found<Filtering>>) -> Network {
+        Network::Answered(Box::new(Nat {
+            server: server.parse().unwrap(),
+            local: "192.168.1.10:5000".parse().unwrap(),
+            mapped: "198.51.100.7:5000".parse().unwrap(),
+            is_translated: true,
+            rtt: None,
+            mapping: Told::Is(Found(mapping)),
+            filtering,
+            allocation: Told::Is(Found(Allocation::Random)),
+            allocation_step: None,
+            hairpin: Told::Is(false),
+            lifetime: Told::Unknown(Unknown::NotTried),
+        }))
+    }
+
+    const SERVER: &str = "203.0.113.5:3478";
+
+    fn of(mapping: Mapping, filtering: Filtering) -> Direct {
+        direct([&network(SERVER, mapping, Told::Is(Found(filtering))), &Network::NoAddress])
+    }
+
+    /// Rows 1 to 9 of the table of who connects with whom, as measured with browsers: 1, 2 and 7 answer to all, 3 to those with
+    /// an independent mapping, the rest to 1, 2 and 7 alone.
+    #[test]
+    fn who_reaches_us_follows_from_mapping_and_filtering() {
+        use Filtering as F;
+        use Mapping as M;
+        assert_eq!(of(M::EndpointIndependent, F::EndpointIndependent), Direct::Everybody);
+        assert_eq!(of(M::EndpointIndependent, F::AddressDependent), Direct::Everybody);
+        assert_eq!(of(M::EndpointIndependent, F::AddressAndPortDependent), Direct::Most);
+        for mapping in [M::AddressDependent, M::AddressAndPortDependent, M::Dependent] {
+            for filtering in [F::EndpointIndependent, F::AddressDependent, F::AddressAndPortDependent] {
+                assert_eq!(of(mapping, filtering), Direct::Few);
+            }
+        }
+    }
+
+    #[test]
+    fn where_the_filter_is_unknown_it_is_taken_for_the_usual_one() {
+        let filtering = Told::Unknown(Unknown::OneAddress);
+        let network = network(SERVER, Mapping::EndpointIndependent, filtering);
+        assert_eq!(direct([&network, &Network::NoAddress]), Direct::Most);
+    }
+
+    #[test]
+    fn ipv6_counts_where_ipv4_says_nothing() {
+        let open = network(
+            "[2a00::5]:3478",
+            Mapping::EndpointIndependent,
+            Told::Is(Found(Filtering::EndpointIndependent)),
+        );
+        let silent = Network::Silent { server: SERVER.parse().unwrap() };
+        assert_eq!(direct([&silent, &open]), Direct::Everybody);
+        assert_eq!(direct([&silent, &Network::NoAddress]), Direct::Nobody);
+        assert_eq!(direct([&Network::NotAsked, &Network::NoAddress]), Direct::Unknown);
+    }
+
+    #[test]
+    fn a_server_in_the_same_network_says_nothing_about_the_internet() {
+        for server in ["127.0.0.1:3478", "192.168.1.2:3478", "[::1]:3478", "[fd00::1]:3478"] {
+            let open = network(
+                server,
+                Mapping::EndpointIndependent,
+                Told::Is(Found(Filtering::EndpointIndependent)),
+            );
+            assert_eq!(direct([&open, &Network::NoAddress]), Direct::Inside, "{server}");
+        }
+    }
+
+    #[test]
+    fn the_best_way_to_a_relay_is_named() {
+        let relay = |transport, relaying| Relay { url: String::new(), transport, relaying };
+        let works = Relaying::Relays { setup: Duration::ZERO, rtt: Duration::ZERO };
+        let relays = [
+            relay(Transport::Tls, works),
+            relay(Transport::Udp, Relaying::Unreachable),
+            relay(Transport::Tcp, works),
+        ];
+        let reach = Reach::of([&Network::NotAsked, &Network::NotAsked], &relays);
+        assert_eq!((reach.is_relayed, reach.relayed_over), (true, Some(Transport::Tcp)));
+        assert_eq!(Reach::of([&Network::NotAsked, &Network::NotAsked], &relays[1..2]).relayed_over, None);
+    }
+}
