@@ -1,6 +1,7 @@
 //! The binary `twocan`: arguments -> settings -> run. Errors are printed once, here, and end with exit code 1 (2 for a
-//! wrong command line).
+//! wrong command line, or a check that cannot run).
 
+mod check;
 mod ice;
 mod listen;
 mod page;
@@ -26,24 +27,32 @@ struct Cli {
 enum Command {
     /// Run the server (also what `twocan` alone does)
     Serve(Box<settings::Settings>),
+    /// Say what this network allows, and whether a server is reachable from it
+    Check(check::Arguments),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = run(cli);
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("twocan: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let (outcome, if_not) = match cli.command {
+        Some(Command::Check(arguments)) => (check(arguments), ExitCode::from(2)),
+        Some(Command::Serve(settings)) => (serve(Some(*settings)), ExitCode::FAILURE),
+        None => (serve(None), ExitCode::FAILURE),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("twocan: {error:#}");
+        if_not
+    })
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn check(arguments: check::Arguments) -> anyhow::Result<ExitCode> {
+    log_at("off");
+    check::run(arguments)
+}
+
+fn serve(settings: Option<settings::Settings>) -> anyhow::Result<ExitCode> {
     settings::check_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
-    let settings = match cli.command {
-        Some(Command::Serve(settings)) => *settings,
+    let settings = match settings {
+        Some(settings) => settings,
         // The environment counts here too: parse an empty command line.
         None => {
             let matches =
@@ -52,8 +61,15 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
     };
     let settings = settings.with_file()?;
+    log_at("info");
+    serve::run(settings)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Logs to stderr, as much as `TWOCAN_LOG` says.
+fn log_at(level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env(settings::LOG_VARIABLE);
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let colour =
         std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
@@ -62,5 +78,4 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         .with_ansi(colour)
         .with_writer(std::io::stderr)
         .init();
-    serve::run(settings)
 }

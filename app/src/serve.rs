@@ -85,6 +85,7 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
     let config = twocan_relay::Config {
         turn: listen.turn.clone(),
         turns: listen.turns.clone(),
+        alternate: settings.alternate.clone(),
         tls,
         external: External { v4: listen.external_v4, v6: listen.external_v6 },
         listeners_besides: if settings.only.is_none() { listen.http.clone() } else { Vec::new() },
@@ -100,6 +101,7 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         twocan_relay::Error::PortTaken { .. } => {
             anyhow!("{error}; end the other program, or name another port with --turn")
         }
+        twocan_relay::Error::Alternate { address, why } => anyhow!("--alternate {address}: {why}"),
         other => other.into(),
     })
 }
@@ -173,6 +175,9 @@ fn announce(settings: &Settings, listen: &Listen, relay: Option<&Relay>, signali
             for address in relay.local_addrs(transport) {
                 info!("STUN and TURN over {name} on {address}");
             }
+        }
+        for address in &settings.alternate {
+            info!("behaviour discovery (RFC 5780) by {address}");
         }
         let external =
             [listen.external_v4.map(|ip| ip.to_string()), listen.external_v6.map(|ip| ip.to_string())];

@@ -26,6 +26,10 @@ pub struct Settings {
     #[arg(long, env = "TWOCAN_TURNS", value_name = "ADDR", value_delimiter = ',')]
     pub turns: Vec<SocketAddr>,
 
+    /// Second address for behaviour discovery (RFC 5780): another IP address and another port than --turn; one per family
+    #[arg(long, env = "TWOCAN_ALTERNATE", value_name = "ADDR", value_delimiter = ',')]
+    pub alternate: Vec<SocketAddr>,
+
     /// Certificate chain for --turns, PEM
     #[arg(long, env = "TWOCAN_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
@@ -117,6 +121,7 @@ impl Settings {
             http: self.http.or(base.http),
             turn: list(self.turn, base.turn),
             turns: list(self.turns, base.turns),
+            alternate: list(self.alternate, base.alternate),
             tls_cert: self.tls_cert.or(base.tls_cert),
             tls_key: self.tls_key.or(base.tls_key),
             public: self.public || base.public,

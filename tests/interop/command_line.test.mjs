@@ -34,6 +34,12 @@ describe('what cannot start says why', () => {
   test('a taken HTTP port', () => refuses(['serve', '--http', `127.0.0.1:${port}`, '--turn', '127.0.0.1:0'], new RegExp(`port ${port} is already taken`)))
   test('a taken TURN port', () => refuses(['serve', '--http', '127.0.0.1:0', '--turn', `127.0.0.1:${port}`], new RegExp(`port ${port} is already taken`)))
   test('an address of another machine', () => refuses(['serve', '--http', '127.0.0.1:0', '--turn', '192.0.2.1:3478'], /no address 192\.0\.2\.1/))
+  test('a second address that shares the first one\'s IP address', () =>
+    refuses(['serve', '--http', '127.0.0.1:0', '--turn', '127.0.0.1:34791', '--alternate', '127.0.0.1:34792'], /--alternate 127\.0\.0\.1:34792: it needs another IP address/))
+  test('a second address that shares the first one\'s port', () =>
+    refuses(['serve', '--http', '127.0.0.1:0', '--turn', '127.0.0.1:34791', '--alternate', '127.0.0.2:34791'], /--alternate 127\.0\.0\.2:34791: it needs another port/))
+  test('a second address of a family that has no first one', () => refuses(['serve', ...local, '--alternate', '[::1]:34792'], /--alternate \[::1\]:34792: .*address family/))
+  test('a second address of another machine', () => refuses(['serve', ...local, '--alternate', '192.0.2.1:34792'], /no address 192\.0\.2\.1/))
   test('TURN over TLS without a certificate', () => refuses(['serve', ...local, '--turns', '127.0.0.1:0'], /--tls-cert/))
   test('a certificate that cannot be read', () =>
     refuses(['serve', ...local, '--turns', '127.0.0.1:0', '--tls-cert', join(folder, 'none.pem'), '--tls-key', join(folder, 'none.pem')], /cannot read the certificate .*none\.pem/))

@@ -1,10 +1,10 @@
 // The story's stage: a world, our server in it, and what players do on the page, in the words of the story.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { certify } from './certificate.mjs'
 import { Player } from './player.mjs'
 import { Server, get, metric } from './server.mjs'
 import { World } from './world.mjs'
@@ -18,22 +18,8 @@ export class Stage {
 
   constructor() {
     this.url = `http://play.test:${HTTP}`
-    this.#certify()
-  }
-
-  /** An authority of our own, and a certificate for the server's name: Firefox speaks TLS to no bare address. */
-  #certify() {
-    const path = (name) => join(this.#folder, name)
-    const ssl = (...args) => execFileSync('openssl', args, { stdio: 'ignore' })
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
-    ssl('req', '-x509', ...key, '-subj', '/CN=twocan test authority', '-addext', 'basicConstraints=critical,CA:TRUE',
-      '-keyout', path('ca.key'), '-out', path('ca.pem'))
-    ssl('req', '-x509', ...key, '-subj', '/CN=twocan test', '-CA', path('ca.pem'), '-CAkey', path('ca.key'),
-      '-addext', 'subjectAltName=DNS:play.test',
-      '-addext', 'basicConstraints=critical,CA:FALSE', '-addext', 'extendedKeyUsage=serverAuth',
-      '-keyout', path('server.key'), '-out', path('server.pem'))
-    this.certificate = { cert: path('server.pem'), key: path('server.key'), ca: path('ca.pem') }
-    const spki = new X509Certificate(readFileSync(path('server.pem'))).publicKey.export({ type: 'spki', format: 'der' })
+    this.certificate = certify(this.#folder)
+    const spki = new X509Certificate(readFileSync(this.certificate.cert)).publicKey.export({ type: 'spki', format: 'der' })
     this.spki = createHash('sha256').update(spki).digest('base64')
   }
 

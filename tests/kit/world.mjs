@@ -73,6 +73,14 @@ export class World {
     return { space, name: this.#name(space), address: `80.80.0.${host}`, address6: `2a05:80::${host}` }
   }
 
+  /** Gives the server a second address in both families, for behaviour discovery. */
+  secondAddress() {
+    const second = { address: '80.80.0.11', address6: '2a05:80::11' }
+    this.#ip(this.server.space, `addr add ${second.address}/24 dev eth0`)
+    this.#ip(this.server.space, `addr add ${second.address6}/64 dev eth0 nodad`)
+    return second
+  }
+
   /** A place to play from, behind a NAT of the kind named. */
   player(kind, { ipv6 = false } = {}) {
     const n = ++this.#count
@@ -104,7 +112,25 @@ export class World {
         oifname "eth0" masquerade
       }
     }`)
-    return { space, name: this.#name(space), router: router.space, address: router.address }
+    return { space, name: this.#name(space), router: router.space, address: router.address, gateway: `192.168.${n}.1` }
+  }
+
+  /** This player's router opens ports when asked (UPnP, NAT-PMP, PCP), as a home router does, from now on. */
+  openPorts(place, folder) {
+    const file = `${folder}/miniupnpd-${place.router}.conf`
+    writeFileSync(file, ['ext_ifname=eth0', 'listening_ip=lan0', 'enable_upnp=yes', 'enable_natpmp=yes',
+      'min_lifetime=60', 'system_uptime=yes', 'upnp_table_name=miniupnpd', 'upnp_nat_table_name=miniupnpd',
+      'uuid=7a2bd5d0-8c4c-4f5b-9d0c-0b2e6f7a8c11', 'allow 1024-65535 192.168.0.0/16 1024-65535', ''].join('\n'))
+    this.#nft(place.router, `table inet miniupnpd {
+      chain forward { type filter hook forward priority 0; policy accept; jump miniupnpd; }
+      chain miniupnpd { }
+      chain prerouting { type nat hook prerouting priority -100; jump prerouting_miniupnpd; }
+      chain postrouting { type nat hook postrouting priority 90; jump postrouting_miniupnpd; }
+      chain prerouting_miniupnpd { }
+      chain postrouting_miniupnpd { }
+    }`)
+    const router = { name: this.#name(place.router) }
+    return this.spawn(router, 'miniupnpd', ['-d', '-f', file, '-P', `${folder}/miniupnpd-${place.router}.pid`], { stdio: 'ignore' })
   }
 
   /** The way to the IPv6 network behind a router. */

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use twocan_lobby::client::RoomId;
+use twocan_lobby::wire::IceServer;
 use twocan_lobby::{LobbyCode, PeerId};
 
 use crate::client::{Ask, RoomAsk, raw};
@@ -32,6 +33,8 @@ pub(crate) struct View {
     pub locked: bool,
     pub public: bool,
     pub password: bool,
+    /// `None`: the server has not named them yet.
+    pub servers: Option<Vec<IceServer>>,
     pub peers: BTreeMap<PeerId, Peer>,
 }
 
@@ -166,6 +169,14 @@ impl Lobby {
     #[must_use]
     pub fn peer(&self, id: PeerId) -> Option<Peer> {
         self.view.borrow().peers.get(&id).cloned()
+    }
+
+    /// STUN and TURN servers, with credentials for this lobby, as the server names them: waits until it has. Links use them
+    /// without this. `None`: we are out.
+    pub async fn ice_servers(&self) -> Option<Vec<IceServer>> {
+        let mut view = self.view.clone();
+        let told = view.wait_for(|view| view.servers.is_some() || view.state == LobbyState::Gone).await;
+        told.ok().and_then(|view| view.servers.clone())
     }
 
     /// All links that are up.

@@ -14,6 +14,9 @@ pub struct Config {
     pub turn: Vec<SocketAddr>,
     /// TURN over TLS.
     pub turns: Vec<SocketAddr>,
+    /// Second addresses, at most one a family, that let the listeners answer behaviour discovery (RFC 5780): each with another
+    /// IP address and another port than the first of `turn` of its family. Empty: they do not.
+    pub alternate: Vec<SocketAddr>,
     /// Certificate and key for `turns`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Addresses that this process listens on besides (HTTP): no peer may be one of them.
@@ -51,6 +54,7 @@ impl Config {
         Config {
             turn: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 3478))],
             turns: Vec::new(),
+            alternate: Vec::new(),
             tls: None,
             listeners_besides: Vec::new(),
             external: External { v4: Some(Ipv4Addr::LOCALHOST), v6: None },

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use twocan_turn::Transport;
 
+use crate::alternate::AlternateError;
+
 /// Why `Relay::start` gave up. Nothing is left open or running.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -48,6 +50,14 @@ pub enum Error {
     /// `Config::turns` has an address, but `Config::tls` nothing.
     #[error("TURN over TLS on {0} needs a certificate and its key")]
     NoCertificate(SocketAddr),
+    /// `Config::alternate` has an address that cannot be one.
+    #[error("{address} cannot be the second address for behaviour discovery: {why}")]
+    Alternate {
+        /// The address.
+        address: SocketAddr,
+        /// What stands in its way.
+        why: AlternateError,
+    },
     /// `Config::threads` is 0, or there are not two relay ports for each.
     #[error("{threads} relay threads cannot share {ports} relay ports: each needs at least two")]
     Threads {

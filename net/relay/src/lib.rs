@@ -21,6 +21,7 @@ compile_error!(
 );
 
 mod admission;
+mod alternate;
 mod bind;
 mod config;
 mod error;
@@ -35,6 +36,7 @@ mod thread;
 mod token;
 mod udp;
 
+pub use alternate::AlternateError;
 pub use config::{Config, StreamLimits};
 pub use error::Error;
 pub use relay::{Handle, Listener, Relay};

@@ -11,6 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use twocan_turn::{GroupId, MemberId, News, Server, Transport};
 
 use crate::admission::Admission;
+use crate::alternate::Alternates;
 use crate::bind::{self, Probe};
 use crate::config::Config;
 use crate::error::{Error, system};
@@ -52,9 +53,9 @@ impl Relay {
             return Err(Error::Threads { threads: config.threads, ports });
         }
         raise_file_limit();
-        let listeners = settle_listeners(&config)?;
+        let (listeners, alternates) = settle_listeners(&config)?;
         let homes = Homes::new(&config)?;
-        let servers = Servers::new(&config, &listeners)?;
+        let servers = Servers::new(&config, &listeners, &alternates)?;
         let admission = Admission::new(&config.streams);
 
         let mut polls = Vec::new();
@@ -73,7 +74,7 @@ impl Relay {
         // are already served to another thread.
         let mut threads = Vec::new();
         for (index, (poll, inbox)) in polls.into_iter().zip(inboxes).enumerate() {
-            let (udp, acceptors) = open_listeners(&config, &listeners)?;
+            let (udp, acceptors) = open_listeners(&config, &listeners, &alternates)?;
             let others = outboxes.iter().enumerate().filter(|(other, _)| *other != index);
             let parts = Parts {
                 poll,
@@ -175,7 +176,7 @@ impl Handle {
 }
 
 /// What the configuration's addresses become.
-fn settle_listeners(config: &Config) -> Result<Vec<Listener>, Error> {
+fn settle_listeners(config: &Config) -> Result<(Vec<Listener>, Alternates), Error> {
     let mut probe = Probe::default();
     let mut listeners = Vec::new();
     for &address in &config.turn {
@@ -193,14 +194,22 @@ fn settle_listeners(config: &Config) -> Result<Vec<Listener>, Error> {
     if listeners.is_empty() {
         return Err(Error::NothingToDo);
     }
-    Ok(listeners)
+    let udp = listeners.iter().filter(|listener| listener.transport == Transport::Udp);
+    let udp: Vec<SocketAddr> = udp.map(|listener| listener.address).collect();
+    let alternates = Alternates::settle(&config.alternate, &udp, config.external, &mut probe)?;
+    Ok((listeners, alternates))
 }
 
 /// One thread's own set.
-fn open_listeners(config: &Config, listeners: &[Listener]) -> Result<(Vec<UdpSocket>, Vec<Acceptor>), Error> {
+fn open_listeners(
+    config: &Config,
+    listeners: &[Listener],
+    alternates: &Alternates,
+) -> Result<(Vec<UdpSocket>, Vec<Acceptor>), Error> {
     let shared = config.threads > 1;
     let (mut udp, mut acceptors) = (Vec::new(), Vec::new());
-    for &Listener { transport, address } in listeners {
+    let besides = alternates.listeners.iter().map(|&address| Listener { transport: Transport::Udp, address });
+    for Listener { transport, address } in listeners.iter().copied().chain(besides) {
         if transport == Transport::Udp {
             let socket = UdpSocket::new(bind::udp(address, shared)?);
             udp.push(socket.map_err(|error| Error::listen(address, transport, error))?);
@@ -244,11 +253,12 @@ struct Servers {
 }
 
 impl Servers {
-    fn new(config: &Config, listeners: &[Listener]) -> Result<Servers, Error> {
+    fn new(config: &Config, listeners: &[Listener], alternates: &Alternates) -> Result<Servers, Error> {
         let random = SystemRandom::new();
         // A clock before 1970 only makes every time-limited credential a valid one for longer than it can be.
         let unix_now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let own = listeners.iter().map(|listener| listener.address);
+        let own =
+            listeners.iter().map(|listener| listener.address).chain(alternates.listeners.iter().copied());
         let threads = config.threads;
         let config = twocan_turn::Config {
             realm: config.realm.clone(),
@@ -263,6 +273,7 @@ impl Servers {
             nonce_key: draw(&random)?,
             unix_now,
             listeners: own.chain(config.listeners_besides.iter().copied()).collect(),
+            discovery: alternates.pairs.clone(),
             dont_fragment: true,
         };
         Ok(Servers { config, threads, random, now: Instant::now() })

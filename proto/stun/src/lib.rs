@@ -30,11 +30,13 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod alternate;
 pub mod attribute;
 mod builder;
 pub mod client;
 mod code;
 pub mod demux;
+pub mod discovery;
 mod error;
 mod fingerprint;
 mod header;

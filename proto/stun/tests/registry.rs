@@ -25,7 +25,7 @@ fn registry(csv: &'static str) -> BTreeMap<u16, &'static str> {
 #[test]
 fn every_attribute_has_the_number_and_the_name_of_the_registry() {
     let registry = registry(include_str!("iana/attributes.csv"));
-    assert_eq!(AttributeType::ALL.len(), 33);
+    assert_eq!(AttributeType::ALL.len(), 38);
     for kind in AttributeType::ALL {
         assert_eq!(registry.get(&kind.0).copied(), kind.name(), "{:#06x}", kind.0);
     }

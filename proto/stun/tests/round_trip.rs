@@ -51,6 +51,8 @@ proptest! {
         assert_round_trip!(id, XorPeerAddress, XorPeerAddress(address));
         assert_round_trip!(id, XorRelayedAddress, XorRelayedAddress(address));
         assert_round_trip!(id, AlternateServer, AlternateServer(address));
+        assert_round_trip!(id, OtherAddress, OtherAddress(address));
+        assert_round_trip!(id, ResponseOrigin, ResponseOrigin(address));
     }
 
     #[test]
@@ -67,6 +69,7 @@ proptest! {
         let id = TransactionId([0; 12]);
         assert_round_trip!(id, Nonce, Nonce(&long));
         assert_round_trip!(id, Data, Data(&long));
+        assert_round_trip!(id, Padding, Padding(&long));
         assert_round_trip!(id, ReservationToken, ReservationToken(token));
         assert_round_trip!(id, Userhash, Userhash(hash));
         let algorithm = PasswordAlgorithm { algorithm: Algorithm(7), parameters: &long };
@@ -75,7 +78,7 @@ proptest! {
 
     #[test]
     fn numbers_and_flags_are_read_as_they_were_written(
-        byte: u8, short: u16, middle: u32, long: u64, reserve_next: bool,
+        byte: u8, short: u16, middle: u32, long: u64, reserve_next: bool, ip: bool, port: bool,
     ) {
         let id = TransactionId([0; 12]);
         assert_round_trip!(id, ChannelNumber, ChannelNumber(short));
@@ -87,6 +90,8 @@ proptest! {
         assert_round_trip!(id, RequestedAddressFamily, RequestedAddressFamily(Family(byte)));
         assert_round_trip!(id, AdditionalAddressFamily, AdditionalAddressFamily(Family(byte)));
         assert_round_trip!(id, EvenPort, EvenPort { reserve_next });
+        assert_round_trip!(id, ChangeRequest, ChangeRequest { ip, port });
+        assert_round_trip!(id, ResponsePort, ResponsePort(short));
         assert_round_trip!(id, DontFragment, DontFragment);
         assert_round_trip!(id, UseCandidate, UseCandidate);
         assert_round_trip!(id, Icmp, Icmp { kind: byte & 0x7F, code: short & 0x1FF, data: middle });
@@ -175,4 +180,21 @@ fn an_error_may_come_with_the_usual_reason_or_none() {
     let with = ErrorReply::with_reason(ErrorCode::STALE_NONCE);
     assert_eq!((with.code.number(), with.reason), (438, "Stale Nonce"));
     assert_eq!(ErrorReply::bare(ErrorCode::STALE_NONCE).reason, "");
+}
+
+#[test]
+fn a_response_port_is_read_from_two_bytes_as_from_four() {
+    for (value, read) in [
+        (&[0x0D, 0x96][..], Some(3478)),
+        (&[0x0D, 0x96, 0, 0], Some(3478)),
+        (&[0x0D], None),
+        (&[0, 0, 0x0D, 0x96, 0], None),
+    ] {
+        let mut buffer = [0; 64];
+        let mut builder =
+            Builder::new(&mut buffer, Class::Request, Method::BINDING, TransactionId([0; 12])).unwrap();
+        builder.add_raw(AttributeType::RESPONSE_PORT, value).unwrap();
+        let message = Message::parse(builder.finish()).unwrap();
+        assert_eq!(message.get().ok().flatten().map(|ResponsePort(port)| port), read, "{value:?}");
+    }
 }

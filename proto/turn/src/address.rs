@@ -63,6 +63,10 @@ pub struct ClientAddr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerAddr(pub SocketAddr);
 
+/// One of the four sockets of a server that answers behaviour discovery: [`twocan_stun::alternate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OriginAddr(pub SocketAddr);
+
 /// One relayed port of ours: a UDP socket that belongs to one allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelayPort {

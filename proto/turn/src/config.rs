@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use twocan_stun::alternate::Alternate;
+
 use crate::address::{Family, RelayAddr, RelayPort};
 use crate::credential::{self, NotTimeLimited};
 use crate::limits::Limits;
@@ -60,6 +62,9 @@ pub struct Config {
     /// Addresses that the process itself listens on (TURN, TURNS, HTTP): no peer may be one. An unspecified address
     /// stands for every loopback and external address with that port; give addresses of other interfaces one by one.
     pub listeners: Vec<SocketAddr>,
+    /// Listeners for UDP in pairs that answer behaviour discovery (RFC 5780), at most one pair a family. Empty: CHANGE-REQUEST,
+    /// RESPONSE-PORT and PADDING are answered with 420.
+    pub discovery: Vec<Alternate>,
     /// Whether the sockets can send a single packet unfragmented, as DONT-FRAGMENT asks. `false`: it is answered with
     /// 420 (RFC 8656 7.2).
     pub dont_fragment: bool,

@@ -21,7 +21,7 @@ mod server;
 mod stats;
 pub mod wire;
 
-pub use address::{ClientAddr, Family, Icmp, PeerAddr, RelayAddr, RelayPort, Transport};
+pub use address::{ClientAddr, Family, Icmp, OriginAddr, PeerAddr, RelayAddr, RelayPort, Transport};
 pub use config::{Config, ConfigError, External};
 pub use limits::{Limits, Rate};
 pub use news::{GroupId, MemberId, News, ReservationToken};

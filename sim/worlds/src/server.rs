@@ -364,6 +364,8 @@ impl Server {
                         self.tcp.send(stream, sent.bytes, now);
                     }
                 }
+                // No world's server answers behaviour discovery.
+                Via::Discovery(..) => {}
                 Via::Relay(port, PeerAddr(peer)) => {
                     let from = if port.family == Family::V4 { self.first[0] } else { self.first[1] };
                     let packet = Packet::udp(SocketAddr::new(from, port.port), peer, sent.bytes.to_vec());
@@ -429,6 +431,7 @@ fn new_relay(first: [IpAddr; 2], second: [IpAddr; 2], seed: [u8; 32], now: Insta
         unix_now: Duration::from_secs(UNIX),
         listeners: listeners.chain(second.into_iter().flat_map(at(&[TLS_PORT]))).collect(),
         dont_fragment: false,
+        discovery: Vec::new(),
     };
     twocan_turn::Server::new(config, seed, now).expect("the world's addresses are sound")
 }

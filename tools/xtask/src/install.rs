@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A program, and the Debian package that holds it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("chromium", "chromium"),
     ("firefox-esr", "firefox-esr"),
     ("nft", "nftables"),
@@ -13,6 +13,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("certutil", "libnss3-tools"),
     ("sysctl", "procps"),
     ("openssl", "openssl"),
+    ("miniupnpd", "miniupnpd-nftables"),
     ("c++", "g++"),
 ];
 

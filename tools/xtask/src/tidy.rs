@@ -12,7 +12,7 @@ const FILE_LINES_MAX: usize = 800;
 const LONG_FILES: [(&str, &str); 0] = [];
 
 /// Our crates by layer: each may use those that are listed for it, and its tests all that stand above it.
-const LAYERS: [(&str, &str, &[&str]); 12] = [
+const LAYERS: [(&str, &str, &[&str]); 13] = [
     ("proto/stun", "twocan-stun", &[]),
     ("proto/turn", "twocan-turn", &["twocan-stun"]),
     ("proto/ice", "twocan-ice", &["twocan-stun"]),
@@ -22,12 +22,17 @@ const LAYERS: [(&str, &str, &[&str]); 12] = [
     ("net/relay", "twocan-relay", &["twocan-stun", "twocan-turn"]),
     ("net/signaling", "twocan-signaling", &["twocan-lobby"]),
     ("net/peer", "twocan", &["twocan-stun", "twocan-turn", "twocan-ice", "twocan-rtc", "twocan-lobby"]),
+    ("net/check", "twocan-check", &["twocan-stun", "twocan"]),
     (
         "sim/worlds",
         "sim",
         &["twocan-stun", "twocan-turn", "twocan-ice", "twocan-rtc", "twocan-lobby", "twocan-sim"],
     ),
-    ("app", "twocan-cli", &["twocan-relay", "twocan-signaling", "twocan-turn", "twocan-lobby"]),
+    (
+        "app",
+        "twocan-cli",
+        &["twocan-relay", "twocan-signaling", "twocan-turn", "twocan-lobby", "twocan-check"],
+    ),
     ("tools/xtask", "xtask", &[]),
 ];
 

@@ -50,7 +50,7 @@ function start(invite: string | undefined): void {
   exposed.lobby = undefined;
   document.title = 'Twocan';
   if (invite === undefined && location.hash !== '') history.replaceState(null, '', location.pathname + location.search);
-  const page = new Start({ net, enter: room, wake: () => sound.wake() }, invite);
+  const page = new Start({ server: options.server, net, enter: room, wake: () => sound.wake() }, invite);
   view = page;
   fill(app, page.element);
 }

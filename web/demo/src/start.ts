@@ -2,6 +2,7 @@
 
 import type { ListedLobby, Lobby, LobbyList, Net } from 'twocan';
 import { bird, padlock, wordmark } from './art.ts';
+import { Checkup } from './checkup.ts';
 import { el, fill, setText, svg } from './dom.ts';
 import { notice } from './notice.ts';
 import { record } from './record.ts';
@@ -16,6 +17,8 @@ const NAMES = ['Tomato', 'Peach', 'Sardine', 'Bean', 'Olive', 'Cherry', 'Pea', '
 const LIVE = 'This list keeps itself up to date';
 
 export interface StartHooks {
+  /** Where to meet; empty: where the page came from. */
+  server: string;
   /** The session at the server; rejects where there is none. */
   net(): Promise<Net>;
   enter(lobby: Lobby, net: Net): void;
@@ -165,6 +168,7 @@ export class Start {
         step('2', 'The string goes tight', 'Both try every way to each other. Direct beats relayed; relayed beats nothing.'),
         step('3', 'The server lets go', 'It forgets the lobby. You play on, with nobody in between.'),
       ),
+      new Checkup(this.#hooks.server).element,
     );
   }
 

@@ -30,6 +30,7 @@ impl RoomSide {
             locked: lobby.locked,
             public: lobby.public,
             password: lobby.password,
+            servers: None,
             peers: BTreeMap::new(),
         };
         let (view, seen) = watch::channel(view);
@@ -70,6 +71,10 @@ impl RoomSide {
             RoomEvent::Update(lobby) => {
                 self.update(lobby);
                 LobbyEvent::Update
+            }
+            RoomEvent::Servers(servers) => {
+                self.view.send_modify(|view| view.servers = Some(servers));
+                return false;
             }
             RoomEvent::Link(peer, state, took) => {
                 let Some(handle) = self.handle(peer) else { return };

@@ -61,7 +61,7 @@ pub use error::{Closed, ConnectionError, SendError};
 pub use event::{ConnectionEvent, Message};
 pub use roots::{Roots, RootsError};
 pub use twocan_ice::{Kind, Report, Verdict};
-pub use twocan_rtc::gather::{IceServer, IceUrl, TransportPolicy};
+pub use twocan_rtc::gather::{IceServer, IceUrl, Scheme, TransportPolicy, UrlError, UrlTransport};
 pub use twocan_rtc::sdp::{Description, Kind as DescriptionKind};
 pub use twocan_rtc::transport::{
     Certificate, ChannelId, ChannelInit, CloseReason, Misuse, Payload, Reliability,

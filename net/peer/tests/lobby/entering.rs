@@ -82,6 +82,16 @@ async fn the_owner_changes_locks_and_shows_out() {
 }
 
 #[tokio::test]
+async fn the_ice_servers_of_a_lobby_are_told_until_it_is_left() {
+    let server = Server::start().await;
+    let client = soon(server.connect()).await.unwrap();
+    let lobby = soon(client.create()).await.unwrap();
+    assert_eq!(soon(lobby.ice_servers()).await, Some(Vec::new()));
+    soon(lobby.leave()).await.unwrap();
+    assert!(soon(lobby.ice_servers()).await.is_none_or(|servers| servers.is_empty()));
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_one_clear_sentence() {
     let error = soon(Client::connect("http://127.0.0.1:9")).await.unwrap_err();
     assert_eq!(error.code(), "unreachable");

@@ -1,9 +1,10 @@
 //! What the server wants done: news to other threads, ports and connections opened and closed, packets out.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use twocan_turn::{ClientAddr, Command, Event, News, Transport, Via};
+use twocan_turn::{ClientAddr, Command, Event, News, OriginAddr, Transport, Via};
 
 use super::{Close, Thread};
 use crate::inbox::Message;
@@ -90,12 +91,13 @@ impl Thread {
             any = true;
             let (bytes, dont_fragment) = (transmit.bytes, transmit.dont_fragment);
             match transmit.via {
-                Via::Client(client @ ClientAddr { transport: Transport::Udp, remote, local }) => {
-                    let Some(socket) = listener(udp, &client) else {
+                Via::Client(ClientAddr { transport: Transport::Udp, remote: to, local })
+                | Via::Discovery(OriginAddr(local), to) => {
+                    let Some(socket) = listener(udp, local) else {
                         sockets.dropped_gone += 1;
                         continue;
                     };
-                    let run = Run { bytes, to: remote, from: Some(local.ip()), dont_fragment };
+                    let run = Run { bytes, to, from: Some(local.ip()), dont_fragment };
                     count_sent(socket.send(run), sockets);
                 }
                 Via::Client(client) => match streams.push(&client, bytes) {
@@ -134,14 +136,14 @@ impl Thread {
     }
 }
 
-/// The listener at which a UDP client's packets come in.
-fn listener<'a>(udp: &'a mut [UdpSocket], client: &ClientAddr) -> Option<&'a mut UdpSocket> {
-    let position = udp.iter().position(|socket| socket.local() == client.local).or_else(|| {
+/// The listener with this address, or the one that has it among all.
+fn listener(udp: &mut [UdpSocket], address: SocketAddr) -> Option<&mut UdpSocket> {
+    let position = udp.iter().position(|socket| socket.local() == address).or_else(|| {
         udp.iter().position(|socket| {
             let local = socket.local();
             local.ip().is_unspecified()
-                && local.port() == client.local.port()
-                && local.is_ipv4() == client.local.is_ipv4()
+                && local.port() == address.port()
+                && local.is_ipv4() == address.is_ipv4()
         })
     });
     udp.get_mut(position?)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod binding;
+mod discovery;
 mod kit;
 mod relaying;
 mod starting;

@@ -318,6 +318,8 @@ pub enum RoomEvent {
     Owner(PeerId),
     /// Data, visibility or lock are different now.
     Update(Snapshot),
+    /// STUN and TURN servers that the server names; those before are no longer good.
+    Servers(Vec<IceServer>),
     /// Where a link stands. The first `Open` carries the time it took.
     Link(PeerId, LinkState, Option<Duration>),
     /// A link did not come up, or could not be mended.

@@ -310,6 +310,7 @@ impl Room {
 
     fn renew(&mut self, ice: IceServers) {
         self.servers = ice.servers;
+        self.tell(RoomEvent::Servers(self.servers.clone()));
         for peer in self.peers() {
             self.effects.push_back(Effect::Command(peer, LinkCommand::Servers(self.servers.clone())));
         }

@@ -104,6 +104,7 @@ fn machine(now: Instant, seed: u8, addresses: &[SocketAddr]) -> Server {
         nonce_key: [seed; 32],
         unix_now: Duration::from_secs(1_790_000_000),
         listeners: addresses.to_vec(),
+        discovery: Vec::new(),
         dont_fragment: false,
     };
     Server::new(config, [seed; 32], now).unwrap()
@@ -340,6 +341,7 @@ impl World {
             match sent.via {
                 Via::Client(to) => answers.push((to, sent.bytes.to_vec())),
                 Via::Relay(_, PeerAddr(peer)) => self.at_peers.push((peer, sent.bytes.to_vec())),
+                Via::Discovery(..) => unreachable!("no discovery is configured"),
             }
         }
         for (to, bytes) in answers {

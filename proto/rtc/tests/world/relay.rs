@@ -47,6 +47,7 @@ impl Relay {
             nonce_key: seed,
             unix_now: Duration::from_secs(1_790_000_000),
             listeners: vec![SocketAddr::new(ip, PORT), SocketAddr::new(ip, TLS_PORT)],
+            discovery: Vec::new(),
             dont_fragment: false,
         };
         Relay {
@@ -134,6 +135,7 @@ impl Relay {
                 Via::Relay(port, PeerAddr(peer)) => {
                     self.datagrams.push((SocketAddr::new(self.ip, port.port), peer, bytes));
                 }
+                Via::Discovery(..) => unreachable!("no discovery is configured"),
             }
         }
     }

@@ -1,10 +1,11 @@
-//! Attributes (RFC 8489 section 14, RFC 8656 section 18, RFC 8445 section 16.1): one a file, all read and written through
-//! one trait. Those that end a message are in `integrity` and `fingerprint`.
+//! Attributes (RFC 8489 section 14, RFC 8656 section 18, RFC 8445 section 16.1, RFC 5780 section 7): one
+//! a file, all read and written through one trait. Those that end a message are in `integrity` and `fingerprint`.
 
 mod additional_address_family;
 mod address_error_code;
 mod alternate_domain;
 mod alternate_server;
+mod change_request;
 mod channel_number;
 mod data;
 mod dont_fragment;
@@ -18,12 +19,16 @@ mod kind;
 mod lifetime;
 mod mapped_address;
 mod nonce;
+mod other_address;
+mod padding;
 mod password_algorithm;
 mod priority;
 mod realm;
 mod requested_address_family;
 mod requested_transport;
 mod reservation_token;
+mod response_origin;
+mod response_port;
 mod shape;
 mod software;
 mod unknown_attributes;
@@ -38,6 +43,7 @@ pub use additional_address_family::AdditionalAddressFamily;
 pub use address_error_code::AddressErrorCode;
 pub use alternate_domain::AlternateDomain;
 pub use alternate_server::AlternateServer;
+pub use change_request::ChangeRequest;
 pub use channel_number::ChannelNumber;
 pub use data::Data;
 pub use dont_fragment::DontFragment;
@@ -51,12 +57,16 @@ pub use kind::AttributeType;
 pub use lifetime::Lifetime;
 pub use mapped_address::MappedAddress;
 pub use nonce::{NONCE_COOKIE, Nonce, SecurityFeatures};
+pub use other_address::OtherAddress;
+pub use padding::Padding;
 pub use password_algorithm::{Algorithm, PasswordAlgorithm, PasswordAlgorithms};
 pub use priority::Priority;
 pub use realm::Realm;
 pub use requested_address_family::RequestedAddressFamily;
 pub use requested_transport::RequestedTransport;
 pub use reservation_token::ReservationToken;
+pub use response_origin::ResponseOrigin;
+pub use response_port::ResponsePort;
 pub use software::Software;
 pub use unknown_attributes::UnknownAttributes;
 pub use use_candidate::UseCandidate;

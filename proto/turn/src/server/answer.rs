@@ -30,7 +30,7 @@ pub(super) struct Request<'a> {
 }
 
 /// Every attribute that this server understands, DONT-FRAGMENT first: it depends on the sockets.
-const KNOWN: &[AttributeType] = &[
+pub(super) const KNOWN: &[AttributeType] = &[
     AttributeType::DONT_FRAGMENT,
     AttributeType::MAPPED_ADDRESS,
     AttributeType::USERNAME,
@@ -58,8 +58,11 @@ impl Server {
         message.unknown_comprehension_required(known).take(UnknownAttributes::MAX_WRITTEN).collect()
     }
 
-    /// Answers a Binding request: XOR-MAPPED-ADDRESS and nothing else.
+    /// Answers a Binding request: XOR-MAPPED-ADDRESS and nothing else, unless this is a listener for behaviour discovery.
     pub(super) fn answer_binding(&mut self, message: &Message<'_>, from: ClientAddr, now: Instant) {
+        if let Some((alternate, at)) = self.discovery_at(&from) {
+            return self.answer_discovery(message, alternate, at, from, now);
+        }
         let unknown = self.unknown_in(message);
         if !unknown.is_empty() {
             return self.refuse_unproved(message, from, ErrorCode::UNKNOWN_ATTRIBUTE, &unknown, now);
@@ -168,7 +171,7 @@ impl Server {
         });
     }
 
-    fn may_answer(&mut self, from: ClientAddr, now: Instant) -> bool {
+    pub(super) fn may_answer(&mut self, from: ClientAddr, now: Instant) -> bool {
         let ip = from.remote.ip();
         let is_public = is_public_unicast(ip.to_canonical());
         let meter = if is_public { &mut self.answers } else { &mut self.answers_local };

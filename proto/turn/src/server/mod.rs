@@ -8,6 +8,7 @@ mod answer;
 mod channel;
 mod clock;
 mod directory;
+mod discovery;
 mod gate;
 mod inbound_client;
 mod inbound_peer;
@@ -26,6 +27,7 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
+use twocan_stun::alternate::Alternate;
 
 use crate::address::{ClientAddr, Icmp, PeerAddr, RelayPort};
 use crate::config::{Config, ConfigError, External};
@@ -50,6 +52,7 @@ pub struct Server {
     external: External,
     dont_fragment: bool,
     is_draining: bool,
+    discovery: Vec<Alternate>,
     rng: ChaCha20Rng,
     access: Access,
     gate: Gate,
@@ -83,6 +86,7 @@ impl Server {
             external: config.external,
             dont_fragment: config.dont_fragment,
             is_draining: false,
+            discovery: config.discovery,
             limits,
             rng,
             answers,

@@ -1,10 +1,11 @@
 //! What a server wants done: packets in one arena, commands, events. Polls only pop.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use twocan_stun::BuildError;
 
-use crate::address::{ClientAddr, PeerAddr, RelayAddr, RelayPort};
+use crate::address::{ClientAddr, OriginAddr, PeerAddr, RelayAddr, RelayPort};
 use crate::news::News;
 
 /// The arena is given back to the allocator when it has grown past this.
@@ -17,6 +18,8 @@ pub enum Via {
     Client(ClientAddr),
     /// A relayed port of ours, to a peer.
     Relay(RelayPort, PeerAddr),
+    /// The UDP listener at one of the four addresses of behaviour discovery, to whoever asked (RFC 5780 6.1).
+    Discovery(OriginAddr, SocketAddr),
 }
 
 /// One packet to send. The packets of one batch lie in one arena in the order in which they are polled.

@@ -69,6 +69,7 @@ pub fn config() -> Config {
         nonce_key: [9; 32],
         unix_now: Duration::from_secs(UNIX),
         listeners: vec![addr(LISTENER)],
+        discovery: Vec::new(),
         dont_fragment: true,
     }
 }

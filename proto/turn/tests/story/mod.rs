@@ -120,6 +120,7 @@ impl Story {
                 }
                 Via::Client(_) => {}
                 Via::Relay(_, PeerAddr(peer)) => self.at_peers.push((peer, sent.bytes)),
+                Via::Discovery(..) => unreachable!("no discovery is configured"),
             }
         }
     }

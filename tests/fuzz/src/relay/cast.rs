@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use twocan_stun::IntegrityKey;
+use twocan_stun::alternate::Alternate;
 use twocan_turn::{ClientAddr, Config, External, Limits, Policy, Rate, Transport, credential};
 
 pub const REALM: &str = "twocan";
@@ -29,7 +30,10 @@ const fn client(ip: IpAddr, port: u16, transport: Transport) -> ClientAddr {
     ClientAddr { remote: SocketAddr::new(ip, port), local: LISTENER, transport }
 }
 
-const LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(EXTERNAL_V4), 3_478);
+pub const LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(EXTERNAL_V4), 3_478);
+
+/// The second address of a server that answers behaviour discovery.
+pub const ALTERNATE: SocketAddr = v4(198, 51, 100, 2, 3_479);
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), port)
@@ -110,7 +114,8 @@ pub fn limits() -> Limits {
     }
 }
 
-pub fn config() -> Config {
+pub fn config(discovers: bool) -> Config {
+    let pair = Alternate::new(LISTENER, ALTERNATE).expect("they differ in both");
     Config {
         realm: REALM.to_owned(),
         external: External { v4: Some(EXTERNAL_V4), v6: Some(EXTERNAL_V6) },
@@ -124,6 +129,7 @@ pub fn config() -> Config {
         nonce_key: [5; 32],
         unix_now: Duration::from_secs(UNIX_NOW),
         listeners: vec![LISTENER],
+        discovery: if discovers { vec![pair] } else { Vec::new() },
         dont_fragment: true,
     }
 }

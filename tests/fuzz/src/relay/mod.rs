@@ -50,12 +50,13 @@ struct World {
     next_port: Result<(), PortError>,
 }
 
-/// Tells the story in these bytes. Panics where the server does what it must not.
+/// Tells the story in these bytes; in every second one the server answers behaviour discovery. Panics where the server does what it must not.
 pub fn run(bytes: &[u8]) {
     static START: OnceLock<Instant> = OnceLock::new();
     let start = *START.get_or_init(Instant::now);
     let mut world = World {
-        server: Server::new(cast::config(), [7; 32], start).expect("the configuration is right"),
+        server: Server::new(cast::config(bytes.len() % 2 == 1), [7; 32], start)
+            .expect("the configuration is right"),
         now: start,
         clients: cast::clients(),
         ports: BTreeMap::new(),

@@ -6,15 +6,17 @@ use std::time::Duration;
 use twocan_stun::attribute::{Nonce, ReservationToken, XorPeerAddress, XorRelayedAddress};
 use twocan_stun::{Class, Message, Method};
 use twocan_turn::wire::ChannelData;
-use twocan_turn::{Command, Family, Policy, RelayAddr, RelayPort, Via};
+use twocan_turn::{Command, Family, OriginAddr, Policy, RelayAddr, RelayPort, Via};
 
-use super::cast::{self, CLIENTS, EXTERNAL_V4, EXTERNAL_V6, RELAY_PORTS};
+use super::cast::{self, ALTERNATE, CLIENTS, EXTERNAL_V4, EXTERNAL_V6, LISTENER, RELAY_PORTS};
 use super::{Cause, World};
 
 /// An answer to someone who proved nothing is not longer than this: a 401 with realm and nonce.
 const UNPROVED_ANSWER_LEN_MAX: usize = 200;
 /// What the relay puts around the data of one packet, at most.
 const WRAPPING_LEN_MAX: usize = 20 + 4 + 20 + 4 + 4 + 3;
+/// What behaviour discovery adds to a request, at most: three addresses, where an empty one had none.
+const DISCOVERY_LEN_MAX: usize = 3 * 24;
 /// Timers that may run, one after the other, once nothing happens any more.
 const LAST_TIMERS_MAX: usize = 2_000;
 /// The clients below this number are static users; the others come from lobbies.
@@ -42,6 +44,10 @@ impl World {
                 Via::Relay(port, peer) => {
                     self.judge_to_peer(port, peer.0, &bytes, cause);
                     relayed += 1;
+                }
+                Via::Discovery(from, to) => {
+                    judge_discovery(from, to, &bytes, cause);
+                    answers += 1;
                 }
             }
         }
@@ -166,6 +172,20 @@ impl World {
         assert!(self.ports.is_empty(), "every port was closed");
         assert_eq!(self.server.poll_timeout(), None, "nothing is left to wait for");
     }
+}
+
+/// Behaviour discovery answers those that ask, from one of four addresses, with little more than they sent.
+fn judge_discovery(OriginAddr(from): OriginAddr, to: SocketAddr, bytes: &[u8], cause: Cause) {
+    let Cause::Client { class: Some(Class::Request), len } = cause else {
+        panic!("an answer because of {cause:?}")
+    };
+    assert!([LISTENER, ALTERNATE].iter().any(|address| address.ip() == from.ip()));
+    assert!([LISTENER, ALTERNATE].iter().any(|address| address.port() == from.port()));
+    assert!(CLIENTS.iter().any(|client| client.remote.ip() == to.ip()), "{to} never asked");
+    assert_ne!(to.port(), 0);
+    let message = Message::parse(bytes).expect("what is sent to a client can be read");
+    assert_eq!((message.class(), message.method()), (Class::Success, Method::BINDING));
+    assert!(bytes.len() <= len + DISCOVERY_LEN_MAX, "{} bytes for {len}", bytes.len());
 }
 
 fn group(client: usize) -> Option<&'static str> {

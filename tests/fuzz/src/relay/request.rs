@@ -1,8 +1,9 @@
 //! What a client that knows the protocol, and breaks it at will, has to say.
 
 use twocan_stun::attribute::{
-    AdditionalAddressFamily, ChannelNumber, Data, DontFragment, EvenPort, Family, Lifetime, Nonce, Realm,
-    RequestedAddressFamily, RequestedTransport, ReservationToken, Username, XorPeerAddress,
+    AdditionalAddressFamily, ChangeRequest, ChannelNumber, Data, DontFragment, EvenPort, Family, Lifetime,
+    Nonce, Padding, Realm, RequestedAddressFamily, RequestedTransport, ReservationToken, ResponsePort,
+    Username, XorPeerAddress,
 };
 use twocan_stun::{BuildError, Builder, Class, Method, TransactionId};
 
@@ -43,7 +44,7 @@ impl World {
                 builder.add(&number).expect("there is room");
                 builder.add(&XorPeerAddress(self.peer(input)?)).expect("there is room");
             }
-            _ => {}
+            _ => discover(&mut builder, input)?,
         }
         let packet = self.protect(builder, index, flags).expect("there is room");
         Some(self.say(index, &packet))
@@ -119,6 +120,25 @@ impl World {
         let packet = [&number.to_be_bytes()[..], &len.to_be_bytes(), data].concat();
         Some(self.say(index, &packet))
     }
+}
+
+/// What RFC 5780 adds to a Binding request.
+fn discover(builder: &mut Builder<'_>, input: &mut Input<'_>) -> Option<()> {
+    let wants = input.byte()?;
+    let result = (|| {
+        if wants & 1 != 0 {
+            builder.add(&ChangeRequest { ip: wants & 2 != 0, port: wants & 4 != 0 })?;
+        }
+        if wants & 8 != 0 {
+            builder.add(&ResponsePort(u16::from(wants >> 4) * 1_000))?;
+        }
+        if wants & 0x30 == 0x10 {
+            builder.add(&Padding(&[0; 100]))?;
+        }
+        Ok::<(), BuildError>(())
+    })();
+    result.expect("there is room");
+    Some(())
 }
 
 fn add_lifetime(builder: &mut Builder<'_>, input: &mut Input<'_>) -> Option<()> {
