@@ -74,7 +74,7 @@ impl RoomSide {
             }
             RoomEvent::Servers(servers) => {
                 self.view.send_modify(|view| view.servers = Some(servers));
-                return false;
+                return;
             }
             RoomEvent::Link(peer, state, took) => {
                 let Some(handle) = self.handle(peer) else { return };
