@@ -352,3 +352,26 @@ fn either_side_may_close_and_both_learn_why() {
         assert_eq!(world.trace.len(), sent);
     }
 }
+
+#[test]
+fn data_that_comes_before_the_end_of_a_handshake_does_not_keep_it_from_ending() {
+    let mut world = World::new(9, Net::default());
+    let [ada, bob] = ["8.0.0.1", "9.0.0.1"].map(|ip| [Interface::public(ip)]);
+    let channels = world.two(&ada, &bob, |_, _| ());
+    // The client's last flight is lost a few times; what it sends behind it arrives.
+    let mut lost = 0;
+    world.filter = Box::new(move |from, _, bytes| {
+        let is_handshake = bytes[0] & 0b1110_0011 == 0b0010_0010;
+        let is_lost = from.ip() == ip("8.0.0.1") && is_handshake && lost < 3;
+        lost += u32::from(is_lost);
+        !is_lost
+    });
+    world.offer(ADA);
+    assert!(world.run_until(ms(1_000), |world| world.peers[ADA].is_connected()));
+    for number in 0..100 {
+        assert!(world.send(ADA, channels[ADA][0], vec![number; 100]));
+        world.run_for(ms(5));
+    }
+    let is_all_there = |world: &World| world.peers[BOB].messages.len() == 100;
+    assert!(world.run_until(ms(10_000), is_all_there), "{}", world.describe());
+}

@@ -4,13 +4,14 @@
 //! returned an error. Anyone can send a packet that is an error while the handshake is not protected, so a handshake
 //! that fails is begun anew; afterwards only the peer can.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimpl::{Config, DtlsCertificate, Error, Output};
 
 use super::gate::{Gate, Verdict};
-use super::limits::{ANSWER_PATIENCE, FLIGHT_PAUSE_MAX, MESSAGE_LEN_MAX, RESTART_PAUSE};
+use super::limits::{ANSWER_PATIENCE, EARLY_RECORDS_MAX, FLIGHT_PAUSE_MAX, MESSAGE_LEN_MAX, RESTART_PAUSE};
 use super::outbox::Outbox;
 use super::{Certificate, DtlsRole, DtlsVersions, crypto};
 
@@ -34,6 +35,8 @@ pub(super) struct Dtls {
     resting: Option<Instant>,
     /// A client's peer, or somebody else, answered at this time.
     answered: Option<Instant>,
+    /// Application data that came before the handshake's end. The machine would keep it, too, and be full before that end comes.
+    early: VecDeque<Vec<u8>>,
 }
 
 /// What every attempt has in common.
@@ -72,6 +75,7 @@ impl Dtls {
             certified: false,
             resting: None,
             answered: None,
+            early: VecDeque::new(),
         })
     }
 
@@ -88,6 +92,12 @@ impl Dtls {
             Verdict::Pass => {}
             Verdict::Drop => return Ok(false),
             Verdict::Anew => self.begin_anew(now)?,
+        }
+        if !self.connected && is_application_data(datagram) {
+            if self.early.len() < EARLY_RECORDS_MAX {
+                self.early.push_back(datagram.to_vec());
+            }
+            return Ok(true);
         }
         let result = self.machine.handle_timeout(now + self.ahead);
         let result = result.and_then(|()| self.machine.handle_packet(datagram));
@@ -125,6 +135,7 @@ impl Dtls {
 
     fn begin_anew(&mut self, now: Instant) -> Result<(), Failed> {
         (self.ahead, self.answered, self.certified) = (Duration::ZERO, None, false);
+        self.early.clear();
         self.seed = self.seed.wrapping_add(1);
         self.machine = self.setup.machine(self.seed, now)?;
         Ok(())
@@ -149,8 +160,11 @@ impl Dtls {
                     self.buffer.resize(needed, 0);
                 }
                 Output::Timeout(at) => {
-                    self.wait_until(at, now);
-                    return;
+                    let early = if self.connected { self.early.pop_front() } else { None };
+                    let Some(datagram) = early else { return self.wait_until(at, now) };
+                    // Strangers may have sent it: what it is of no use for, nobody hears of.
+                    let _ = self.machine.handle_timeout(now + self.ahead);
+                    let _ = self.machine.handle_packet(&datagram);
                 }
                 Output::BufferTooSmall { .. } => return,
                 // Keys for SRTP, which we have no use for.
@@ -191,6 +205,13 @@ impl Dtls {
     fn patience(&self) -> Option<Instant> {
         self.answered.filter(|_| !self.certified).map(|answered| answered + ANSWER_PATIENCE)
     }
+}
+
+/// Whether a datagram begins with a record of application data: DTLS 1.3 tells by the lowest bits of the epoch, which are those of epoch 3 (RFC 9147
+/// section 4), 1.2 by the type.
+fn is_application_data(datagram: &[u8]) -> bool {
+    const APPLICATION_DATA: u8 = 23;
+    datagram.first().is_some_and(|first| *first == APPLICATION_DATA || first & 0b1110_0011 == 0b0010_0011)
 }
 
 impl Setup {

@@ -31,6 +31,8 @@ pub const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 pub const RESTART_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause between two attempts at a flight of the handshake.
 pub const FLIGHT_PAUSE_MAX: Duration = Duration::from_millis(2_500);
+/// Datagrams of application data that are kept until the handshake has ended.
+pub const EARLY_RECORDS_MAX: usize = 8;
 /// How long the handshakes may take before the peer is taken for dead.
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long a packet may be unacknowledged once they are done: whoever owns the path, and mends it, decides sooner.
