@@ -67,7 +67,7 @@ impl Connection {
         self.local.list.push(gathered);
     }
 
-    fn candidate_init(&self, text: &str) -> CandidateInit {
+    pub(super) fn candidate_init(&self, text: &str) -> CandidateInit {
         let place = self.negotiation.remote.as_ref().map_or(0, |remote| remote.session.before.len());
         CandidateInit {
             candidate: text.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use twocan_ice::{Agent, Role};
+use twocan_ice::{Agent, Kind as CandidateKind, Role};
 
 use super::Connection;
 use super::lifecycle::Phase;
@@ -161,19 +161,25 @@ impl Connection {
         is_due
     }
 
-    /// Sends our description of this moment, with all candidates known.
+    /// Sends our description of this moment, with the candidates known. Reflexive ones follow it, to whoever takes them so: a lobby's server lets them
+    /// go together with those of the other side (docs/protocol.md §1.4).
     fn describe(&mut self, kind: Kind, now: Instant) {
         let mut session = self.negotiation.describe(kind, self.config.certificate.fingerprint());
         session.max_message_size = u32::try_from(limits::MESSAGE_LEN_MAX).unwrap_or(u32::MAX);
         session.sctp_init = self.transport.sctp_init();
-        session.candidates = self.local.list.iter().map(|gathered| gathered.text.clone()).collect();
-        session.end_of_candidates = self.local.is_gathered;
-        self.negotiation.is_ended = self.local.is_gathered;
+        let trickles = self.negotiation.remote.as_ref().is_none_or(|remote| remote.session.trickle);
+        let (later, here): (Vec<_>, Vec<_>) = self.local.list.iter().partition(|gathered| {
+            trickles && gathered.local.candidate.kind == CandidateKind::ServerReflexive
+        });
+        session.candidates = here.into_iter().map(|gathered| gathered.text.clone()).collect();
+        let later: Vec<Event> = later
+            .into_iter()
+            .map(|gathered| Event::Signal(Signal::Candidate(self.candidate_init(&gathered.text))))
+            .collect();
+        session.end_of_candidates = self.local.is_gathered && later.is_empty();
+        self.negotiation.is_ended = session.end_of_candidates;
         self.output.event(Event::Signal(Signal::Description(Description { kind, sdp: session.write() })));
-        if self.local.is_gathered
-            && let Some(agent) = &mut self.agent
-        {
-            agent.end_of_local_candidates(now);
-        }
+        later.into_iter().for_each(|event| self.output.event(event));
+        self.end_local(now);
     }
 }
