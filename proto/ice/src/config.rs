@@ -35,6 +35,8 @@ pub struct Config {
     pub consent_expiry: Duration,
     /// How long a selected pair may be silent before the state is `Disconnected`.
     pub disconnected_after: Duration,
+    /// The same, if it was asked more often than consent alone does, by [`crate::Agent::probe`], and did not answer.
+    pub deaf_after: Duration,
     /// How long to go on trying when everything was tried and failed: a peer's check may still come (RFC 8863).
     pub patience_min: Duration,
     /// How long to try at all, from when both sides' credentials are known.
@@ -59,6 +61,7 @@ impl Default for Config {
             consent_interval: Duration::from_secs(5),
             consent_expiry: Duration::from_secs(30),
             disconnected_after: Duration::from_secs(8),
+            deaf_after: Duration::from_secs(3),
             patience_min: Duration::from_secs(10),
             patience: Duration::from_secs(30),
         }

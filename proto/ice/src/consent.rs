@@ -27,6 +27,11 @@ pub(crate) fn is_silent(pair: &Pair) -> bool {
     pair.unanswered >= FOLLOW_UPS
 }
 
+/// Whether more requests remain unanswered than one question has: the owner asked, too, and bad luck alone is unlikely.
+pub(crate) fn is_deaf(pair: &Pair) -> bool {
+    pair.unanswered > FOLLOW_UPS
+}
+
 /// When consent on a pair ends.
 pub(crate) fn expires_at(pair: &Pair, config: &Config) -> Option<Instant> {
     pair.confirmed.map(|confirmed| confirmed + config.consent_expiry)

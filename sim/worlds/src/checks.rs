@@ -138,8 +138,17 @@ impl Findings {
     /// Connected or failed with a reason, in time, by the way that ought to be.
     fn of_outcome(&mut self, world: &World) {
         let want = expected(&world.plan);
-        let is_settled =
-            |player: &Player| player.when(|news| *news == News::Open).is_some() || has_ended(player);
+        // Whoever knew why once has been told; whoever was told of nobody waits for nobody.
+        let has_failed = |player: &Player| {
+            player.when(|news| matches!(news, News::Failed(..) | News::GaveUp(_))).is_some()
+        };
+        let is_alone = |player: &Player| player.link.is_none() && world.server.dead.signaling;
+        let is_settled = |player: &Player| {
+            player.when(|news| *news == News::Open).is_some()
+                || has_ended(player)
+                || has_failed(player)
+                || is_alone(player)
+        };
         let is_refused = |player: &Player| player.when(|news| matches!(news, News::Refused(_))).is_some();
         if world.players.iter().any(is_refused) && want == Expected::Unknown {
             return;

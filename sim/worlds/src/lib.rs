@@ -6,9 +6,11 @@
 
 pub mod app;
 pub mod checks;
+pub mod matrix;
 pub mod oracle;
 pub mod plan;
 pub mod player;
+pub mod scenarios;
 pub mod server;
 pub mod table;
 pub mod tcp;

@@ -1,11 +1,17 @@
-//! `cargo run -p sim -- --seed 7` replays one world; `--worlds 1000` lives through many.
+//! `cargo run -p sim -- --seed 7` replays one world; `--worlds 1000` lives through many; `matrix`, `race` and `scenarios` make the tables of
+//! docs/nat.md.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use clap::Parser;
-use sim::{Plan, World, findings};
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use sim::plan::Plan;
+use sim::{World, findings, matrix, scenarios};
+use twocan_rtc::Path;
+use twocan_sim::{Access, Kind, Link};
 
 /// Virtual worlds by seed
 #[derive(Parser)]
@@ -19,47 +25,139 @@ struct Arguments {
     /// The first seed of many
     #[arg(long, default_value_t = 0)]
     from: u64,
+    #[command(subcommand)]
+    table: Option<Table>,
 }
 
-fn main() -> ExitCode {
+#[derive(Subcommand)]
+enum Table {
+    /// Every pair of networks, written into docs/nat.md and docs/nat.svg
+    Matrix {
+        /// The folder of both
+        #[arg(long, default_value = "docs")]
+        docs: PathBuf,
+    },
+    /// Homes whose NAT loses its mapping to who comes too early, with the server's cure and without
+    Race,
+    /// Each fault, and the reason given
+    Scenarios,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    match arguments.seed {
-        Some(seed) => replay(seed),
-        None => live_many(arguments.from, arguments.worlds),
+    match (arguments.table, arguments.seed) {
+        (Some(Table::Matrix { docs }), _) => make_matrix(&docs),
+        (Some(Table::Race), _) => race(),
+        (Some(Table::Scenarios), _) => tell_scenarios(),
+        (None, Some(seed)) => replay(seed),
+        (None, None) => live_many(arguments.from, arguments.worlds),
     }
 }
 
-fn replay(seed: u64) -> ExitCode {
+fn say(line: impl std::fmt::Display) {
+    // A closed pipe is no error of ours.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn verdict(is_good: bool) -> ExitCode {
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How far it is, on a terminal.
+fn progress(done: u64, all: u64) {
+    let mut err = std::io::stderr();
+    if err.is_terminal() && (done.is_multiple_of(16) || done == all) {
+        let end = if done == all { "\n" } else { "" };
+        let _ = write!(err, "\r{done} of {all}{end}");
+    }
+}
+
+fn replay(seed: u64) -> anyhow::Result<ExitCode> {
     let plan = Plan::draw(seed);
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{plan:#?}");
+    say(format_args!("{plan:#?}"));
     let mut world = World::new(plan);
     world.trace();
     world.run();
-    let _ = writeln!(out, "{}", world.table());
+    say(world.table());
     let found = findings(&world);
     for finding in &found {
-        let _ = writeln!(out, "{}: {}", finding.what, finding.details);
+        say(format_args!("{}: {}", finding.what, finding.details));
     }
-    if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(verdict(found.is_empty()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long it took, for a person")]
-fn live_many(from: u64, count: u64) -> ExitCode {
-    let mut out = std::io::stdout().lock();
+fn live_many(from: u64, count: u64) -> anyhow::Result<ExitCode> {
     let (began, mut bad) = (Instant::now(), 0);
     for seed in from..from + count {
         let (_, found) = sim::live(Plan::draw(seed));
         for finding in &found {
-            let _ = writeln!(out, "seed {seed}: {}: {}", finding.what, finding.details);
+            say(format_args!("seed {seed}: {}: {}", finding.what, finding.details));
         }
         bad += u64::from(!found.is_empty());
+        progress(seed - from + 1, count);
     }
     let took = began.elapsed().as_secs_f64();
-    let _ = writeln!(
-        out,
+    say(format_args!(
         "{count} worlds in {took:.1} s ({:.0} a second), {bad} with findings",
         count as f64 / took
-    );
-    if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    ));
+    Ok(verdict(bad == 0))
+}
+
+fn make_matrix(docs: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let matrix = matrix::run(|done, all| progress(done as u64, all as u64));
+    let page = docs.join("nat.md");
+    let text = std::fs::read_to_string(&page).with_context(|| page.display().to_string())?;
+    let (begin, end) = ("<!-- matrix -->", "<!-- end of matrix -->");
+    let (before, rest) = text.split_once(begin).context("docs/nat.md has no place for the matrix")?;
+    let (_, after) = rest.split_once(end).context("docs/nat.md has no end of the matrix")?;
+    let made = format!("{before}{begin}\n{}\n\n{}{end}{after}", matrix.summary(), matrix.table());
+    std::fs::write(&page, made)?;
+    std::fs::write(docs.join("nat.svg"), matrix.picture())?;
+    say(matrix.summary());
+    for cell in matrix.all().filter(|cell| cell.is_wrong()) {
+        say(format_args!(
+            "{} – {}: {:?}, expected {:?}: {:?}",
+            cell.kinds[0], cell.kinds[1], cell.way, cell.expected, cell.findings
+        ));
+    }
+    Ok(verdict(matrix.all().all(|cell| !cell.is_wrong())))
+}
+
+fn race() -> anyhow::Result<ExitCode> {
+    const WORLDS: u64 = 200;
+    say("| the server | direct, of 200 | median, ms |\n|---|---|---|");
+    for holds in [false, true] {
+        let mut took = Vec::new();
+        let mut direct = 0;
+        for seed in 0..WORLDS {
+            let kinds = [Kind::LinuxRace, if seed % 2 == 0 { Kind::LinuxRace } else { Kind::Home }];
+            let delay = |ms: u64| Access::both(Link::delayed(Duration::from_millis(ms)));
+            let access = [delay(3 + seed % 40), delay(3 + (seed * 7) % 60)];
+            let plan = Plan { holds, access, leaves: false, ..Plan::new(seed, kinds) };
+            let (world, _) = sim::live(plan);
+            let paths = world.players.each_ref().map(|player| player.path().map(|path| path.path));
+            direct += u64::from(paths == [Some(Path::Direct); 2]);
+            took.extend(world.time_to_link());
+        }
+        took.sort();
+        let median = took.get(took.len() / 2).map_or(0, Duration::as_millis);
+        let word = if holds { "lets them go together" } else { "passes on as they come" };
+        say(format_args!("| {word} | {direct} | {median} |"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_scenarios() -> anyhow::Result<ExitCode> {
+    say("| what happens | what becomes of it | longest pause, ms | |\n|---|---|---|---|");
+    let (mut right, all) = (0, scenarios::all());
+    for scenario in &all {
+        let told = scenarios::tell(scenario);
+        right += usize::from(told.is_right);
+        let mark = if told.is_right { "✓" } else { "✗" };
+        say(format_args!("| {} | {} | {} | {mark} |", scenario.name, told.text, told.pause.as_millis()));
+    }
+    say(format_args!("\n{right} of {} as they ought to be.", all.len()));
+    Ok(verdict(right == all.len()))
 }

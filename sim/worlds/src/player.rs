@@ -54,6 +54,19 @@ pub enum News {
     SignalRefused(String),
 }
 
+/// Something wrong with a player on purpose: the checks must see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// A message on the reliable channel never reaches the application.
+    SwallowsAMessage,
+    /// It sends what looks like DTLS to an address that answered nothing.
+    SpeaksUnasked,
+    /// It uses relays, although nobody asked it to.
+    RelaysOnly,
+    /// It does nothing about its link.
+    NeverSettles,
+}
+
 /// How a player is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -65,11 +78,13 @@ pub struct Settings {
     pub rate: u32,
     /// Which servers are used, by a word in their URLs; none: all.
     pub only_urls: Option<&'static str>,
+    /// What is wrong with it.
+    pub planted: Option<Planted>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { relay_only: false, tcp: false, rate: 20, only_urls: None }
+        Settings { relay_only: false, tcp: false, rate: 20, only_urls: None, planted: None }
     }
 }
 
@@ -413,7 +428,9 @@ impl Player {
         now: Instant,
     ) {
         let certificate = crate::app::certificate(usize::from(polite));
-        let policy = if self.settings.relay_only { TransportPolicy::Relay } else { TransportPolicy::All };
+        let planted = self.settings.planted;
+        let relay_only = self.settings.relay_only || planted == Some(Planted::RelaysOnly);
+        let policy = if relay_only { TransportPolicy::Relay } else { TransportPolicy::All };
         let config = twocan_rtc::Config {
             servers: self.gathered(servers),
             policy,
@@ -490,6 +507,9 @@ impl Player {
     /// What the connection wants. `true`: something.
     fn work_link(&mut self, now: Instant) -> bool {
         let Some(link) = &mut self.link else { return false };
+        if self.settings.planted == Some(Planted::NeverSettles) {
+            return false;
+        }
         let mut busy = false;
         while let Some(transmit) = link.connection.poll_transmit() {
             busy = true;
@@ -547,6 +567,15 @@ impl Player {
                 tell(LinkInput::Path { path, local: class(info.local), remote: class(info.remote) });
                 self.tell(News::Path(info), now);
             }
+            twocan_rtc::Event::ChannelOpen { .. }
+                if self.settings.planted == Some(Planted::SpeaksUnasked) =>
+            {
+                self.settings.planted = None;
+                if let Some(local) = link.sockets.values().next() {
+                    let stranger = SocketAddr::from(([80, 80, 9, 9], 9));
+                    self.packets.push_back(Packet::udp(*local, stranger, vec![22; 40]));
+                }
+            }
             twocan_rtc::Event::ChannelOpen { id, .. } => {
                 let is_first = link.channels.opened(id);
                 if is_first {
@@ -554,6 +583,9 @@ impl Player {
                     link.app.begin(now);
                     self.tell(News::Open, now);
                 }
+            }
+            twocan_rtc::Event::Message { .. } if self.settings.planted == Some(Planted::SwallowsAMessage) => {
+                self.settings.planted = None;
             }
             twocan_rtc::Event::Message { id, bytes, .. } => {
                 if let Some(text) = link.channels.received(id, &bytes, &mut link.app, now) {

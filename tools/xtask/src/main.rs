@@ -18,6 +18,7 @@ cargo xtask COMMAND
   test [PART…]      everything, installing what is missing where it may; or only these parts
   tidy              layer order, sizes, header comments, licences, links
   web               build the SDK and the page anew into their committed dist/ folders
+  lab matrix        every pair of networks in virtual time, into docs/nat.md and docs/nat.svg
   fuzz [SECONDS]    each fuzz target for that long (15), over its corpus
 ";
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
             ("test", parts) => suite::test(&root, parts),
             ("tidy", []) => suite::only_tidy(&root),
             ("web", []) => suite::web(&root),
+            ("lab", [what]) if what == "matrix" => suite::matrix(&root),
             ("fuzz", []) => suite::only_fuzz(&root, fuzz::SECONDS),
             ("fuzz", [seconds]) if seconds.parse::<u32>().is_ok() => {
                 suite::only_fuzz(&root, seconds.parse().expect("just tried"))

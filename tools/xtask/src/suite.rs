@@ -8,6 +8,9 @@ use crate::{fuzz, install, licences, tidy};
 
 const CLIPPY: &str = "cargo clippy --workspace --all-targets --locked -- -D warnings";
 
+/// Virtual worlds, each as its seed draws it; a hundred thousand by hand.
+const WORLDS: &str = "cargo run --release --locked -p sim -- --worlds 1000";
+
 /// The inner loop: about a minute once built.
 pub fn check(root: &Path) -> anyhow::Result<bool> {
     let mut steps = Steps::new(root);
@@ -70,6 +73,13 @@ pub fn only_fuzz(root: &Path, seconds: u32) -> anyhow::Result<bool> {
     Ok(steps.close())
 }
 
+/// `cargo xtask lab matrix`.
+pub fn matrix(root: &Path) -> anyhow::Result<bool> {
+    let mut steps = Steps::new(root);
+    steps.run("every pair of networks", ".", "cargo run --release --locked -p sim -- matrix", Counted::One)?;
+    Ok(steps.close())
+}
+
 /// `cargo xtask web`.
 pub fn web(root: &Path) -> anyhow::Result<bool> {
     let mut steps = Steps::new(root);
@@ -96,6 +106,7 @@ fn rust(steps: &mut Steps) -> anyhow::Result<()> {
     let mut docs = Command::new("cargo");
     docs.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
     steps.command("cargo doc", ".", docs, Counted::One)?;
+    steps.run("a thousand worlds", ".", WORLDS, Counted::One)?;
     Ok(())
 }
 

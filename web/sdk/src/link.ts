@@ -35,7 +35,7 @@ export const MEND_MS = 60_000
 /** Between two restarts while a link is mended; whoever answered begins half of this later. */
 export const RESTART_MS = 8_000
 /** What the restart over the link itself is given, before the ticket is used. */
-export const ALONE_MS = 4_000
+export const ALONE_MS = 2_000
 /** Descriptions taken from the other side within so long; more are passed over. */
 export const DESCRIPTIONS_MAX = 10
 export const DESCRIPTIONS_MS = 10_000

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Agent;
 use super::outbound::requests_max;
-use crate::consent::expires_at;
+use crate::consent::{expires_at, is_deaf};
 use crate::pair::Pair;
 use crate::{Command, Event, Failure, PairState, State, Verdict};
 
@@ -187,10 +187,12 @@ impl Agent {
             && !self.checklist.iter().any(is_open)
     }
 
-    /// When the pair in use will have been silent for too long.
+    /// When the pair in use will have been silent for too long: sooner, if it was asked again and again meanwhile.
     fn silence_at(&self) -> Option<Instant> {
         let pair = self.checklist.get(self.selected?)?;
-        Some(pair.last_sign_of_life()? + self.config.disconnected_after)
+        let usual = self.config.disconnected_after;
+        let patience = if is_deaf(pair) { self.config.deaf_after.min(usual) } else { usual };
+        Some(pair.last_sign_of_life()? + patience)
     }
 
     fn settles_at(&self) -> Option<Instant> {
