@@ -51,7 +51,7 @@ impl Session {
     pub(crate) async fn leave(self) {
         // A server that does not answer any more will forget us by itself.
         let _ = timeout(Duration::from_millis(500), self.lobby.leave()).await;
-        self.client.close();
+        let _ = timeout(Duration::from_millis(500), self.client.close()).await;
     }
 }
 

@@ -161,6 +161,7 @@ impl Findings {
             match want {
                 Expected::Unknown => {}
                 Expected::Nothing(word) => self.of_reason(world, word),
+                Expected::Direct | Expected::Relayed if hangs_on_lossy_streams(&world.plan) => {}
                 Expected::Direct | Expected::Relayed => {
                     self.add("not-linked", format!("expected {want:?}: {}", reasons(world)));
                 }
@@ -284,6 +285,13 @@ fn is_by_chance(plan: &Plan) -> bool {
     let all_even = plan.access.iter().all(is_even);
     let stun_dead = plan.faults.iter().any(|fault| fault.what == What::StunDead);
     races && !(plan.holds && all_even) || stun_dead && !all_even
+}
+
+/// Whether all hangs on a TCP connection whose first packets may be lost several times in a row: its retransmissions double from a second on.
+fn hangs_on_lossy_streams(plan: &Plan) -> bool {
+    let is_lossy = |access: &twocan_sim::Access| access.up.loss > Chance::percent(4.0);
+    let hangs = |kind: &twocan_sim::Kind| !kind.traits().udp;
+    plan.kinds.iter().zip(&plan.access).any(|(kind, access)| hangs(kind) && is_lossy(access))
 }
 
 /// Which ends of a path are relayed: by kind, where reflexive ones are as good as each other.

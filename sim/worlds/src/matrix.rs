@@ -8,6 +8,7 @@ use twocan_sim::{Behavior, Kind, kinds::Traits};
 
 use crate::oracle::{self, Expected};
 use crate::plan::{GUEST, HOST, Plan};
+use crate::player::Player;
 use crate::{Finding, World, live};
 
 /// Worlds for each pair; the median counts.
@@ -109,7 +110,7 @@ fn cell(kinds: [Kind; 2], together: bool) -> Cell {
 }
 
 fn way(world: &World) -> Way {
-    let paths = world.players.each_ref().map(|player| player.path());
+    let paths = world.players.each_ref().map(Player::path);
     match paths {
         _ if !world.is_linked() => Way::Nothing,
         [Some(one), Some(two)] if one.path == Path::Relayed || two.path == Path::Relayed => {

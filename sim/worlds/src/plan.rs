@@ -113,7 +113,8 @@ impl Plan {
         plan.together = draw.one_in(12);
         plan.access = [draw.access(), draw.access()];
         plan.leaves = !draw.one_in(4);
-        plan.play = Duration::from_millis(1_000 + u64::from(draw.below(3_000)));
+        // Long enough for things to settle: better ways are looked for during two seconds.
+        plan.play = Duration::from_millis(3_000 + u64::from(draw.below(3_000)));
         for settings in &mut plan.settings {
             settings.tcp = draw.one_in(6);
             settings.rate = 5 + draw.below(40);

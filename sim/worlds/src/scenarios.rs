@@ -39,107 +39,116 @@ pub struct Told {
     pub pause: Duration,
 }
 
+const LINKED: Outcome = Outcome::Linked;
+const HOMES: [Kind; 2] = [Kind::Home, Kind::Home];
+const HARD: [Kind; 2] = [Kind::Symmetric, Kind::Symmetric];
+const IN_MID_GAME: At = At::Linked(Duration::from_secs(2));
+
 /// All of them.
 pub fn all() -> Vec<Scenario> {
-    let homes = [Kind::Home, Kind::Home];
-    let hard = [Kind::Symmetric, Kind::Symmetric];
-    let long = |plan: Plan| Plan { play: Duration::from_secs(4), ..plan };
-    let fault = |plan: Plan, at: At, what: What| Plan { faults: vec![Fault { at, what }], ..plan };
-    let later = At::Linked(Duration::from_secs(2));
-    let linked = Outcome::Linked;
-    let scenario = |name, plan, outcome| Scenario { name, plan, outcome };
-    let link = |link: Link| Access::both(link);
-    let slow = |plan: Plan, delay: u64| Plan {
-        access: [link(Link::delayed(Duration::from_millis(delay))); 2],
-        ..plan
-    };
-    let lossy = |plan: Plan| {
-        let lossy = Link { loss: Chance::percent(16.3), ..Link::delayed(Duration::from_millis(12)) };
-        Plan { access: [link(lossy), plan.access[GUEST]], ..plan }
-    };
-    let settings = |plan: Plan, change: fn(&mut crate::player::Settings)| {
-        let mut plan = plan;
-        plan.settings.iter_mut().for_each(change);
+    [paths(), changes(), deaths(), hard_roads()].concat()
+}
+
+/// Nothing goes wrong, and there is, or isn't, a way.
+fn paths() -> Vec<Scenario> {
+    let only = |urls: &'static str, relay_only: bool| {
+        let mut plan = plain(HOMES);
+        for settings in &mut plan.settings {
+            settings.only_urls = Some(urls);
+            settings.relay_only = relay_only;
+        }
         plan
     };
-    let new = |kinds| Plan::new(1, kinds);
     vec![
-        scenario("two homes", new(homes), linked),
-        scenario("one side symmetric, the other open", new([Kind::Symmetric, Kind::Public]), linked),
-        scenario("both symmetric", new(hard), linked),
-        scenario("both in one home", Plan { together: true, ..new(homes) }, linked),
-        scenario(
-            "a NAT forgets its mappings in mid-game",
-            fault(long(new(homes)), later, What::Rebind(HOST)),
-            linked,
-        ),
-        scenario("Wi-Fi to mobile", fault(long(new(homes)), later, What::Move(GUEST, Kind::Cgnat)), linked),
+        scenario("two homes", plain(HOMES), LINKED),
+        scenario("one side symmetric, the other open", plain([Kind::Symmetric, Kind::Public]), LINKED),
+        scenario("both symmetric", plain(HARD), LINKED),
+        scenario("both in one home", Plan { together: true, ..plain(HOMES) }, LINKED),
+        scenario("UDP is blocked on one side", plain([Kind::UdpBlocked, Kind::Home]), LINKED),
+        scenario("nothing leaves but TCP 443", plain([Kind::Only443, Kind::Only443]), LINKED),
+        scenario("no IPv4 on one side, no IPv6 on the other", plain([Kind::Ipv6Only, Kind::Home]), LINKED),
+        scenario("no STUN, no TURN offered", only("nothing", false), Outcome::Fails("checks-failed")),
+        scenario("relays only, and none offered", only("stun", true), Outcome::Fails("no-candidates")),
+    ]
+}
+
+/// The network changes under a link that works.
+fn changes() -> Vec<Scenario> {
+    let playing = |what| Plan { play: Duration::from_secs(4), ..faulty(HOMES, IN_MID_GAME, what) };
+    vec![
+        scenario("a NAT forgets its mappings in mid-game", playing(What::Rebind(HOST)), LINKED),
+        scenario("Wi-Fi to mobile", playing(What::Move(GUEST, Kind::Cgnat)), LINKED),
         scenario(
             "Wi-Fi to a symmetric mobile network",
-            fault(long(new(homes)), later, What::Move(GUEST, Kind::CgnatSymmetric)),
-            linked,
+            playing(What::Move(GUEST, Kind::CgnatSymmetric)),
+            LINKED,
         ),
         scenario(
             "three seconds without a network",
-            fault(long(new(homes)), later, What::Blackout(HOST, Duration::from_secs(3))),
-            linked,
+            playing(What::Blackout(HOST, Duration::from_secs(3))),
+            LINKED,
         ),
+    ]
+}
+
+/// A server dies, or lies.
+fn deaths() -> Vec<Scenario> {
+    let from_the_start = |kinds, what| faulty(kinds, At::Start, what);
+    let in_mid_negotiation = At::Join(Duration::from_millis(260));
+    let rejected = Outcome::Fails("turn-rejected");
+    vec![
         scenario(
             "the server dies once they are linked",
-            fault(new(homes), At::Linked(Duration::ZERO), What::ServerDies),
-            linked,
+            faulty(HOMES, At::Linked(Duration::ZERO), What::ServerDies),
+            LINKED,
         ),
         scenario(
             "the server dies in mid-negotiation",
-            fault(slow(new(homes), 50), At::Join(Duration::from_millis(260)), What::ServerDies),
+            slow(faulty(HOMES, in_mid_negotiation, What::ServerDies), 50),
             Outcome::Fails("signaling-lost"),
         ),
-        scenario("STUN is dead", fault(new(homes), At::Start, What::StunDead), linked),
-        scenario("TURN is dead, a direct path exists", fault(new(homes), At::Start, What::TurnDead), linked),
+        scenario("STUN is dead", from_the_start(HOMES, What::StunDead), LINKED),
+        scenario("TURN is dead, a direct path exists", from_the_start(HOMES, What::TurnDead), LINKED),
         scenario(
             "TURN is dead, none does",
-            fault(new(hard), At::Start, What::TurnDead),
+            from_the_start(HARD, What::TurnDead),
             Outcome::Fails("turn-unreachable"),
         ),
-        scenario(
-            "TURN's password is wrong",
-            fault(new(hard), At::Start, What::WrongPassword),
-            Outcome::Fails("turn-rejected"),
-        ),
-        scenario(
-            "TURN's credential has expired",
-            fault(new(hard), At::Start, What::ExpiredCredential),
-            Outcome::Fails("turn-rejected"),
-        ),
-        scenario(
-            "packets over 1,000 bytes vanish",
-            fault(new(homes), At::Start, What::MtuHole(HOST, 1_000)),
-            Outcome::Fails("dtls-failed"),
-        ),
-        scenario(
-            "packets over 1,280 bytes vanish",
-            fault(new(homes), At::Start, What::MtuHole(HOST, 1_280)),
-            linked,
-        ),
-        scenario("30 % loss", lossy(new(homes)), linked),
-        scenario("500 ms round trip", slow(new(homes), 125), linked),
-        scenario("UDP is blocked on one side", new([Kind::UdpBlocked, Kind::Home]), linked),
-        scenario("nothing leaves but TCP 443", new([Kind::Only443, Kind::Only443]), linked),
-        scenario("no IPv4 on one side, no IPv6 on the other", new([Kind::Ipv6Only, Kind::Home]), linked),
-        scenario(
-            "no STUN, no TURN offered",
-            settings(new(homes), |settings| settings.only_urls = Some("nothing")),
-            Outcome::Fails("checks-failed"),
-        ),
-        scenario(
-            "relays only, and none offered",
-            settings(new(homes), |settings| {
-                settings.relay_only = true;
-                settings.only_urls = Some("stun");
-            }),
-            Outcome::Fails("no-candidates"),
-        ),
+        scenario("TURN's password is wrong", from_the_start(HARD, What::WrongPassword), rejected),
+        scenario("TURN's credential has expired", from_the_start(HARD, What::ExpiredCredential), rejected),
     ]
+}
+
+/// The road loses packets, delays them, or swallows the large ones.
+fn hard_roads() -> Vec<Scenario> {
+    // Each way: of a question and its answer, 30 % are lost.
+    let lossy = Link { loss: Chance::percent(16.3), ..Link::delayed(Duration::from_millis(12)) };
+    let mut losing = plain(HOMES);
+    losing.access[HOST] = Access::both(lossy);
+    let swallowing = |size| faulty(HOMES, At::Start, What::MtuHole(HOST, size));
+    vec![
+        scenario("packets over 1,000 bytes vanish", swallowing(1_000), Outcome::Fails("dtls-failed")),
+        scenario("packets over 1,280 bytes vanish", swallowing(1_280), LINKED),
+        scenario("30 % loss", losing, LINKED),
+        scenario("500 ms round trip", slow(plain(HOMES), 125), LINKED),
+    ]
+}
+
+fn scenario(name: &'static str, plan: Plan, outcome: Outcome) -> Scenario {
+    Scenario { name, plan, outcome }
+}
+
+fn plain(kinds: [Kind; 2]) -> Plan {
+    Plan::new(1, kinds)
+}
+
+fn faulty(kinds: [Kind; 2], at: At, what: What) -> Plan {
+    Plan { faults: vec![Fault { at, what }], ..plain(kinds) }
+}
+
+/// Both access links take this many milliseconds, each way.
+fn slow(plan: Plan, delay: u64) -> Plan {
+    Plan { access: [Access::both(Link::delayed(Duration::from_millis(delay))); 2], ..plan }
 }
 
 /// Lives through one.

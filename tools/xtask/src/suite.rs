@@ -76,7 +76,12 @@ pub fn only_fuzz(root: &Path, seconds: u32) -> anyhow::Result<bool> {
 /// `cargo xtask lab matrix`.
 pub fn matrix(root: &Path) -> anyhow::Result<bool> {
     let mut steps = Steps::new(root);
-    steps.run("every pair of networks", ".", "cargo run --release --locked -p sim -- matrix", Counted::One)?;
+    steps.run(
+        "every pair of networks",
+        ".",
+        "cargo run --release --locked -p sim -- matrix",
+        Counted::One,
+    )?;
     Ok(steps.close())
 }
 
