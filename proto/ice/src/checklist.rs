@@ -131,7 +131,7 @@ fn group(pair: &Pair) -> (SocketId, Kind, Transport) {
 }
 
 /// Whether packets from the base can reach the remote address, and we are to begin (RFC 8445 section 6.1.2.2, RFC 6544
-/// section 6.2).
+/// section 6.2). Two homes may number their hosts alike: what is sent to an address of our own comes back to us.
 pub(crate) fn fits(base: &Base, remote: &Remote) -> bool {
     let transports = match (base.transport, remote.transport) {
         (Transport::Udp, Transport::Udp) => true,
@@ -142,6 +142,7 @@ pub(crate) fn fits(base: &Base, remote: &Remote) -> bool {
     };
     let (ours, theirs) = (base.address.ip(), remote.address.ip());
     transports
+        && base.address != remote.address
         && ours.is_ipv4() == theirs.is_ipv4()
         && is_link_local_v6(ours) == is_link_local_v6(theirs)
         && (!theirs.is_loopback() || ours.is_loopback())

@@ -4,7 +4,7 @@ mod world;
 
 use std::time::Duration;
 
-use twocan_ice::{Config, Event, Kind, Role, State, TcpType, Transport};
+use twocan_ice::{Config, Event, Kind, PairReport, Role, State, TcpType, Transport};
 use world::{A, B, Nat, NatKind, World, addr, ms};
 
 fn two_public_hosts(seed: u64) -> World {
@@ -175,6 +175,26 @@ fn a_candidate_named_late_says_what_a_peer_reflexive_one_is() {
         if let Event::Selected(selected) = event { Some(selected.remote_kind) } else { None }
     };
     assert_eq!(world.sides[B].events.iter().rev().find_map(told), Some(Kind::Host));
+}
+
+#[test]
+fn two_homes_with_the_same_address_do_not_check_themselves() {
+    let mut world = World::new(1, ms(50));
+    for side in [A, B] {
+        let lan = side as u8 + 1;
+        world.net.nats.push(Nat::new(NatKind::Symmetric, &format!("203.0.113.{lan}"), lan));
+        world.host(side, "192.168.1.2:5000", Some(lan));
+        world.relayed(side, &format!("198.51.100.9:{}", 50_000 + side), ms(5));
+    }
+    world.meet();
+    world.run_for(ms(5_000));
+    assert_eq!(world.states(), [State::Connected; 2]);
+    let own = addr("192.168.1.2:5000");
+    for side in &world.sides {
+        let report = side.agent.report();
+        let own = |pair: &PairReport| pair.local_kind == Kind::Host && pair.remote == own;
+        assert!(!report.pairs.iter().any(own), "{report:?}");
+    }
 }
 
 #[test]

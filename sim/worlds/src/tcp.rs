@@ -14,6 +14,7 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::wire::{HardwareAddress, IpCidr};
 use twocan_sim::Packet;
+use twocan_sim::packet::{Payload, TcpFlags};
 
 /// Bytes that a socket holds in each direction.
 const BUFFER_LEN: usize = 64 * 1024;
@@ -161,10 +162,31 @@ impl Tcp {
 
     /// A packet for this host.
     pub fn handle_packet(&mut self, packet: &Packet, now: Instant) {
+        if self.is_being_opened_by(packet) {
+            return;
+        }
         let mut bytes = Vec::with_capacity(packet.wire_len());
         packet.write(&mut bytes);
         self.wire.inbound.push_back(bytes);
         self.run(now);
+    }
+
+    /// A SYN that came twice. `smoltcp` would take it for a second connection; ours was answered, and is again when that
+    /// is due (RFC 9293 section 3.10.7.4).
+    fn is_being_opened_by(&self, packet: &Packet) -> bool {
+        let Payload::Tcp(segment) = &packet.payload else { return false };
+        let flags = segment.flags();
+        if !flags.contains(TcpFlags::SYN) || flags.contains(TcpFlags::ACK) {
+            return false;
+        }
+        let local = SocketAddr::new(packet.destination, segment.destination);
+        let remote = SocketAddr::new(packet.source, segment.source);
+        self.streams.values().any(|stream| {
+            let socket = self.sockets.get::<Socket<'_>>(stream.handle);
+            socket.state() == State::SynReceived
+                && socket.local_endpoint() == Some(local.into())
+                && socket.remote_endpoint() == Some(remote.into())
+        })
     }
 
     /// Time has passed.
