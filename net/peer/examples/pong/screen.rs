@@ -18,7 +18,11 @@ pub struct Screen;
 
 impl Screen {
     pub fn open() -> std::io::Result<Self> {
-        enable_raw_mode()?;
+        enable_raw_mode().map_err(|error| {
+            std::io::Error::other(format!(
+                "there is no terminal to draw in ({error}): --json plays without one"
+            ))
+        })?;
         // Another screen, without a cursor.
         print("\x1b[?1049h\x1b[?25l");
         Ok(Self)
