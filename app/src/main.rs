@@ -3,6 +3,7 @@
 
 mod check;
 mod ice;
+mod lab;
 mod listen;
 mod page;
 mod relay_metrics;
@@ -29,12 +30,16 @@ enum Command {
     Serve(Box<settings::Settings>),
     /// Say what this network allows, and whether a server is reachable from it
     Check(check::Arguments),
+    /// Try an app behind two NATs of your choice, on this machine
+    #[command(subcommand)]
+    Lab(lab::Lab),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let (outcome, if_not) = match cli.command {
         Some(Command::Check(arguments)) => (check(arguments), ExitCode::from(2)),
+        Some(Command::Lab(command)) => (lab(command), ExitCode::FAILURE),
         Some(Command::Serve(settings)) => (serve(Some(*settings)), ExitCode::FAILURE),
         None => (serve(None), ExitCode::FAILURE),
     };
@@ -47,6 +52,11 @@ fn main() -> ExitCode {
 fn check(arguments: check::Arguments) -> anyhow::Result<ExitCode> {
     log_at("off");
     check::run(arguments)
+}
+
+fn lab(command: lab::Lab) -> anyhow::Result<ExitCode> {
+    log_at("warn");
+    lab::run(command)
 }
 
 fn serve(settings: Option<settings::Settings>) -> anyhow::Result<ExitCode> {

@@ -95,6 +95,9 @@ pub struct Settings {
 /// The variable that is read though it is no flag of `serve`: what to log.
 pub const LOG_VARIABLE: &str = "TWOCAN_LOG";
 
+/// What `twocan lab run` tells the programs that it starts, ourselves perhaps: the server's URL, and on which side they are.
+pub const LAB_VARIABLES: [&str; 2] = ["TWOCAN_SERVER", "TWOCAN_SIDE"];
+
 impl Settings {
     /// These settings over those of the file they name, if they name one.
     pub fn with_file(self) -> anyhow::Result<Settings> {
@@ -146,6 +149,7 @@ pub fn check_variables(names: impl Iterator<Item = String>) -> anyhow::Result<()
     let command = <Settings as clap::Args>::augment_args(clap::Command::new("serve"));
     let known = |name: &str| {
         name == LOG_VARIABLE
+            || LAB_VARIABLES.contains(&name)
             || command.get_arguments().any(|argument| argument.get_env().is_some_and(|env| env == name))
     };
     for name in names {

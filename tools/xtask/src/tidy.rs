@@ -12,7 +12,7 @@ const FILE_LINES_MAX: usize = 800;
 const LONG_FILES: [(&str, &str); 0] = [];
 
 /// Our crates by layer: each may use those that are listed for it, and its tests all that stand above it.
-const LAYERS: [(&str, &str, &[&str]); 13] = [
+const LAYERS: [(&str, &str, &[&str]); 14] = [
     ("proto/stun", "twocan-stun", &[]),
     ("proto/turn", "twocan-turn", &["twocan-stun"]),
     ("proto/ice", "twocan-ice", &["twocan-stun"]),
@@ -28,10 +28,19 @@ const LAYERS: [(&str, &str, &[&str]); 13] = [
         "sim",
         &["twocan-stun", "twocan-turn", "twocan-ice", "twocan-rtc", "twocan-lobby", "twocan-sim"],
     ),
+    ("lab", "twocan-lab", &["twocan-sim"]),
     (
         "app",
         "twocan-cli",
-        &["twocan-relay", "twocan-signaling", "twocan-turn", "twocan-lobby", "twocan-check"],
+        &[
+            "twocan-relay",
+            "twocan-signaling",
+            "twocan-turn",
+            "twocan-lobby",
+            "twocan-check",
+            "twocan-sim",
+            "twocan-lab",
+        ],
     ),
     ("tools/xtask", "xtask", &[]),
 ];

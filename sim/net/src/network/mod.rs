@@ -23,6 +23,7 @@ use crate::arena::Arena;
 use crate::event::{Delivery, Event, Place, Step, Summary};
 use crate::link::LinkState;
 use crate::packet::{Packet, ParseError};
+use crate::prefix::Prefix;
 use crate::random::Random;
 use crate::stats::{Drop, Stats};
 use crate::{BlockId, HostId, InterfaceId, PacketId, RouterId, SegmentId};
@@ -190,6 +191,11 @@ impl Network {
     pub fn host_addresses(&self, host: HostId) -> impl Iterator<Item = IpAddr> {
         let interfaces = self.hosts[host].interfaces.iter();
         interfaces.flat_map(|interface| self.interfaces[*interface].addresses.iter().copied())
+    }
+
+    /// Where a segment's own addresses are from.
+    pub fn prefixes(&self, segment: SegmentId) -> &[Prefix] {
+        &self.segments[segment].config.prefixes
     }
 
     /// A router's interface on its inside.
