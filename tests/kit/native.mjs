@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Teller, end } from './lines.mjs'
 
-const examples = process.env.NATIVE_EXAMPLES ?? fileURLToPath(new URL('../../target/debug/examples', import.meta.url))
+/** Where cargo puts them. */
+export const examples = process.env.NATIVE_EXAMPLES ?? fileURLToPath(new URL('../../target/debug/examples', import.meta.url))
 
 /** False where these examples are built, else what to say in `skip`. */
 export function lacking(...names) {

@@ -1,6 +1,6 @@
 // Programs of others that tests drive: found, run to their end, and named where they are missing.
 import { spawn } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { World } from './world.mjs'
 
@@ -10,6 +10,8 @@ export function missing(...needs) {
     if (need === 'namespaces') {
       const lacks = World.available()
       if (lacks) return `needs ${lacks} (for network namespaces)`
+    } else if (need === 'tun') {
+      if (!existsSync('/dev/net/tun')) return 'needs /dev/net/tun (for the lab)'
     } else if (!onPath(need)) return `needs ${need}`
   }
   return false

@@ -10,7 +10,7 @@ export const binary = process.env.TWOCAN_BIN ?? `${root}target/release/twocan`
 if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build --release`)
 
 // The server takes every variable that begins so for a setting.
-const { TWOCAN_BIN: _, ...environment } = process.env
+export const { TWOCAN_BIN: _, ...environment } = process.env
 
 export class Server {
   #child

@@ -12,11 +12,12 @@ import { World } from './world.mjs'
 const [HTTP, TURN, TURNS] = [8080, 3478, 5349]
 
 export class Stage {
-  world = new World()
   #folder = mkdtempSync(join(tmpdir(), 'twocan-stage-'))
   #players = []
 
-  constructor() {
+  /** In a world of the kernel's routers, or in a lab. */
+  constructor(world = new World()) {
+    this.world = world
     this.url = `http://play.test:${HTTP}`
     this.certificate = certify(this.#folder)
     const spki = new X509Certificate(readFileSync(this.certificate.cert)).publicKey.export({ type: 'spki', format: 'der' })
@@ -35,7 +36,7 @@ export class Stage {
 
   /** A browser behind a NAT of the kind named. */
   async player(browser, nat, options) {
-    const place = this.world.player(nat, options)
+    const place = await this.world.player(nat, options)
     const player = await Player.start(this.world, place, browser, { ca: this.certificate.ca, spki: this.spki })
     player.place = place
     this.#players.push(player)
@@ -58,7 +59,7 @@ export class Stage {
   async close() {
     await Promise.all(this.#players.map((player) => player.close().catch(() => {})))
     await this.server?.stop('SIGKILL').catch(() => {})
-    this.world.close()
+    await this.world.close()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 }

@@ -1,0 +1,107 @@
+// Real peers in the model's internet, with delay and loss: they find the best way that its boxes leave them.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { Lab } from '../kit/lab.mjs'
+import { Peer, kinds } from '../kit/peer.mjs'
+import { missing } from '../kit/programs.mjs'
+import { Stage } from '../kit/stage.mjs'
+
+const [user, secret] = ['ann', 'secret-of-ann']
+const skip = missing('namespaces', 'tun', 'openssl') || kinds.native.lacks()
+const slow = { delay_ms: 25, loss_percent: 2 }
+
+let seed = 0
+/** A message each way arrives. */
+async function talk(peers) {
+  const before = peers.map((peer) => peer.messages('first').length)
+  for (const peer of peers) peer.do('send', { label: 'first', kind: 'text', size: 100, seed: ++seed })
+  await Promise.all(peers.map((peer, at) => peer.until('a message', () => peer.messages('first').length > before[at], 15_000)))
+}
+
+/** Two peers that were introduced, the first of whom offers; gives them to `work`. */
+async function together(peers, work) {
+  const [one, other] = peers
+  try {
+    one.introduce(other)
+    other.introduce(one)
+    one.do('open', { label: 'first' })
+    one.do('offer')
+    await Promise.all(peers.map((peer) => peer.saw('open', 'first', 30_000)))
+    await talk(peers)
+    await work(one, other)
+  } finally {
+    await Promise.all(peers.map((peer) => peer.close()))
+  }
+}
+
+describe('in the lab', { skip, concurrency: 3 }, () => {
+  let stage
+
+  before(async () => {
+    stage = new Stage(await Lab.start())
+    const { address, address6 } = stage.world.server
+    await stage.serve(['--turns', `${address}:443`, '--turns', `[${address6}]:443`, '--turn-user', `${user}:${secret}`])
+  })
+  after(() => stage?.close())
+
+  /** Everything that a lobby's server would offer, and more. */
+  const settings = () => {
+    const { address } = stage.world.server
+    const relays = ['turn:play.test:3478?transport=udp', 'turn:play.test:3478?transport=tcp', 'turns:play.test:443?transport=tcp']
+    return { servers: [{ urls: [`stun:${address}:3478`] }, { urls: relays, username: user, credential: secret }], policy: 'all' }
+  }
+
+  /** The lab sees the same as the peers say, once they keep to their best way. */
+  async function sees(places, wanted, peers) {
+    const end = Date.now() + 15_000
+    for (;;) {
+      const told = await stage.world.verdict(...places)
+      try { return assert.deepEqual(told, wanted) } catch (error) { if (Date.now() > end) throw error }
+      await talk(peers)
+    }
+  }
+
+  const direct = { verdict: 'direct' }
+  const worlds = [
+    { nats: ['home', 'home'], says: ['direct'], sees: direct },
+    { nats: ['symmetric', 'public'], says: ['direct'], sees: direct },
+    { nats: ['cgnat', 'double-nat'], says: ['direct'], sees: direct },
+    { nats: ['symmetric', 'home'], says: ['relayed', 'udp'] },
+    { nats: ['udp-blocked', 'home'], says: ['relayed', 'tcp'] },
+    { nats: ['only-443', 'home'], says: ['relayed', 'tls'] },
+  ]
+  for (const { nats, says: [way, protocol], sees: wanted } of worlds) {
+    test(`${nats.join(' and ')}: ${way}${protocol ? ` by ${protocol.toUpperCase()}` : ''}`, async () => {
+      const places = await Promise.all(nats.map((nat) => stage.world.player(nat, slow)))
+      const peers = await Promise.all(places.map((place, at) => Peer.start(stage, place, 'native', { ...settings(), polite: at === 1 })))
+      await together(peers, async (one, other) => {
+        for (const peer of peers) await peer.until(`the way is ${way}`, (events) => events.findLast((event) => 'path' in event)?.path === way, 15_000)
+        if (wanted) return sees(places, wanted, peers)
+        // Either one's relay will do, but who cannot speak UDP uses its own.
+        const told = await stage.world.verdict(...places)
+        assert.equal(told.verdict, 'relayed', JSON.stringify(told))
+        if (protocol !== 'udp') await sees(places, { ...told, left: `relayed-${protocol}` }, peers)
+      })
+    })
+  }
+
+  test('Chromium behind a home router and a native peer on a phone: direct', { skip: kinds.chromium.lacks() }, async () => {
+    const browser = await stage.player('chromium', 'home', slow)
+    const place = await stage.world.player('cgnat', slow)
+    await browser.goto(stage.url)
+    const peers = [await Peer.inPage(browser, settings()), await Peer.start(stage, place, 'native', { ...settings(), polite: true })]
+    await together(peers, () => sees([browser.place, place], direct, peers))
+  })
+
+  test('a cable that is pulled for a while costs a pause', async () => {
+    const places = await Promise.all(['home', 'home'].map((nat) => stage.world.player(nat, slow)))
+    const peers = await Promise.all(places.map((place, at) => Peer.start(stage, place, 'native', { ...settings(), polite: at === 1 })))
+    await together(peers, async () => {
+      const { host } = places[1]
+      await stage.world.do('cable', { host, plugged: false })
+      await new Promise((resolve) => setTimeout(resolve, 2_000))
+      await stage.world.do('cable', { host, plugged: true })
+      await talk(peers)
+    })
+  })
+})
