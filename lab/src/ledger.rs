@@ -1,47 +1,33 @@
 //! What became of packets: who sent how many to whom, by which way, and where the others ended.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use twocan_sim::{Drop, Event, HostId, PacketId, Place, Step};
 
-use crate::Way;
+use crate::way::{Look, Way};
 
 /// Packets on their way whose sender is remembered, at most; what takes longer arrives from nobody.
 const REMEMBERED_MAX: usize = 1 << 16;
 
-/// After so long, a packet counts half of what it did.
-const HALF_LIFE: Duration = Duration::from_secs(2);
-
 /// Packets that went the same way.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// How many.
     pub packets: u64,
     /// How long they were together, IP headers and all.
     pub bytes: u64,
-    /// When the last one came.
-    pub last: Instant,
-    /// How many, those of long ago counted less, as of `last`.
-    weight: f64,
+    /// When the last one came that shows that this way is in use: somebody's data, or a check that nominates it.
+    pub used: Option<Instant>,
 }
 
 impl Traffic {
-    fn new(now: Instant) -> Traffic {
-        Traffic { packets: 0, bytes: 0, last: now, weight: 0.0 }
-    }
-
-    fn add(&mut self, len: usize, now: Instant) {
-        self.weight = self.weight(now) + 1.0;
+    fn add(&mut self, len: usize, is_use: bool, now: Instant) {
         self.packets += 1;
         self.bytes += len as u64;
-        self.last = now;
-    }
-
-    /// How many packets there were of late.
-    pub fn weight(&self, now: Instant) -> f64 {
-        let passed = now.saturating_duration_since(self.last).as_secs_f64();
-        self.weight * (-passed / HALF_LIFE.as_secs_f64()).exp2()
+        if is_use {
+            self.used = Some(now);
+        }
     }
 }
 
@@ -61,12 +47,12 @@ pub struct Ledger {
 struct Journey {
     packet: PacketId,
     from: HostId,
-    way: Way,
+    look: Look,
 }
 
 impl Ledger {
-    /// A step of the model's trace. `way`: of the packet that is setting out right now.
-    pub(crate) fn note(&mut self, event: &Event, way: Way) {
+    /// A step of the model's trace. `look`: of the packet that is setting out right now.
+    pub(crate) fn note(&mut self, event: &Event, look: Look) {
         let slot = event.packet.0 as usize % REMEMBERED_MAX;
         match event.step {
             Step::Sent { by: Place::Host(from), .. } => {
@@ -74,19 +60,18 @@ impl Ledger {
                     self.journeys = vec![None; REMEMBERED_MAX];
                 }
                 if let Some(journey) = self.journeys.get_mut(slot) {
-                    *journey = Some(Journey { packet: event.packet, from, way });
+                    *journey = Some(Journey { packet: event.packet, from, look });
                 }
             }
             Step::Delivered { to, summary, .. } => {
-                if let Some(Journey { from, way, .. }) = self.journey(slot, event.packet) {
-                    let traffic =
-                        self.delivered.entry((from, to, way)).or_insert_with(|| Traffic::new(event.at));
-                    traffic.add(summary.len, event.at);
+                if let Some(Journey { from, look, .. }) = self.journey(slot, event.packet) {
+                    let traffic = self.delivered.entry((from, to, look.way)).or_default();
+                    traffic.add(summary.len, look.is_use, event.at);
                 }
             }
             Step::Dropped { at, why, .. } => {
-                if let Some(Journey { from, way, .. }) = self.journey(slot, event.packet)
-                    && way != Way::Multicast
+                if let Some(Journey { from, look, .. }) = self.journey(slot, event.packet)
+                    && look.way != Way::Multicast
                 {
                     *self.dropped.entry((from, at)).or_default().entry(why).or_default() += 1;
                 }

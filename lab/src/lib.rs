@@ -18,6 +18,7 @@ pub use driver::{Conditions, drive};
 pub use error::Error;
 pub use lab::{Host, Lab, Place, SERVER, SERVER_NAME};
 pub use ledger::{Drops, Ledger, Traffic};
+pub use namespace::is_running;
 pub use sandbox::with_privileges;
 pub use twocan_sim as sim;
 pub use verdict::Verdict;

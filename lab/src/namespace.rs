@@ -112,13 +112,20 @@ fn remove(name: &str) {
     let _ = fs::remove_dir(FILES);
 }
 
+/// Whether there is such a process, and not only what is left of one.
+pub fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the name in parentheses.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
 /// Takes away what labs left behind that were killed: their process is gone.
 pub(crate) fn sweep() {
     let Ok(entries) = fs::read_dir(FOLDER) else { return };
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(pid, _)| pid);
-        if pid.is_some_and(|pid| pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists()) {
+        if pid.and_then(|pid| pid.parse().ok()).is_some_and(|pid| !is_running(pid)) {
             debug!(name, "a lab that was killed left this behind");
             quit(&name);
             remove(&name);

@@ -25,7 +25,7 @@ use twocan_sim::{HostId, Network};
 use crate::Error;
 use crate::device::Device;
 use crate::ledger::Ledger;
-use crate::way::{Ports, Side, Way};
+use crate::way::{Look, Ports, Side};
 
 /// Packets of one host that are read before it is another's turn.
 const BATCH: usize = 32;
@@ -63,7 +63,7 @@ pub(crate) struct Pump {
     out: Vec<u8>,
     buffer: Vec<u8>,
     /// Of the packet that is setting out.
-    way: Way,
+    look: Look,
 }
 
 /// How others speak to the loop. It ends with this value.
@@ -100,7 +100,7 @@ impl Pump {
             jobs,
             out: Vec::with_capacity(PACKET_LEN_MAX),
             buffer: vec![0; PACKET_LEN_MAX],
-            way: Way::Other,
+            look: Look::OTHER,
         };
         pump.network.set_tracing(true);
         let thread = std::thread::Builder::new().name("lab".to_owned()).spawn(move || {
@@ -172,7 +172,7 @@ impl Pump {
             match Packet::parse(bytes) {
                 Ok(packet) if is_noise(&packet) => {}
                 Ok(packet) => {
-                    self.way = Way::of(&packet, &self.ports, self.server_side(host, &packet));
+                    self.look = Look::at(&packet, &self.ports, self.server_side(host, &packet));
                     self.network.handle_packet(host, packet, now);
                 }
                 Err(_) => {
@@ -195,7 +195,7 @@ impl Pump {
     /// What arrived.
     fn hand_out(&mut self) {
         while let Some(event) = self.network.poll_event() {
-            self.ledger.note(&event, self.way);
+            self.ledger.note(&event, self.look);
         }
         while let Some(delivery) = self.network.poll_delivery() {
             let Some(device) = self.devices.get(&delivery.host.index()) else { continue };

@@ -1,5 +1,7 @@
 //! How two hosts talk: what the ledger says of them, in one word.
 
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 use twocan_sim::HostId;
 
@@ -9,6 +11,12 @@ use crate::way::Way;
 /// Records of TLS that a host gets while it does no more than ask the relay for an allocation, at most: which of them are
 /// somebody's data does not show.
 const TLS_CONTROL_RECORDS: u64 = 16;
+
+/// A relay that was used only so much later was left for the direct way, and something was still under way there.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// The same where it does not show whether it was used, or only told to go on.
+const MARGIN_OF_TLS: Duration = Duration::from_secs(10);
 
 /// How two hosts talk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -28,37 +36,33 @@ pub enum Verdict {
 }
 
 impl Ledger {
-    /// How these two talk, or talked last: of two ways that work, the one that carries more of late. `server` is where the
-    /// relay is.
+    /// How these two talk, or talked last: of two ways that work, the one that was used later. `server` is where the relay
+    /// is.
     pub fn verdict(&self, left: HostId, right: HostId, server: HostId) -> Verdict {
-        let latest = self.delivered().map(|(.., traffic)| traffic.last).max();
-        let Some(latest) = latest else { return Verdict::Nothing };
-        let direct =
-            |from, to| self.between(from, to, |way| way == Way::Direct, latest).map(|(_, weight)| weight);
-        let relayed = |to| self.between(server, to, Way::is_relayed, latest);
-        let direct = direct(left, right).zip(direct(right, left)).map(|(there, back)| there.min(back));
-        let relayed = relayed(left).zip(relayed(right));
-        match (direct, relayed) {
-            (Some(direct), Some(((_, one), (_, other)))) if direct >= one.min(other) => Verdict::Direct,
-            (_, Some(((left, _), (right, _)))) => Verdict::Relayed { left, right },
+        let is_direct = |way| way == Way::Direct;
+        let there = self.used(left, right, is_direct).zip(self.used(right, left, is_direct));
+        let relayed = self.used(server, left, Way::is_relayed).zip(self.used(server, right, Way::is_relayed));
+        match (there, relayed) {
+            (Some(((_, there), (_, back))), Some(((left, one), (right, other)))) => {
+                let is_opaque = [left, right].contains(&Way::RelayedTls);
+                let margin = if is_opaque { MARGIN_OF_TLS } else { MARGIN };
+                match there.max(back) + margin >= one.max(other) {
+                    true => Verdict::Direct,
+                    false => Verdict::Relayed { left, right },
+                }
+            }
+            (None, Some(((left, _), (right, _)))) => Verdict::Relayed { left, right },
             (Some(_), None) => Verdict::Direct,
             (None, None) => Verdict::Nothing,
         }
     }
 
-    /// The way with the most weight of those that arrived.
-    fn between(
-        &self,
-        from: HostId,
-        to: HostId,
-        wanted: impl Fn(Way) -> bool,
-        now: std::time::Instant,
-    ) -> Option<(Way, f64)> {
+    /// The way of these that was used last, and when.
+    fn used(&self, from: HostId, to: HostId, wanted: impl Fn(Way) -> bool) -> Option<(Way, Instant)> {
         let ways = self.delivered().filter(|(a, b, way, traffic)| {
             let is_control = *way == Way::RelayedTls && traffic.packets <= TLS_CONTROL_RECORDS;
             *a == from && *b == to && wanted(*way) && !is_control
         });
-        let weighed = ways.map(|(_, _, way, traffic)| (way, traffic.weight(now)));
-        weighed.max_by(|(_, one), (_, other)| one.total_cmp(other))
+        ways.filter_map(|(_, _, way, traffic)| Some((way, traffic.used?))).max_by_key(|(_, used)| *used)
     }
 }

@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
 use twocan_lab::Host;
 
 use super::server::URL;
@@ -54,19 +53,20 @@ pub fn environment(side: Side, authority: &std::path::Path) -> Vec<(&'static str
     ]
 }
 
-enum News {
+/// What the two are waited for with.
+pub enum News {
     Ended(Side, ExitStatus),
+    /// We are asked to end.
     Signal,
 }
 
 /// Runs one command a side until both ended, a signal comes, or the time is over. What each ended with, if by itself.
 pub fn run(
+    (told, news): (Sender<News>, Receiver<News>),
     commands: [(Side, &Host, &[OsString]); 2],
     authority: &std::path::Path,
     limit: Option<Duration>,
 ) -> anyhow::Result<[Option<ExitStatus>; 2]> {
-    let (told, news) = channel();
-    watch_signals(told.clone())?;
     for (side, host, line) in commands {
         let child = start(side, host, line, authority)?;
         let told = told.clone();
@@ -128,24 +128,4 @@ fn wait(news: &Receiver<News>, limit: Option<Duration>) -> [Option<ExitStatus>; 
         }
     }
     ended
-}
-
-/// Turns SIGINT and SIGTERM into news, so that what we made is taken away.
-fn watch_signals(told: Sender<News>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    let (mut interrupt, mut terminate) = {
-        let _inside = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-    };
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        });
-        let _ = told.send(News::Signal);
-    });
-    Ok(())
 }

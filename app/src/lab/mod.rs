@@ -6,6 +6,8 @@ mod kinds;
 mod picture;
 mod run;
 mod server;
+mod signals;
+mod up;
 
 use std::process::ExitCode;
 
@@ -39,9 +41,7 @@ pub fn run(command: Lab) -> anyhow::Result<ExitCode> {
         Lab::Kinds => Ok(ExitCode::SUCCESS),
         Lab::Run(run) => run::run(&run),
         Lab::Up { seed } => {
-            let mut lab = start(seed)?;
-            twocan_lab::drive(&mut lab, std::io::stdin().lock(), std::io::stdout().lock())
-                .map_err(explain)?;
+            up::run(seed)?;
             Ok(ExitCode::SUCCESS)
         }
     }

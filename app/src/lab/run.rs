@@ -3,15 +3,17 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::{ExitCode, ExitStatus};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use twocan_lab::sim::{Access, Kind, SiteConfig};
 use twocan_lab::{Conditions, Host, Lab, Place};
 
-use super::children::{self, Side};
+use super::children::{self, News, Side};
 use super::picture::{End, Scene};
 use super::server::{Server, URL};
+use super::signals;
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -106,6 +108,11 @@ pub fn run(run: &Run) -> anyhow::Result<ExitCode> {
         lines.iter().all(Option::is_some) == has_one,
         "there is a command for one side only: give the other one, too, or a COMMAND after `--` for both"
     );
+    let (told, news) = channel();
+    signals::on_first({
+        let told = told.clone();
+        move || drop(told.send(News::Signal))
+    })?;
     let mut lab = super::start(run.seed)?;
     let places = places(run, &mut lab)?;
     let ids = [lab.add_host(&places[0]).map(|host| host.id), lab.add_host(&places[1]).map(|host| host.id)];
@@ -121,7 +128,12 @@ pub fn run(run: &Run) -> anyhow::Result<ExitCode> {
     let ended = match lines {
         [Some(left), Some(right)] => {
             let limit = run.limit.map(Duration::from_secs_f64);
-            children::run([(Side::Left, one, &left), (Side::Right, other, &right)], &authority, limit)?
+            children::run(
+                (told, news),
+                [(Side::Left, one, &left), (Side::Right, other, &right)],
+                &authority,
+                limit,
+            )?
         }
         _ => [Some(shells(one, other, &authority)?), None],
     };

@@ -16,6 +16,9 @@ pub const URL: &str = "http://play.test:8080";
 /// How long the server may take until it serves.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
+/// Where its certificate is, before the process id.
+const FOLDER: &str = "twocan-lab-";
+
 /// What it logs once it serves.
 const READY: &str = "ready";
 
@@ -28,7 +31,8 @@ pub struct Server {
 impl Server {
     /// Starts it, and waits until it serves.
     pub fn start(lab: &Lab) -> anyhow::Result<Server> {
-        let folder = std::env::temp_dir().join(format!("twocan-lab-{}", std::process::id()));
+        sweep();
+        let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         certify(&folder)?;
         let binary = std::env::current_exe().context("cannot find this program's own file")?;
@@ -60,6 +64,18 @@ impl Server {
     /// The authority that vouches for it, for programs that speak TLS to it.
     pub fn authority(&self) -> PathBuf {
         self.folder.join("ca.pem")
+    }
+}
+
+/// Takes away the folders of labs that were killed.
+fn sweep() {
+    let entries = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(FOLDER).and_then(|pid| pid.parse().ok());
+        if pid.is_some_and(|pid| !twocan_lab::is_running(pid)) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
