@@ -41,7 +41,9 @@ impl Ledger {
     pub fn verdict(&self, left: HostId, right: HostId, server: HostId) -> Verdict {
         let is_direct = |way| way == Way::Direct;
         let there = self.used(left, right, is_direct).zip(self.used(right, left, is_direct));
-        let relayed = self.used(server, left, Way::is_relayed).zip(self.used(server, right, Way::is_relayed));
+        let shows = |to| self.used(server, to, |way| way.is_relayed() && way != Way::RelayedTls);
+        let (one, other) = (shows(left), shows(right));
+        let relayed = self.relayed(server, left, one, other).zip(self.relayed(server, right, other, one));
         match (there, relayed) {
             (Some(((_, there), (_, back))), Some(((left, one), (right, other)))) => {
                 let is_opaque = [left, right].contains(&Way::RelayedTls);
@@ -57,12 +59,28 @@ impl Ledger {
         }
     }
 
+    /// How a host uses the relay. `shows`: as far as it shows, `others`: and how the other one does. What cannot be looked
+    /// into counts where something must be in it: the other end of what shows, or more than control.
+    fn relayed(
+        &self,
+        server: HostId,
+        to: HostId,
+        shows: Option<(Way, Instant)>,
+        others: Option<(Way, Instant)>,
+    ) -> Option<(Way, Instant)> {
+        let is_tls = |way| way == Way::RelayedTls;
+        let tls = self.used(server, to, is_tls);
+        let Some((_, used)) = shows else {
+            let records = self.delivered().find(|(a, b, way, _)| *a == server && *b == to && is_tls(*way));
+            let is_more = records.is_some_and(|(.., traffic)| traffic.packets > TLS_CONTROL_RECORDS);
+            return tls.filter(|_| is_more || others.is_some());
+        };
+        tls.filter(|(_, later)| *later > used + MARGIN_OF_TLS).or(shows)
+    }
+
     /// The way of these that was used last, and when.
     fn used(&self, from: HostId, to: HostId, wanted: impl Fn(Way) -> bool) -> Option<(Way, Instant)> {
-        let ways = self.delivered().filter(|(a, b, way, traffic)| {
-            let is_control = *way == Way::RelayedTls && traffic.packets <= TLS_CONTROL_RECORDS;
-            *a == from && *b == to && wanted(*way) && !is_control
-        });
+        let ways = self.delivered().filter(|(a, b, way, _)| *a == from && *b == to && wanted(*way));
         ways.filter_map(|(_, _, way, traffic)| Some((way, traffic.used?))).max_by_key(|(_, used)| *used)
     }
 }

@@ -38,8 +38,13 @@ export class Lab {
   /** A place to play from, behind boxes of the kind named (`twocan lab kinds`), under conditions: `delay_ms`, `loss_percent` … */
   async player(kind, options = {}) {
     const { place, external } = await this.do('place', { kind, ...options })
+    return this.neighbour({ kind, place, external })
+  }
+
+  /** One more host in a player's network. */
+  async neighbour({ kind, place, external }) {
     const { host, name, addresses } = await this.do('host', { place })
-    return { kind, place, host, name, addresses, address: external[0] ?? addresses[0] }
+    return { kind, place, external, host, name, addresses, address: external[0] ?? addresses[0] }
   }
 
   /** How two of them talk: `{ verdict: 'direct' }`, or `relayed` with each one's way, or `nothing`. */

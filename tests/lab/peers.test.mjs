@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Lab } from '../kit/lab.mjs'
+import { Native, lacking } from '../kit/native.mjs'
 import { Peer, kinds } from '../kit/peer.mjs'
 import { missing } from '../kit/programs.mjs'
 import { Stage } from '../kit/stage.mjs'
@@ -102,6 +103,23 @@ describe('in the lab', { skip, concurrency: 3 }, () => {
       await new Promise((resolve) => setTimeout(resolve, 2_000))
       await stage.world.do('cable', { host, plugged: true })
       await talk(peers)
+      const { dropped } = await stage.world.do('stats')
+      assert.ok(dropped.some(({ why }) => why === 'the interface is down'), JSON.stringify(dropped))
     })
+  })
+
+  test('two in one home that hide their addresses find each other by multicast: direct', { skip: lacking('host') }, async () => {
+    const first = await stage.world.player('home', slow)
+    const places = [first, await stage.world.neighbour(first)]
+    const flags = ['--size', '2', '--mdns']
+    const one = Native.start(stage, places[0], 'host', ['--create', ...flags])
+    const { code } = await one.event('joined')
+    const other = Native.start(stage, places[1], 'host', ['--join', code, ...flags])
+    const both = [one, other]
+    await Promise.all(both.map((native) => native.event('path', { path: 'direct', local: 'host' })))
+    await Promise.all(both.map((native) => native.close()))
+    const { delivered } = await stage.world.do('stats')
+    const hosts = places.map(({ host }) => host)
+    assert.ok(delivered.some(({ from, to, way }) => way === 'multicast' && hosts.includes(from) && hosts.includes(to)))
   })
 })
