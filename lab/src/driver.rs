@@ -80,6 +80,8 @@ enum Action {
     Unblock { place: usize },
     /// How two hosts talk.
     Verdict { left: usize, right: usize },
+    /// From now on, what was counted about a host so far does not count.
+    Forget { host: usize },
     /// All counts.
     Stats,
 }
@@ -198,6 +200,10 @@ fn perform(lab: &mut Lab, places: &mut Vec<Place>, command: Value) -> Result<Val
         Action::Verdict { left, right } => {
             let (left, right) = (found(lab, left)?, found(lab, right)?);
             Ok(json!(lab.ledger()?.verdict(left, right, lab.server().id)))
+        }
+        Action::Forget { host } => {
+            lab.forget(found(lab, host)?)?;
+            Ok(json!({"host": host}))
         }
         Action::Stats => Ok(stats(lab)?),
     }

@@ -289,6 +289,14 @@ impl Lab {
         self.pump.ask(move |pump| change(&mut pump.network, Instant::now()))
     }
 
+    /// Forgets what was counted about a host: what comes next is another story.
+    ///
+    /// # Errors
+    /// [`Error::Loop`]
+    pub fn forget(&self, id: HostId) -> Result<(), Error> {
+        self.pump.ask(move |pump| pump.ledger.forget(id))
+    }
+
     /// What became of packets so far.
     ///
     /// # Errors

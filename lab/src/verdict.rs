@@ -84,3 +84,66 @@ impl Ledger {
         ways.filter_map(|(_, _, way, traffic)| Some((way, traffic.used?))).max_by_key(|(_, used)| *used)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use twocan_sim::{Event, PacketId, Place, Step, Summary};
+
+    use super::*;
+    use crate::way::Look;
+
+    /// What the ledger says of host 1 and host 2 after packets from host to host, each at so many milliseconds.
+    fn after(packets: &[(u64, usize, usize, Way)]) -> Verdict {
+        let start = Instant::now();
+        let mut ledger = Ledger::default();
+        for (number, (ms, from, to, way)) in packets.iter().enumerate() {
+            let at = start + Duration::from_millis(*ms);
+            let any = "80.80.0.1:1".parse().unwrap();
+            let summary = Summary { source: any, destination: any, protocol: 17, len: 100 };
+            let [from, to] = [*from, *to].map(HostId::from);
+            let interface = twocan_sim::InterfaceId::from(0);
+            let look = Look { way: *way, is_use: true };
+            let packet = PacketId(number as u64);
+            ledger.note(&Event { at, packet, step: Step::Sent { by: Place::Host(from), summary } }, look);
+            ledger.note(&Event { at, packet, step: Step::Delivered { to, interface, summary } }, look);
+        }
+        ledger.verdict(HostId::from(1), HostId::from(2), HostId::from(0))
+    }
+
+    fn both(ms: u64, way: Way) -> [(u64, usize, usize, Way); 2] {
+        match way {
+            Way::Direct => [(ms, 1, 2, way), (ms, 2, 1, way)],
+            _ => [(ms, 0, 1, way), (ms, 0, 2, way)],
+        }
+    }
+
+    #[test]
+    fn the_way_that_was_used_last_is_the_one() {
+        let (direct, udp) = (Way::Direct, Way::RelayedUdp);
+        assert_eq!(after(&[both(0, udp), both(100, direct)].concat()), Verdict::Direct);
+        // Something was still under way at the relay.
+        assert_eq!(after(&[both(100, direct), both(300, udp)].concat()), Verdict::Direct);
+        let relayed = Verdict::Relayed { left: udp, right: udp };
+        assert_eq!(after(&[both(100, direct), both(5_000, udp)].concat()), relayed);
+    }
+
+    #[test]
+    fn one_way_is_no_way() {
+        assert_eq!(after(&[]), Verdict::Nothing);
+        assert_eq!(after(&[(0, 1, 2, Way::Direct)]), Verdict::Nothing);
+        assert_eq!(after(&[(0, 0, 1, Way::RelayedUdp)]), Verdict::Nothing);
+    }
+
+    #[test]
+    fn what_is_in_tls_counts_where_the_other_end_of_it_shows() {
+        let tls = |count| vec![(0, 0, 1, Way::RelayedTls); count];
+        assert_eq!(after(&tls(6)), Verdict::Nothing);
+        let other = (0, 0, 2, Way::Relayed);
+        let relayed = Verdict::Relayed { left: Way::RelayedTls, right: Way::Relayed };
+        assert_eq!(after(&[tls(6), vec![other]].concat()), relayed);
+        let [asking, more] =
+            [6, 17].map(|count| [tls(count), vec![(0, 0, 2, Way::RelayedTls); count]].concat());
+        assert_eq!(after(&asking), Verdict::Nothing);
+        assert_eq!(after(&more), Verdict::Relayed { left: Way::RelayedTls, right: Way::RelayedTls });
+    }
+}

@@ -42,9 +42,15 @@ impl Scene {
         let mut text = String::from("\n");
         if self.is_same {
             let [left, right] = [&self.left, &self.right].map(|end| first(&end.addresses));
-            let _ = writeln!(text, "  left  {left} ─┐");
-            let _ = writeln!(text, "              ├─{}═ internet ═ play.test", boxes(&self.left.place));
-            let _ = writeln!(text, "  right {right} ─┘");
+            let width = left.chars().count().max(right.chars().count());
+            let _ = writeln!(text, "  left  {left:<width$} ─┐");
+            let _ = writeln!(
+                text,
+                "        {:width$}  ├─{}══ internet ══ play.test",
+                "",
+                boxes(&self.left.place)
+            );
+            let _ = writeln!(text, "  right {right:<width$} ─┘");
         } else {
             let (left, right) = (&self.left, &self.right);
             let near = format!("  left {} ─{}══", first(&left.addresses), boxes(&left.place));

@@ -22,7 +22,7 @@ The command finds the server in TWOCAN_SERVER (http://play.test:8080) and its si
 Examples:
   twocan lab run --left home --right cgnat -- ./my-game --online
   twocan lab run --left symmetric --right home --delay 40 --loss 2 \\
-      --left-cmd './chat create --code-to /tmp/code' --right-cmd './chat join $(cat /tmp/code)'
+      --left-cmd './my-game --host duel' --right-cmd 'sleep 1; ./my-game --join duel'
   twocan lab run --left udp-blocked --right public        two shells instead
 
 The kinds of networks: twocan lab kinds";
@@ -167,7 +167,14 @@ fn shells(left: &Host, right: &Host, authority: &std::path::Path) -> anyhow::Res
             .join(" ")
     };
     eprintln!("This shell is on the left; the server is {URL}. One on the right, from another terminal:");
-    eprintln!("  ip netns exec {} env {} sh", right.name(), variables(Side::Right));
+    // Who is not root has namespaces that only programs of this one see.
+    let whole = std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.contains("4294967295"));
+    let pid = std::process::id();
+    let enter = match whole {
+        true => String::new(),
+        false => format!("nsenter --target {pid} --user --mount --preserve-credentials "),
+    };
+    eprintln!("  {enter}ip netns exec {} env {} sh", right.name(), variables(Side::Right));
     eprintln!("The lab ends with this shell.");
     let shell = std::env::var_os("SHELL").unwrap_or_else(|| "sh".into());
     let mut command = left.command(shell);

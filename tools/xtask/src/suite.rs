@@ -21,7 +21,7 @@ pub fn check(root: &Path) -> anyhow::Result<bool> {
 
 /// The parts of `test`, in the order in which they run.
 type Part = (&'static str, fn(&mut Steps, &Path) -> anyhow::Result<()>);
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("house", |steps, _| house(steps)),
     ("rust", |steps, _| rust(steps)),
     ("web", |steps, _| web_part(steps)),
@@ -29,6 +29,7 @@ const PARTS: [Part; 7] = [
     ("interop", interop),
     ("native", native),
     ("browsers", |steps, _| browsers(steps)),
+    ("lab", |steps, _| lab(steps)),
 ];
 
 /// Peers on other people's stacks: a workspace of their own.
@@ -191,6 +192,15 @@ fn native(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
 fn browsers(steps: &mut Steps) -> anyhow::Result<()> {
     if prepare(steps)? {
         node(steps, "browsers")?;
+    }
+    Ok(())
+}
+
+/// Real programs in the model's internet, and the model's boxes against the kernel's.
+fn lab(steps: &mut Steps) -> anyhow::Result<()> {
+    let build = "cargo build -p twocan -p twocan-lab --examples --locked";
+    if prepare(steps)? && steps.run("build peers and probe", ".", build, Counted::Not)? {
+        node(steps, "lab")?;
     }
     Ok(())
 }
