@@ -27,8 +27,8 @@ const TLS_APPLICATION_DATA: u8 = 0x17;
 pub struct Ports {
     /// Signaling, TCP.
     pub http: u16,
-    /// STUN and TURN, UDP and TCP.
-    pub turn: u16,
+    /// STUN and TURN, UDP and TCP; and the other port of behaviour discovery (RFC 5780).
+    pub turn: Vec<u16>,
     /// TURN over TLS.
     pub turns: Vec<u16>,
     /// The lowest of relayed ports.
@@ -37,7 +37,7 @@ pub struct Ports {
 
 impl Default for Ports {
     fn default() -> Ports {
-        Ports { http: 8080, turn: 3478, turns: vec![443, 5349], relayed: 49_152 }
+        Ports { http: 8080, turn: vec![3478, 3479], turns: vec![443, 5349], relayed: 49_152 }
     }
 }
 
@@ -101,7 +101,7 @@ impl Look {
 
     fn at_server_udp(data: &[u8], port: u16, ports: &Ports) -> Look {
         let plain = |way| Look { way, is_use: false };
-        if port == ports.turn {
+        if ports.turn.contains(&port) {
             return match relayed(data) {
                 Some(content) => Look { way: Way::RelayedUdp, is_use: is_use(content) },
                 None if kind(data).is_some_and(|kind| BINDING.contains(&kind)) => plain(Way::Stun),
@@ -116,7 +116,7 @@ impl Look {
 
     fn at_server_tcp(data: &[u8], port: u16, ports: &Ports) -> Look {
         let plain = |way| Look { way, is_use: false };
-        if port == ports.turn {
+        if ports.turn.contains(&port) {
             return relayed(data)
                 .map_or(plain(Way::Turn), |content| Look { way: Way::RelayedTcp, is_use: is_use(content) });
         }

@@ -66,6 +66,14 @@ describe('twocan lab run', { skip, concurrency: 2 }, () => {
     assert.deepEqual(leftovers(child.pid), [])
   })
 
+  test('twocan check, run in it, finds what the boxes are', async () => {
+    const { out } = await lab(['--left', 'symmetric', '--right', 'full-cone', '--', binary, 'check', 'http://play.test:8080']).end
+    const [left, right] = ['left', 'right'].map((side) => out.split('\n').filter((line) => line.trimStart().startsWith(`${side} │`)).join('\n'))
+    assert.match(left, /mapping .*\(address-and-port-dependent\)\n.*filtering .*\(address-and-port-dependent\)/)
+    assert.match(right, /mapping .*\(endpoint-independent\)\n.*filtering .*\(endpoint-independent\)/)
+    for (const way of ['UDP', 'TCP', 'TLS']) assert.match(right, new RegExp(`✓ TURN, ${way} `))
+  })
+
   test('what has no end is ended after the time that --for says, with all that it started', async () => {
     const { child, end } = lab(['--for', '0.5', '--', 'sh', '-c', 'sleep 4321 & sleep 4321'])
     const { code } = await end

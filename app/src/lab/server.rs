@@ -1,6 +1,7 @@
 //! The server in the middle: this binary once more, in the namespace of the lab's own host, with a certificate of the lab's.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -35,12 +36,23 @@ impl Server {
         let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         certify(&folder)?;
+        let listeners = |addresses: &[IpAddr], port| {
+            let listeners = addresses.iter().map(|address| SocketAddr::new(*address, port).to_string());
+            listeners.collect::<Vec<_>>()
+        };
+        let (first, second) = SERVER.split_at(2);
         let binary = std::env::current_exe().context("cannot find this program's own file")?;
         let mut command = lab.server().command(binary);
         command.arg("serve").arg("--public");
-        for port in [443, 5_349] {
-            for address in &SERVER[..2] {
-                command.arg("--turns").arg(std::net::SocketAddr::new(*address, port).to_string());
+        let turns = [443, 5_349].map(|port| listeners(first, port)).concat();
+        for (flag, addresses) in [
+            ("--turn", listeners(first, 3_478)),
+            ("--turns", turns),
+            // Programs can ask what their box does (RFC 5780).
+            ("--alternate", listeners(second, 3_479)),
+        ] {
+            for address in &addresses {
+                command.args([flag, address]);
             }
         }
         command
