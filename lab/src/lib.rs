@@ -2,6 +2,9 @@
 //!
 #![doc = include_str!("../README.md")]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("the lab is made of Linux's network namespaces");
+
 mod device;
 mod driver;
 mod error;
