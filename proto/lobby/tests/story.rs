@@ -344,12 +344,15 @@ fn reflexive_candidates_wait_for_those_of_the_other_side() {
         world.say(&mut bob, candidate(class, &ada));
     }
     world.say(&mut bob, json!({"type":"signal","to":ada.peer,"kind":"end-of-candidates"}));
-    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["host", "relay"]);
+    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["host"]);
     world.say(&mut ada, candidate("host", &bob));
     assert_eq!(classes(&world.hear_only(&mut ada, "signal")), [] as [&str; 0]);
     // Both are told at the same time, and in order.
     world.say(&mut ada, candidate("srflx", &bob));
-    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["srflx", "srflx", "end-of-candidates"]);
+    assert_eq!(
+        classes(&world.hear_only(&mut ada, "signal")),
+        ["srflx", "relay", "srflx", "end-of-candidates"]
+    );
     assert_eq!(classes(&world.hear_only(&mut bob, "signal")), ["host", "srflx"]);
     // Once for a link: a restart waits for nothing.
     world.say(&mut bob, candidate("srflx", &ada));
@@ -365,6 +368,17 @@ fn who_has_no_reflexive_candidate_holds_nobody_up() {
     world.say(&mut ada, json!({"type":"signal","to":bob.peer,"kind":"end-of-candidates"}));
     assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["srflx"]);
     assert_eq!(classes(&world.hear_only(&mut bob, "signal")), ["end-of-candidates"]);
+}
+
+#[test]
+fn who_names_a_relay_has_looked_for_reflexive_candidates_too() {
+    let mut world = World::new();
+    let (players, _) = world.lobby_of(2);
+    let [mut ada, mut bob] = <[Player; 2]>::try_from(players).unwrap();
+    world.say(&mut bob, candidate("srflx", &ada));
+    world.say(&mut ada, candidate("relay", &bob));
+    assert_eq!(classes(&world.hear_only(&mut ada, "signal")), ["srflx"]);
+    assert_eq!(classes(&world.hear_only(&mut bob, "signal")), ["relay"]);
 }
 
 #[test]

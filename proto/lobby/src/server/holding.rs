@@ -1,12 +1,14 @@
 //! Reflexive candidates wait for those of the other side, and are let go together.
 //!
 //! ```text
-//!   Ada: srflx ─────────────►│ held │                              a check that comes to a NAT before its own side has sent
-//!   Ada: relay ──────────────┼──────┼────────────► Bob             one may cost the mapping (Linux moves it to another port);
-//!   Bob: srflx ─────────────►│ both │► Bob, Ada                     told at the same time, both open their NATs at the same time
+//!   Ada: srflx ─────────────►│ held │                   a check that comes to a NAT before its own side has sent one may cost
+//!   Ada: relay ─────────────►│ held │                   the mapping (Linux moves it to another port); told at the same time,
+//!   Bob: srflx ─────────────►│ both │► Bob, Ada          both open their NATs at the same time
 //! ```
 //!
-//! Only once for a link, and not for long: whoever has none says so (`end-of-candidates`), or has [`HOLD_WITHIN`](super::limits).
+//! A relayed candidate goes behind: alone it would be tried first, and some stay with the first way that works (Firefox).
+//! Only once for a link, and not for long: whoever names a relay has looked for reflexive ones too; whoever has neither
+//! says so (`end-of-candidates`), or has [`HOLD_WITHIN`](super::limits).
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -30,8 +32,9 @@ pub(super) struct Held {
 /// One direction of a link.
 #[derive(Default)]
 struct Direction {
-    /// A reflexive candidate came, or the word that none will.
+    /// A candidate came that a server gave, or the word that none will.
     has_said: bool,
+    has_waited: bool,
     waiting: Vec<Held>,
     /// When it is let go whatever the other side does.
     until: Option<Instant>,
@@ -56,9 +59,9 @@ impl Holds {
 
     /// Takes a signal, if it has to wait; and says whether the other direction may be let go now.
     fn take(&mut self, (from, to): (PeerId, PeerId), signal: &Signal<'_>) -> (bool, bool) {
-        let is_reflexive =
-            signal.kind == Kind::Candidate && matches!(signal.class, Some(Class::Srflx | Class::Prflx));
-        if !is_reflexive && signal.kind != Kind::EndOfCandidates {
+        let class = signal.class.filter(|_| signal.kind == Kind::Candidate);
+        let is_reflexive = matches!(class, Some(Class::Srflx | Class::Prflx));
+        if !is_reflexive && class != Some(Class::Relay) && signal.kind != Kind::EndOfCandidates {
             return (false, false);
         }
         let other_has_said = self.0.get(&(to, from)).is_some_and(|direction| direction.has_said);
@@ -66,9 +69,10 @@ impl Holds {
         let is_first = !std::mem::replace(&mut direction.has_said, true);
         // What follows one that waits goes behind it.
         let waits = match direction.waiting.len() {
-            0 => is_reflexive && is_first && !other_has_said,
+            0 => is_reflexive && !other_has_said && !direction.has_waited,
             waiting => waiting < HELD_MAX,
         };
+        direction.has_waited |= waits;
         if waits {
             let data = signal.data.map(RawValue::to_owned);
             direction.waiting.push(Held { kind: signal.kind, class: signal.class, data });

@@ -161,16 +161,19 @@ impl Connection {
         is_due
     }
 
-    /// Sends our description of this moment, with the candidates known. Reflexive ones follow it, to whoever takes them so: a lobby's server lets them
-    /// go together with those of the other side (docs/protocol.md §1.4).
+    /// Sends our description of this moment, with the candidates known. Reflexive ones follow it, to whoever takes them so:
+    /// a lobby's server lets them go together with those of the other side (docs/protocol.md §1.4). Relayed ones stay
+    /// behind them: a peer that got those first would try them first, and may stay with the first that works.
     fn describe(&mut self, kind: Kind, now: Instant) {
         let mut session = self.negotiation.describe(kind, self.config.certificate.fingerprint());
         session.max_message_size = u32::try_from(limits::MESSAGE_LEN_MAX).unwrap_or(u32::MAX);
         session.sctp_init = self.transport.sctp_init();
         let trickles = self.negotiation.remote.as_ref().is_none_or(|remote| remote.session.trickle);
-        let (later, here): (Vec<_>, Vec<_>) = self.local.list.iter().partition(|gathered| {
-            trickles && gathered.local.candidate.kind == CandidateKind::ServerReflexive
-        });
+        let known = self.local.list.iter();
+        let mut kinds = known.clone().map(|gathered| gathered.local.candidate.kind);
+        let waits = trickles && kinds.any(|kind| kind == CandidateKind::ServerReflexive);
+        let (later, here): (Vec<_>, Vec<_>) =
+            known.partition(|gathered| waits && gathered.local.candidate.kind != CandidateKind::Host);
         session.candidates = here.into_iter().map(|gathered| gathered.text.clone()).collect();
         let later: Vec<Event> = later
             .into_iter()
