@@ -19,6 +19,7 @@ cargo xtask COMMAND
   tidy              layer order, sizes, header comments, licences, links
   web               build the SDK and the page anew into their committed dist/ folders
   lab matrix        every pair of networks in virtual time, into docs/nat.md and docs/nat.svg
+  lab matrix --real the same with native peers and Chromium in the lab, into docs/nat.md (root, a quarter of an hour)
   fuzz [SECONDS]    each fuzz target for that long (15), over its corpus
 ";
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             ("tidy", []) => suite::only_tidy(&root),
             ("web", []) => suite::web(&root),
             ("lab", [what]) if what == "matrix" => suite::matrix(&root),
+            ("lab", [what, how]) if what == "matrix" && how == "--real" => suite::real_matrix(&root),
             ("fuzz", []) => suite::only_fuzz(&root, fuzz::SECONDS),
             ("fuzz", [seconds]) if seconds.parse::<u32>().is_ok() => {
                 suite::only_fuzz(&root, seconds.parse().expect("just tried"))
