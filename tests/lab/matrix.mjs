@@ -18,7 +18,9 @@ const road = { delay_ms: 12 }
 /** So long two peers may take to meet, and so long they may then go on looking for a direct way, in ms. */
 const [MEET_WITHIN, SETTLE_WITHIN] = [30_000, 3_000]
 const together = 2 * cpus().length
-const [user, secret] = ['ann', 'secret-of-ann']
+/** Users of the relay, in turn: what one holds is bounded. */
+const users = Array.from({ length: 64 }, (_, at) => `user-${at}`)
+const secret = 'secret-of-all'
 const programs = [['native', 'native'], ['native', 'chromium'], ['chromium', 'chromium']]
 
 const { values: { only } } = parseArgs({ options: { only: { type: 'string' } } })
@@ -41,10 +43,11 @@ function wanted({ left, right, shared }) {
 
 const stage = new Stage(await Lab.start())
 const { address, address6 } = stage.world.server
-await stage.serve(['--turns', `${address}:443`, '--turns', `[${address6}]:443`, '--turn-user', `${user}:${secret}`])
+await stage.serve(['--turns', `${address}:443`, '--turns', `[${address6}]:443`, ...users.flatMap((user) => ['--turn-user', `${user}:${secret}`])])
 const relays = ['turn:play.test:3478?transport=udp', 'turn:play.test:3478?transport=tcp', 'turns:play.test:443?transport=tcp']
 const stuns = [`stun:${address}:3478`, `stun:[${address6}]:3478`]
-const settings = { servers: [{ urls: stuns }, { urls: relays, username: user, credential: secret }], policy: 'all' }
+let turn = 0
+const settings = () => ({ servers: [{ urls: stuns }, { urls: relays, username: users[++turn % users.length], credential: secret }], policy: 'all' })
 
 /** Who plays from where: one host a kind, side and program, made when it is first needed. */
 const seats = new Map()
@@ -55,13 +58,13 @@ function seat(name, make) {
 async function seated(program, kind, side, shared) {
   if (program === 'native') {
     const first = await seat(`native ${kind} left`, () => stage.world.player(kind, road))
-    if (side === 'left') return { place: first, start: (more) => Peer.start(stage, first, 'native', { ...settings, ...more }) }
+    if (side === 'left') return { place: first, start: (more) => Peer.start(stage, first, 'native', { ...settings(), ...more }) }
     const place = await seat(`native ${kind} right ${shared}`, () => shared ? stage.world.neighbour(first) : stage.world.player(kind, road))
-    return { place, start: (more) => Peer.start(stage, place, 'native', { ...settings, ...more }) }
+    return { place, start: (more) => Peer.start(stage, place, 'native', { ...settings(), ...more }) }
   }
   // Its page is an empty one: not every network lets it fetch ours.
   const player = await seat(`${program} ${kind} ${side}`, () => stage.player(program, kind, road))
-  return { place: player.place, start: (more) => Peer.inPage(player, { ...settings, ...more }) }
+  return { place: player.place, start: (more) => Peer.inPage(player, { ...settings(), ...more }) }
 }
 
 /** Lets two meet; gives the way they end with, and the ms until both could send. */

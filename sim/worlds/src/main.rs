@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use sim::plan::Plan;
 use sim::{World, findings, matrix, scenarios};
 use twocan_rtc::Path;
+use twocan_rtc::Stats;
 use twocan_sim::{Access, Kind, Link};
 
 /// Virtual worlds by seed
@@ -79,6 +80,14 @@ fn replay(seed: u64) -> anyhow::Result<ExitCode> {
     world.trace();
     world.run();
     say(world.table());
+    for player in &world.players {
+        let Some(link) = &player.link else { continue };
+        let Stats { restarts, path_changes, discards, .. } = link.connection.stats();
+        say(format_args!(
+            "{}: {restarts} restarts, {path_changes} changes of path, discarded {discards:?}",
+            player.name
+        ));
+    }
     let found = findings(&world);
     for finding in &found {
         say(format_args!("{}: {}", finding.what, finding.details));
