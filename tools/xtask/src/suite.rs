@@ -89,9 +89,8 @@ pub fn matrix(root: &Path) -> anyhow::Result<bool> {
 /// `cargo xtask lab matrix --real`.
 pub fn real_matrix(root: &Path) -> anyhow::Result<bool> {
     let mut steps = Steps::new(root);
-    let is_built = steps.run("build the server", ".", BUILD_SERVER, Counted::Not)?
-        && steps.run("build the peer", ".", "cargo build -p twocan --example peer", Counted::Not)?;
-    if is_built {
+    let peer = "cargo build -p twocan --example peer --locked";
+    if prepare(&mut steps)? && steps.run("build our peer", ".", peer, Counted::Not)? {
         steps.run("every pair of networks, for real", "tests", "node lab/matrix.mjs", Counted::One)?;
     }
     Ok(steps.close())
