@@ -120,12 +120,9 @@ impl Agent {
             self.transmits.push_back(Transmit { socket: way.socket, to: way.remote, bytes });
         }
         self.take_embedded(message);
-        if generation != self.generation {
-            self.heard_again(way, generation, now);
-            return Ok(());
-        }
-        if self.remote_credentials().is_some_and(|remote| remote.ufrag == ufrag) {
-            self.heard(way, says, now)
+        let is_former = generation != self.generation;
+        if is_former || self.remote_credentials().is_some_and(|remote| remote.ufrag == ufrag) {
+            self.heard(way, says, generation, now)
         } else {
             self.keep(Early { way, ufrag, says })
         }
@@ -197,27 +194,19 @@ impl Agent {
     pub(super) fn replay_early(&mut self, now: Instant) {
         for early in std::mem::take(&mut self.early) {
             if self.remote_credentials().is_some_and(|remote| remote.ufrag == early.ufrag) {
-                let _ = self.heard(early.way, early.says, now);
+                let _ = self.heard(early.way, early.says, self.generation, now);
             } else {
                 self.early.push_back(early);
             }
         }
     }
 
-    /// A request on the pair of a former generation, which is in use still.
-    fn heard_again(&mut self, way: Way, generation: Generation, now: Instant) {
-        let id = self.checklist.find(way, generation).map(|pair| pair.id);
-        if let Some(pair) = id.and_then(|id| self.checklist.get_mut(id)) {
-            pair.heard = Some(now);
-            pair.requests_heard += 1;
-        }
-    }
-
     /// The other side reached us here, so we are likely to reach it: check at once (RFC 8445 section 7.3.1.4).
-    fn heard(&mut self, way: Way, says: Says, now: Instant) -> Result<(), Discard> {
-        let id = match self.checklist.find(way, self.generation) {
+    /// In the generation before a restart too: the other side may use another pair than we do, until both have found new ones.
+    fn heard(&mut self, way: Way, says: Says, generation: Generation, now: Instant) -> Result<(), Discard> {
+        let id = match self.checklist.find(way, generation) {
             Some(pair) => pair.id,
-            None => self.discover(way, says.priority)?,
+            None => self.discover(way, says.priority, generation)?,
         };
         let controlled = self.role == Role::Controlled;
         let Some(pair) = self.checklist.get_mut(id) else { return Err(Discard::Full) };
@@ -245,7 +234,7 @@ impl Agent {
 
     /// A pair that nobody named: with a candidate that was named but not paired, or a peer-reflexive one (RFC 8445
     /// section 7.3.1.3).
-    fn discover(&mut self, way: Way, priority: u32) -> Result<PairId, Discard> {
+    fn discover(&mut self, way: Way, priority: u32, generation: Generation) -> Result<PairId, Discard> {
         let base = self.bases.iter().find(|base| base.socket == way.socket).copied();
         let base = base.ok_or(Discard::UnknownSocket)?;
         let transport = match base.transport {
@@ -261,7 +250,7 @@ impl Agent {
             None if self.peer_reflexive.len() >= self.config.peer_reflexive_max => return Err(Discard::Full),
             None => Remote { kind: Kind::PeerReflexive, transport, address: way.remote, priority },
         };
-        let (generation, max) = (self.generation, self.config.pairs_max);
+        let max = self.config.pairs_max;
         let id = self.checklist.add_heard(base, remote, generation, self.role, max).ok_or(Discard::Full)?;
         if known.is_none() {
             self.peer_reflexive.push(remote);

@@ -333,9 +333,10 @@ impl Agent {
             }
             None => None,
         };
-        let in_use = in_use.map(|(id, _)| id);
-        self.checklist.retain(|pair| Some(pair.id) == in_use);
-        self.selected = in_use;
+        // The other side may use another pair than we do, until both have found new ones.
+        let in_force = in_use.map(|(_, generation)| generation);
+        self.checklist.retain(|pair| pair.is_valid() && Some(pair.generation) == in_force);
+        self.selected = in_use.map(|(id, _)| id);
         self.generation = Generation(self.generation.0.wrapping_add(1));
         self.signaled.clear();
         self.peer_reflexive.clear();
