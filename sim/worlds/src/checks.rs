@@ -198,6 +198,7 @@ impl Findings {
             && one.path == Path::Relayed
             && !has_moved(&world.plan)
             && !is_by_chance(&world.plan)
+            && !world.players.iter().any(is_still_trying)
         {
             self.add(
                 "relayed",
@@ -290,6 +291,17 @@ fn is_by_chance(plan: &Plan) -> bool {
     let all_even = plan.access.iter().all(is_even);
     let stun_dead = plan.faults.iter().any(|fault| fault.what == What::StunDead);
     races && !(plan.holds && all_even) || stun_dead && !all_even
+}
+
+/// Whether a way past the relay is still under check: where packets are lost a world may end before that has an answer.
+fn is_still_trying(player: &Player) -> bool {
+    let report = player.link.as_ref().and_then(|link| link.connection.report());
+    report.is_some_and(|report| {
+        report.pairs.iter().any(|pair| {
+            let is_relayed = [pair.local_kind, pair.remote_kind].contains(&twocan_ice::Kind::Relayed);
+            !is_relayed && pair.state == twocan_ice::PairState::InProgress
+        })
+    })
 }
 
 fn is_without_turn(plan: &Plan) -> bool {
