@@ -134,3 +134,32 @@ export class Peer extends Teller {
 
   close() { return this.#end() }
 }
+
+/** Lets two peers meet: the first offers. Both have a channel `first` at the end. */
+export async function meet(peers, timeout = 30_000) {
+  const [one, other] = peers
+  one.introduce(other)
+  other.introduce(one)
+  one.do('open', { label: 'first' })
+  one.do('offer')
+  await Promise.all(peers.map((peer) => peer.saw('open', 'first', timeout)))
+}
+
+/** Lets two peers meet, gives them to `work`, and ends them. */
+export async function together(peers, work) {
+  try {
+    await meet(peers)
+    await work(...peers)
+  } finally {
+    await Promise.all(peers.map((peer) => peer.close()))
+  }
+}
+
+let seed = 0
+/** A message each way arrives. */
+export async function talk(one, other, timeout = 15_000) {
+  const peers = [one, other]
+  const before = peers.map((peer) => peer.messages('first').length)
+  for (const peer of peers) peer.do('send', { label: 'first', kind: 'text', size: 100, seed: ++seed })
+  await Promise.all(peers.map((peer, at) => peer.until('a message', () => peer.messages('first').length > before[at], timeout)))
+}

@@ -1,7 +1,7 @@
 // Two native peers across networks as they are: the best way that works is found, and found again when the network changes under them.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { Peer, kinds } from '../kit/peer.mjs'
+import { Peer, kinds, talk, together } from '../kit/peer.mjs'
 import { missing } from '../kit/programs.mjs'
 import { Stage } from '../kit/stage.mjs'
 
@@ -10,27 +10,9 @@ const [user, secret] = ['ann', 'secret-of-ann']
 const skip = missing('namespaces', 'openssl') || kinds[us].lacks()
 
 /** Makes two peers in these places, who meet; gives them to `work`. */
-async function together(stage, places, settings, work, stacks = [us, us]) {
+async function between(stage, places, settings, work, stacks = [us, us]) {
   const peers = await Promise.all(places.map((place, at) => Peer.start(stage, place, stacks[at], { ...settings, polite: at === 1 })))
-  const [one, other] = peers
-  try {
-    one.introduce(other)
-    other.introduce(one)
-    one.do('open', { label: 'first' })
-    one.do('offer')
-    await Promise.all(peers.map((peer) => peer.saw('open', 'first', 30_000)))
-    await work(one, other)
-  } finally {
-    await Promise.all(peers.map((peer) => peer.close()))
-  }
-}
-
-let seed = 0
-/** A message each way arrives. */
-async function talk(one, other, timeout = 15_000) {
-  const before = [one, other].map((peer) => peer.messages('first').length)
-  for (const peer of [one, other]) peer.do('send', { label: 'first', kind: 'text', size: 100, seed: ++seed })
-  await Promise.all([one, other].map((peer, at) => peer.until('a message', () => peer.messages('first').length > before[at], timeout)))
+  await together(peers, work)
 }
 
 describe('two native peers', { skip, concurrency: 2 }, () => {
@@ -59,7 +41,7 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
     { name: 'two symmetric NATs with IPv6 beside them: direct', nats: ['symmetric', 'symmetric'], options: { ipv6: true }, way: 'direct' },
   ]
   for (const { name, nats, options, way } of worlds) {
-    test(name, () => together(stage, nats.map((nat) => stage.world.player(nat, options)), settings(), async (one, other) => {
+    test(name, () => between(stage, nats.map((nat) => stage.world.player(nat, options)), settings(), async (one, other) => {
       await talk(one, other)
       // A better way may take over from the first one that worked.
       for (const peer of [one, other]) await peer.until(`the way is ${way}`, (events) => events.findLast((event) => 'path' in event)?.path === way)
@@ -69,7 +51,7 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
   test('UDP is blocked on one side: TCP to the relay remains', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
     stage.world.blockUdp(places[0])
-    await together(stage, places, settings(), async (one, other) => {
+    await between(stage, places, settings(), async (one, other) => {
       await talk(one, other)
       // TLS may have been there first; TCP, which costs less, takes over.
       const end = Date.now() + 5_000
@@ -85,12 +67,12 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
   test('UDP is blocked on both sides: TCP to the relay remains', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
     for (const place of places) stage.world.blockUdp(place)
-    await together(stage, places, settings(), (one, other) => talk(one, other))
+    await between(stage, places, settings(), (one, other) => talk(one, other))
   })
 
   test('a network that goes away for a while costs a pause', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
-    await together(stage, places, settings(), async (one, other) => {
+    await between(stage, places, settings(), async (one, other) => {
       await talk(one, other)
       const unblock = stage.world.blockUdp(places[1])
       await new Promise((resolve) => setTimeout(resolve, 3_000))
@@ -101,7 +83,7 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
 
   test('a machine that moves to another address goes on talking', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
-    await together(stage, places, settings(), async (one, other) => {
+    await between(stage, places, settings(), async (one, other) => {
       await talk(one, other)
       stage.world.move(places[1])
       await talk(one, other, 30_000)
@@ -111,7 +93,7 @@ describe('two native peers', { skip, concurrency: 2 }, () => {
 
   test('a peer that is killed is noticed within 45 s', async () => {
     const places = ['home', 'home'].map((nat) => stage.world.player(nat))
-    await together(stage, places, settings(), async (one, other) => {
+    await between(stage, places, settings(), async (one, other) => {
       await talk(one, other)
       other.kill()
       await one.until('the loss', (events) => events.find(({ state }) => ['disconnected', 'failed', 'closed'].includes(state)), 45_000)
@@ -134,7 +116,7 @@ for (const transport of ['udp', 'tcp', 'tls']) {
       const url = transport === 'tls' ? 'turns:play.test:5349?transport=tcp' : `turn:play.test:3478?transport=${transport}`
       const settings = { servers: [{ urls: [url], username: user, credential: secret }], policy: 'relay' }
       const places = ['home', 'home'].map((nat) => stage.world.player(nat))
-      await together(stage, places, settings, async (one, other) => {
+      await between(stage, places, settings, async (one, other) => {
         await talk(one, other)
         await stage.server.stop('SIGKILL')
         await serve()
@@ -162,7 +144,7 @@ describe('where UDP is blocked and there is no relay', { skip }, () => {
         stage.world.blockUdp(places[0])
         const settings = { servers: [{ urls: [`stun:${stage.world.server.address}:3478`] }], policy: 'all', tcp: true }
         const inOrder = weOffer ? (pair) => pair : (pair) => pair.toReversed()
-        await together(stage, inOrder(places), settings, async (one, other) => {
+        await between(stage, inOrder(places), settings, async (one, other) => {
           await talk(one, other)
           const { local, remote, protocol } = await inOrder([one, other])[0].stats()
           assert.equal(protocol, 'tcp')
