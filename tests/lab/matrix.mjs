@@ -7,7 +7,7 @@ import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Lab } from '../kit/lab.mjs'
-import { Peer } from '../kit/peer.mjs'
+import { Peer, meet } from '../kit/peer.mjs'
 import { Stage } from '../kit/stage.mjs'
 
 const page = fileURLToPath(new URL('../../docs/nat.md', import.meta.url))
@@ -68,16 +68,12 @@ async function seated(program, kind, side, shared) {
 }
 
 /** Lets two meet; gives the way they end with, and the ms until both could send. */
-async function meet([one, other], { left, right, shared }) {
+async function measure([one, other], { left, right, shared }) {
   const [first, second] = [await seated(one, left, 'left', false), await seated(other, right, 'right', shared)]
   const peers = [await first.start({}), await second.start({ polite: true })]
   try {
     const begun = performance.now()
-    peers[0].introduce(peers[1])
-    peers[1].introduce(peers[0])
-    peers[0].do('open', { label: 'first' })
-    peers[0].do('offer')
-    await Promise.all(peers.map((peer) => peer.saw('open', 'first', MEET_WITHIN)))
+    await meet(peers, MEET_WITHIN)
     const took = performance.now() - begun
     const end = Date.now() + SETTLE_WITHIN
     let told
@@ -108,7 +104,7 @@ for (const [one, other] of programs) {
   let done = 0
   const work = async () => {
     for (let next = todo.shift(); next; next = todo.shift()) {
-      const got = await meet([one, other], next.cell)
+      const got = await measure([one, other], next.cell)
       results.push({ ...next, ...got, fits: wanted(next.cell).includes(got.way) })
       process.stderr.write(`\r${one} and ${other}: ${++done} of ${total}, ${Math.round((Date.now() - begun) / 1000)} s   `)
     }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Lab } from '../kit/lab.mjs'
 import { Native, lacking } from '../kit/native.mjs'
-import { Peer, kinds } from '../kit/peer.mjs'
+import { Peer, kinds, talk, together } from '../kit/peer.mjs'
 import { missing } from '../kit/programs.mjs'
 import { Stage } from '../kit/stage.mjs'
 
@@ -11,29 +11,11 @@ const [user, secret] = ['ann', 'secret-of-ann']
 const skip = missing('namespaces', 'tun', 'openssl') || kinds.native.lacks()
 const slow = { delay_ms: 25, loss_percent: 2 }
 
-let seed = 0
-/** A message each way arrives. */
-async function talk(peers) {
-  const before = peers.map((peer) => peer.messages('first').length)
-  for (const peer of peers) peer.do('send', { label: 'first', kind: 'text', size: 100, seed: ++seed })
-  await Promise.all(peers.map((peer, at) => peer.until('a message', () => peer.messages('first').length > before[at], 15_000)))
-}
-
-/** Two peers that were introduced, the first of whom offers; gives them to `work`. */
-async function together(peers, work) {
-  const [one, other] = peers
-  try {
-    one.introduce(other)
-    other.introduce(one)
-    one.do('open', { label: 'first' })
-    one.do('offer')
-    await Promise.all(peers.map((peer) => peer.saw('open', 'first', 30_000)))
-    await talk(peers)
-    await work(one, other)
-  } finally {
-    await Promise.all(peers.map((peer) => peer.close()))
-  }
-}
+/** Two peers meet and talk; then gives them to `work`. */
+const talking = (peers, work) => together(peers, async () => {
+  await talk(...peers)
+  await work()
+})
 
 describe('in the lab', { skip, concurrency: 3 }, () => {
   let stage
@@ -60,7 +42,7 @@ describe('in the lab', { skip, concurrency: 3 }, () => {
       const fits = Object.entries(wanted).every(([field, value]) => told[field] === value)
       if (fits) return
       if (Date.now() > end) assert.deepEqual(told, wanted)
-      await talk(peers)
+      await talk(...peers)
     }
   }
 
@@ -79,7 +61,7 @@ describe('in the lab', { skip, concurrency: 3 }, () => {
     test(`${nats.join(' and ')}: ${way}${protocol ? ` by ${protocol.toUpperCase()}` : ''}`, async () => {
       const places = await Promise.all(nats.map((nat) => stage.world.player(nat, slow)))
       const peers = await Promise.all(places.map((place, at) => Peer.start(stage, place, 'native', { ...settings(), polite: at === 1 })))
-      await together(peers, async () => {
+      await talking(peers, async () => {
         for (const peer of peers) await peer.until(`the way is ${way}`, (events) => events.findLast((event) => 'path' in event)?.path === way, 15_000)
         await sees(places, wanted, peers)
       })
@@ -92,19 +74,19 @@ describe('in the lab', { skip, concurrency: 3 }, () => {
       const place = await stage.world.player('cgnat', slow)
       await browser.goto(stage.url)
       const peers = [await Peer.inPage(browser, settings()), await Peer.start(stage, place, 'native', { ...settings(), polite: true })]
-      await together(peers, () => sees([browser.place, place], direct, peers))
+      await talking(peers, () => sees([browser.place, place], direct, peers))
     })
   }
 
   test('a cable that is pulled for a while costs a pause', async () => {
     const places = await Promise.all(['home', 'home'].map((nat) => stage.world.player(nat, slow)))
     const peers = await Promise.all(places.map((place, at) => Peer.start(stage, place, 'native', { ...settings(), polite: at === 1 })))
-    await together(peers, async () => {
+    await talking(peers, async () => {
       const { host } = places[1]
       await stage.world.do('cable', { host, plugged: false })
       await new Promise((resolve) => setTimeout(resolve, 2_000))
       await stage.world.do('cable', { host, plugged: true })
-      await talk(peers)
+      await talk(...peers)
       const { dropped } = await stage.world.do('stats')
       assert.ok(dropped.some(({ why }) => why === 'the interface is down'), JSON.stringify(dropped))
     })
