@@ -92,7 +92,8 @@ pub enum Discard {
     /// A candidate of a component that does not exist here: there is only component 1.
     #[error("another component")]
     OtherComponent,
-    /// A candidate that says to belong to other credentials (RFC 8838 section 8.2).
+    /// A candidate that says to belong to other credentials (RFC 8838 section 8.2), or a request of the time before a restart by
+    /// a way that was not known then: answered, and not followed.
     #[error("of another generation")]
     OtherGeneration,
     /// One candidate more than [`crate::Config::remote_candidates_max`].

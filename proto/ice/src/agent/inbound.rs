@@ -202,7 +202,8 @@ impl Agent {
     }
 
     /// The other side reached us here, so we are likely to reach it: check at once (RFC 8445 section 7.3.1.4).
-    /// In the generation before a restart too: the other side may use another pair than we do, until both have found new ones.
+    /// In the generation before a restart too, where it is a way of that time: the other side may use another pair than we
+    /// do, until both have found new ones.
     fn heard(&mut self, way: Way, says: Says, generation: Generation, now: Instant) -> Result<(), Discard> {
         let id = match self.checklist.find(way, generation) {
             Some(pair) => pair.id,
@@ -243,10 +244,16 @@ impl Agent {
             Transport::Tcp(_) => Transport::Tcp(TcpType::Active),
         };
         let here = |remote: &&Remote| remote.address == way.remote && remote.transport == transport;
-        let named = self.signaled.iter().map(|signaled| &signaled.remote);
-        let known = named.chain(&self.peer_reflexive).find(here).copied();
+        let is_former = generation != self.generation;
+        let known = if is_former {
+            self.previous.as_ref().and_then(|previous| previous.remotes.iter().find(here))
+        } else {
+            self.signaled.iter().map(|signaled| &signaled.remote).chain(&self.peer_reflexive).find(here)
+        };
+        let known = known.copied();
         let remote = match known {
             Some(remote) => remote,
+            None if is_former => return Err(Discard::OtherGeneration),
             None if self.peer_reflexive.len() >= self.config.peer_reflexive_max => return Err(Discard::Full),
             None => Remote { kind: Kind::PeerReflexive, transport, address: way.remote, priority },
         };

@@ -107,6 +107,8 @@ struct Previous {
     generation: Generation,
     local: Keyed,
     remote: Keyed,
+    /// Where the other side was.
+    remotes: Vec<Remote>,
     /// When it is forgotten; `None` as long as its pair is in use.
     until: Option<Instant>,
 }
@@ -325,11 +327,13 @@ impl Agent {
         let in_use = self.selected.and_then(|id| self.checklist.get(id)).filter(|pair| pair.is_valid());
         let in_use = in_use.map(|pair| (pair.id, pair.generation));
         let remote = self.remote.take();
+        let named = self.signaled.drain(..).map(|signaled| signaled.remote);
+        let remotes = named.chain(self.peer_reflexive.drain(..)).collect();
         self.previous = match in_use {
             // Restarted again before anything new was found: what is in use is older still.
             Some((_, generation)) if generation != self.generation => self.previous.take(),
             Some((_, generation)) => {
-                remote.map(|remote| Previous { generation, local: old, remote, until: None })
+                remote.map(|remote| Previous { generation, local: old, remote, remotes, until: None })
             }
             None => None,
         };
@@ -338,8 +342,6 @@ impl Agent {
         self.checklist.retain(|pair| pair.is_valid() && Some(pair.generation) == in_force);
         self.selected = in_use.map(|(id, _)| id);
         self.generation = Generation(self.generation.0.wrapping_add(1));
-        self.signaled.clear();
-        self.peer_reflexive.clear();
         self.early.clear();
         self.triggered.clear();
         (self.local_ended, self.remote_ended) = (false, false);
