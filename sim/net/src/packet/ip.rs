@@ -16,6 +16,7 @@ const FRAGMENT: u16 = 0x3fff;
 const FRAGMENT_HEADER: u8 = 44;
 
 /// What an IP header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
@@ -24,6 +25,20 @@ pub(super) struct Header {
     pub(super) protocol: u8,
     /// Bytes after it, by its own account.
     pub(super) payload_len: usize,
+}
+
+impl Header {
+    /// That of this packet.
+    pub(super) fn of(packet: &Packet) -> Header {
+        Header {
+            source: packet.source,
+            destination: packet.destination,
+            hop_limit: packet.hop_limit,
+            dont_fragment: packet.dont_fragment,
+            protocol: packet.payload.protocol(packet.source),
+            payload_len: packet.payload.wire_len(),
+        }
+    }
 }
 
 pub(super) fn header_len(address: IpAddr) -> usize {
@@ -96,16 +111,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Packet, ParseError> {
 }
 
 pub(super) fn write(packet: &Packet, out: &mut Vec<u8>) {
-    let header = Header {
-        source: packet.source,
-        destination: packet.destination,
-        hop_limit: packet.hop_limit,
-        dont_fragment: packet.dont_fragment,
-        protocol: packet.payload.protocol(packet.source),
-        payload_len: packet.payload.wire_len(),
-    };
     out.reserve(packet.wire_len());
-    write_header(&header, out);
+    write_header(&Header::of(packet), out);
     match &packet.payload {
         Payload::Udp(udp) => udp.write(packet.source, packet.destination, out),
         Payload::Tcp(tcp) => tcp.write(packet.source, packet.destination, out),

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use super::checksum::{self, Sum};
-use super::{Flow, Packet, ParseError, Protocol, TcpFlags, icmp, ip, number};
+use super::ip::{self, Header};
+use super::{Flow, Packet, ParseError, Protocol, TcpFlags, icmp, number};
 
 /// Bytes of a packet that are quoted, so that the error fits into 576 bytes (RFC 1812 4.3.2.3), or 1280 (RFC 4443 3.1).
 const V4_LEN_MAX: usize = 576 - 28;
@@ -14,15 +15,8 @@ const V6_LEN_MAX: usize = 1280 - 48;
 /// The beginning of a packet. NATs translate it as they do packets, its checksums too (RFC 5508 section 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
-    /// Who it was from.
-    pub source: IpAddr,
-    /// Who it was for.
-    pub destination: IpAddr,
-    hop_limit: u8,
-    dont_fragment: bool,
-    protocol: u8,
-    /// As its header says; fewer bytes may be here.
-    payload_len: usize,
+    /// Its length is that of the packet; fewer bytes may be here.
+    header: Header,
     bytes: Bytes,
 }
 
@@ -34,52 +28,38 @@ impl Quote {
         let mut bytes = Vec::new();
         packet.write(&mut bytes);
         bytes.truncate(len_max);
-        Quote {
-            source: packet.source,
-            destination: packet.destination,
-            hop_limit: packet.hop_limit,
-            dont_fragment: packet.dont_fragment,
-            protocol: packet.payload.protocol(packet.source),
-            payload_len: packet.payload.wire_len(),
-            bytes: Bytes::from(bytes).slice(header_len..),
-        }
+        Quote { header: Header::of(packet), bytes: Bytes::from(bytes).slice(header_len..) }
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Quote, ParseError> {
         let (header, rest) = ip::parse_header(bytes)?;
         let bytes = rest.get(..header.payload_len).unwrap_or(rest);
-        Ok(Quote {
-            source: header.source,
-            destination: header.destination,
-            hop_limit: header.hop_limit,
-            dont_fragment: header.dont_fragment,
-            protocol: header.protocol,
-            payload_len: header.payload_len,
-            bytes: Bytes::copy_from_slice(bytes),
-        })
+        Ok(Quote { header, bytes: Bytes::copy_from_slice(bytes) })
     }
 
     pub(super) fn wire_len(&self) -> usize {
-        ip::header_len(self.destination) + self.bytes.len()
+        ip::header_len(self.header.destination) + self.bytes.len()
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let header = ip::Header {
-            source: self.source,
-            destination: self.destination,
-            hop_limit: self.hop_limit,
-            dont_fragment: self.dont_fragment,
-            protocol: self.protocol,
-            payload_len: self.payload_len,
-        };
-        ip::write_header(&header, out);
+        ip::write_header(&self.header, out);
         out.extend_from_slice(&self.bytes);
+    }
+
+    /// Who it was from.
+    pub fn source(&self) -> IpAddr {
+        self.header.source
+    }
+
+    /// Who it was for.
+    pub fn destination(&self) -> IpAddr {
+        self.header.destination
     }
 
     /// Who sent it to whom, if the quote reaches that far.
     pub fn flow(&self) -> Option<Flow> {
-        let is_v4 = self.source.is_ipv4();
-        let (protocol, source, destination) = match (self.protocol, self.bytes.as_ref()) {
+        let is_v4 = self.header.source.is_ipv4();
+        let (protocol, source, destination) = match (self.header.protocol, self.bytes.as_ref()) {
             (number::UDP, [a, b, c, d, ..]) => (Protocol::Udp, word(*a, *b), word(*c, *d)),
             (number::TCP, [a, b, c, d, ..]) => (Protocol::Tcp, word(*a, *b), word(*c, *d)),
             (number::ICMP | number::ICMP_V6, [kind, _, _, _, a, b, ..]) => {
@@ -92,8 +72,8 @@ impl Quote {
         };
         Some(Flow {
             protocol,
-            source: SocketAddr::new(self.source, source),
-            destination: SocketAddr::new(self.destination, destination),
+            source: SocketAddr::new(self.header.source, source),
+            destination: SocketAddr::new(self.header.destination, destination),
             flags: TcpFlags::default(),
         })
     }
@@ -103,42 +83,45 @@ impl Quote {
         let is_v4 = source.is_ipv4();
         let mut bytes = self.bytes.to_vec();
         let before = self.covered(&bytes);
-        match self.protocol {
+        match self.header.protocol {
             number::UDP | number::TCP => {
                 patch(&mut bytes, 0, source.port());
                 patch(&mut bytes, 2, destination.port());
             }
             number::ICMP | number::ICMP_V6 => {
                 let kind = bytes.first().copied().unwrap_or_default();
-                if let Some(is_request) = icmp::is_echo_request(kind, self.source.is_ipv4()) {
+                if let Some(is_request) = icmp::is_echo_request(kind, self.header.source.is_ipv4()) {
                     patch(&mut bytes, 4, if is_request { source.port() } else { destination.port() });
                     if let Some(kind) = bytes.first_mut() {
                         *kind = icmp::echo_kind(is_request, is_v4);
                     }
                 }
-                self.protocol = if is_v4 { number::ICMP } else { number::ICMP_V6 };
+                self.header.protocol = if is_v4 { number::ICMP } else { number::ICMP_V6 };
             }
             _ => {}
         }
-        (self.source, self.destination) = (source.ip(), destination.ip());
+        (self.header.source, self.header.destination) = (source.ip(), destination.ip());
         let after = self.covered(&bytes);
-        mend(&mut bytes, self.protocol, before, after);
+        mend(&mut bytes, self.header.protocol, before, after);
         self.bytes = bytes.into();
     }
 
     /// What changes under the checksum: addresses, ports, an echo's type and identifier.
     fn covered(&self, bytes: &[u8]) -> Sum {
         let first_words = bytes.get(..2).unwrap_or_default();
-        match self.protocol {
+        match self.header.protocol {
             number::ICMP => Sum::default().add(first_words).add(bytes.get(4..6).unwrap_or_default()),
-            number::ICMP_V6 => {
-                Sum::pseudo_header(self.source, self.destination, number::ICMP_V6, self.payload_len)
-                    .add(first_words)
-                    .add(bytes.get(4..6).unwrap_or_default())
-            }
+            number::ICMP_V6 => Sum::pseudo_header(
+                self.header.source,
+                self.header.destination,
+                number::ICMP_V6,
+                self.header.payload_len,
+            )
+            .add(first_words)
+            .add(bytes.get(4..6).unwrap_or_default()),
             _ => Sum::default()
-                .address(self.source)
-                .address(self.destination)
+                .address(self.header.source)
+                .address(self.header.destination)
                 .add(bytes.get(..4).unwrap_or_default()),
         }
     }
