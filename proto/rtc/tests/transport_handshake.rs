@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use transport::{Pair, Path, certificates, remote};
 use twocan_rtc::transport::{
-    ChannelInit, CloseReason, Config, DtlsRole, DtlsVersions, Event, Fingerprint, Payload, Protected,
+    ChannelInit, CloseReason, Config, DtlsRole, DtlsVersions, Event, Fingerprint, Payload, Protected, limits,
 };
 
 const ANY: DtlsVersions = DtlsVersions::Any;
@@ -103,6 +103,27 @@ fn a_peer_that_never_answers_is_dead_after_a_minute() {
     pair.run_for(Duration::from_secs(2));
     assert_eq!((pair.closed(0), pair.closed(1)), (Some(CloseReason::Timeout), Some(CloseReason::Timeout)));
     assert!(matches!(pair.events[0].last(), Some((_, Event::Closed { .. }))));
+}
+
+/// A repetition takes some clients, werift 0.25 among them, for new keys.
+#[test]
+fn a_server_leaves_a_slow_client_time_to_work_out_its_keys() {
+    for versions in [ANY, ONLY_12] {
+        let mut pair = Pair::new(Path::perfect(20), 8, [versions; 2]);
+        pair.start();
+        pair.records = true;
+        pair.run_for(Duration::from_millis(5));
+        // The hello is on its way. Whatever comes behind it is lost.
+        pair.path.loss = 1_000;
+        pair.run_for(Duration::from_millis(10));
+        let from_server = |pair: &Pair| pair.sent.iter().filter(|(from, _)| *from == 1).count();
+        let flight = from_server(&pair);
+        assert!(flight > 0, "no answer to the hello");
+        pair.run_for(limits::SERVER_FLIGHT_PAUSE_MIN - Duration::from_millis(100));
+        assert_eq!(from_server(&pair), flight, "{versions:?}");
+        pair.run_for(Duration::from_millis(250));
+        assert!(from_server(&pair) > flight, "{versions:?}");
+    }
 }
 
 #[test]

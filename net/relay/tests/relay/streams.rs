@@ -122,14 +122,16 @@ fn a_reader_who_is_too_slow_loses_data_but_never_half_a_frame() {
     let request = client.binding_request();
     client.send(&request);
     client.answer_to(&request);
-    let mut last = 0;
+    let (mut last, mut kept) = (0, 0);
     while let Some(Came::Channel(0x4001, data)) = client.came_already() {
         let number = u32::from_be_bytes(data[..4].try_into().unwrap());
         assert_eq!(data.len(), 8_000);
         assert!(number > last);
-        last = number;
+        (last, kept) = (number, kept + 1);
     }
-    assert!(last > 0 && last < sent);
+    // What came when the client had begun to read again may have been kept, even the last of all.
+    let dropped = handle.stats().sockets.dropped_slow_reader;
+    assert!(kept > 0 && kept + dropped <= sent.into(), "{kept} kept, {dropped} dropped of {sent}");
 }
 
 #[test]

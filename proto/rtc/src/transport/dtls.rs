@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 use dimpl::{Config, DtlsCertificate, Error, Output};
 
 use super::gate::{Gate, Verdict};
-use super::limits::{ANSWER_PATIENCE, EARLY_RECORDS_MAX, FLIGHT_PAUSE_MAX, MESSAGE_LEN_MAX, RESTART_PAUSE};
+use super::limits::{
+    ANSWER_PATIENCE, EARLY_RECORDS_MAX, FLIGHT_PAUSE_MAX, FLIGHT_PAUSE_MIN, MESSAGE_LEN_MAX, RESTART_PAUSE,
+    SERVER_FLIGHT_PAUSE_MIN,
+};
 use super::outbox::Outbox;
 use super::{Certificate, DtlsRole, DtlsVersions, crypto};
 
@@ -215,9 +218,15 @@ fn is_application_data(datagram: &[u8]) -> bool {
 }
 
 impl Setup {
+    /// How long the first attempt at a flight waits for an answer. A server need not hurry: what it waits for takes the client a key
+    /// exchange, a slow one a tenth of a second and more, and a client that misses our flight says hello again before.
     fn first_pause(&self) -> Duration {
+        let pause_min = match self.role {
+            DtlsRole::Client => FLIGHT_PAUSE_MIN,
+            DtlsRole::Server => SERVER_FLIGHT_PAUSE_MIN,
+        };
         let pause = self.rtt.map_or(Duration::from_millis(400), |rtt| rtt * 2);
-        pause.clamp(Duration::from_millis(50), Duration::from_secs(3))
+        pause.clamp(pause_min, Duration::from_secs(3))
     }
 
     /// A machine that has begun.

@@ -29,6 +29,10 @@ pub const HELLO_REPEAT_PAUSE: Duration = Duration::from_millis(20);
 pub const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// Pause after a handshake that somebody disturbed.
 pub const RESTART_PAUSE: Duration = Duration::from_millis(20);
+/// The shortest pause between two attempts at a flight of the handshake.
+pub const FLIGHT_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The same, on the side that answers the ClientHello.
+pub const SERVER_FLIGHT_PAUSE_MIN: Duration = Duration::from_millis(400);
 /// The longest pause between two attempts at a flight of the handshake.
 pub const FLIGHT_PAUSE_MAX: Duration = Duration::from_millis(2_500);
 /// Datagrams of application data that are kept until the handshake has ended.
