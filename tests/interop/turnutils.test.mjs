@@ -13,7 +13,8 @@ const [turn, turns, peerPort] = [34780, 34790, 34800]
 const messages = 200
 const clients = 4
 
-describe('coturn\'s clients', { skip }, () => {
+// Most of their time the clients wait.
+describe('coturn\'s clients', { skip, concurrency: 8 }, () => {
   let server, folder
   const peers = []
 

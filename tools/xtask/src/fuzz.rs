@@ -10,6 +10,9 @@ use crate::step::{Counted, Steps};
 /// How long each target runs where nothing else is said.
 pub const SECONDS: u32 = 15;
 
+/// How many targets run at a time.
+const CORES: usize = 2;
+
 const FOLDER: &str = "tests/fuzz";
 
 /// Builds all targets and runs each for `seconds`.
@@ -22,16 +25,29 @@ pub fn run(steps: &mut Steps, root: &Path, seconds: u32) -> anyhow::Result<()> {
     if !steps.command("fuzz: build", FOLDER, build, Counted::Not)? {
         return Ok(());
     }
-    for target in targets(root)? {
-        let program = format!("target/{triple}/release/{target}");
-        let mut command = Command::new(root.join(FOLDER).join(program));
-        // What it finds new goes to a folder of its own; the committed corpus is only read.
-        let found = format!("target/found/{target}");
-        std::fs::create_dir_all(root.join(FOLDER).join(&found))?;
-        let time = format!("-max_total_time={seconds}");
-        command.args([&time, "-max_len=1024", "-rss_limit_mb=2048", "-timeout=10", "-print_final_stats=1"]);
-        command.args([&found, &format!("corpus/{target}")]);
-        steps.command(&format!("fuzz: {target}"), FOLDER, command, Counted::One)?;
+    // A target keeps one core busy.
+    for side_by_side in targets(root)?.chunks(CORES) {
+        let mut running = Vec::new();
+        for target in side_by_side {
+            let program = format!("target/{triple}/release/{target}");
+            let mut command = Command::new(root.join(FOLDER).join(program));
+            // What it finds new goes to a folder of its own; the committed corpus is only read.
+            let found = format!("target/found/{target}");
+            std::fs::create_dir_all(root.join(FOLDER).join(&found))?;
+            let time = format!("-max_total_time={seconds}");
+            command.args([
+                &time,
+                "-max_len=1024",
+                "-rss_limit_mb=2048",
+                "-timeout=10",
+                "-print_final_stats=1",
+            ]);
+            command.args([&found, &format!("corpus/{target}")]);
+            running.push(steps.start(&format!("fuzz: {target}"), FOLDER, command, Counted::One)?);
+        }
+        for target in running {
+            steps.finish(target)?;
+        }
     }
     Ok(())
 }

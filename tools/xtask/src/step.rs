@@ -1,9 +1,10 @@
 //! One step of a run: a command with its output in a log, a line while it works and a line when it is done.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -18,6 +19,17 @@ pub struct Steps {
     root: PathBuf,
     sum: Counts,
     reasons: Vec<String>,
+    /// The steps that prepare: what several parts need is done once.
+    prepared: HashSet<String>,
+    began: Instant,
+}
+
+/// A step that has begun.
+pub struct Running {
+    name: String,
+    log: PathBuf,
+    child: Child,
+    counted: Counted,
     began: Instant,
 }
 
@@ -34,7 +46,13 @@ pub enum Counted {
 
 impl Steps {
     pub fn new(root: &Path) -> Steps {
-        Steps { root: root.to_owned(), sum: Counts::default(), reasons: Vec::new(), began: Instant::now() }
+        Steps {
+            root: root.to_owned(),
+            sum: Counts::default(),
+            reasons: Vec::new(),
+            prepared: HashSet::new(),
+            began: Instant::now(),
+        }
     }
 
     /// Runs a command line in `folder` (below the root). Words are split at spaces: none of ours holds one.
@@ -50,23 +68,48 @@ impl Steps {
         &mut self,
         name: &str,
         folder: &str,
-        mut command: Command,
+        command: Command,
         counted: Counted,
     ) -> anyhow::Result<bool> {
-        let path = self.log(name)?;
-        let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        if self.prepared.contains(name) {
+            return Ok(true);
+        }
+        let running = self.start(name, folder, command, counted)?;
+        self.finish(running)
+    }
+
+    /// Begins a step that others run beside; [`finish`](Self::finish) must follow.
+    pub fn start(
+        &self,
+        name: &str,
+        folder: &str,
+        mut command: Command,
+        counted: Counted,
+    ) -> anyhow::Result<Running> {
+        let log = self.log(name)?;
+        let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let began = begin(name);
-        let status = command
+        let child = command
             .current_dir(self.root.join(folder))
             .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
+            .stdout(file.try_clone()?)
+            .stderr(file)
             .env("CARGO_TERM_COLOR", "never")
             .env("NO_COLOR", "1")
-            .status()
+            .spawn()
             .with_context(|| format!("cannot start {:?}", command.get_program()))?;
-        let bytes = std::fs::read(&path)?;
-        self.end(name, began, status.success(), &String::from_utf8_lossy(&bytes), counted)
+        Ok(Running { name: name.to_owned(), log, child, counted, began })
+    }
+
+    /// Waits for a step's end.
+    pub fn finish(&mut self, mut running: Running) -> anyhow::Result<bool> {
+        let ok = running.child.wait()?.success();
+        let bytes = std::fs::read(&running.log)?;
+        let Running { name, counted, began, .. } = running;
+        if ok && counted == Counted::Not {
+            self.prepared.insert(name.clone());
+        }
+        self.end(&name, began, ok, &String::from_utf8_lossy(&bytes), counted)
     }
 
     /// Runs a check of ours; each problem it finds is a line.
@@ -101,7 +144,7 @@ impl Steps {
         let ok = counts.failed == 0;
         self.reasons.extend(counts::reasons(output));
         self.sum += counts;
-        finish(name, began.elapsed(), counts, counted);
+        report(name, began.elapsed(), counts, counted);
         if !ok {
             let lines: Vec<&str> = output.lines().collect();
             for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
@@ -146,7 +189,7 @@ fn begin(name: &str) -> Instant {
     Instant::now()
 }
 
-fn finish(name: &str, took: Duration, counts: Counts, counted: Counted) {
+fn report(name: &str, took: Duration, counts: Counts, counted: Counted) {
     let word = if counts.failed == 0 { "ok    " } else { "FAILED" };
     let mut tests = String::new();
     if counted == Counted::ByOutput {

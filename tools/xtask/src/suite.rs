@@ -8,8 +8,14 @@ use crate::{fuzz, install, licences, tidy};
 
 const CLIPPY: &str = "cargo clippy --workspace --all-targets --locked -- -D warnings";
 
+/// The server and the worlds at once: what both use is built once.
+const RELEASE: &str = "cargo build --release --locked -p twocan-cli -p sim";
+
+/// Peers and probe, out of what `cargo test --workspace` builds: other packages named, other features, another build of all below.
+const EXAMPLES: &str = "cargo build --workspace --examples --locked";
+
 /// Virtual worlds, each as its seed draws it; a hundred thousand by hand.
-const WORLDS: &str = "cargo run --release --locked -p sim -- --worlds 1000";
+const WORLDS: &str = "target/release/sim --worlds 1000";
 
 /// The inner loop: about a minute once built.
 pub fn check(root: &Path) -> anyhow::Result<bool> {
@@ -89,8 +95,7 @@ pub fn matrix(root: &Path) -> anyhow::Result<bool> {
 /// `cargo xtask lab matrix --real`.
 pub fn real_matrix(root: &Path) -> anyhow::Result<bool> {
     let mut steps = Steps::new(root);
-    let peer = "cargo build -p twocan --example peer --locked";
-    if prepare(&mut steps)? && steps.run("build our peer", ".", peer, Counted::Not)? {
+    if prepare(&mut steps)? && examples(&mut steps)? {
         steps.run("every pair of networks, for real", "tests", "node lab/matrix.mjs", Counted::One)?;
     }
     Ok(steps.close())
@@ -122,7 +127,9 @@ fn rust(steps: &mut Steps) -> anyhow::Result<()> {
     let mut docs = Command::new("cargo");
     docs.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
     steps.command("cargo doc", ".", docs, Counted::One)?;
-    steps.run("a thousand worlds", ".", WORLDS, Counted::One)?;
+    if release(steps)? {
+        steps.run("a thousand worlds", ".", WORLDS, Counted::One)?;
+    }
     Ok(())
 }
 
@@ -160,9 +167,17 @@ fn web_part(steps: &mut Steps) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn release(steps: &mut Steps) -> anyhow::Result<bool> {
+    steps.run("cargo build --release", ".", RELEASE, Counted::Not)
+}
+
+fn examples(steps: &mut Steps) -> anyhow::Result<bool> {
+    steps.run("build peers and probe", ".", EXAMPLES, Counted::Not)
+}
+
 /// The release binary and what drives it.
 fn prepare(steps: &mut Steps) -> anyhow::Result<bool> {
-    Ok(steps.run("cargo build --release", ".", "cargo build --release --locked", Counted::Not)?
+    Ok(release(steps)?
         && steps.run("npm ci (tests)", "tests", "npm ci --no-audit --no-fund", Counted::Not)?)
 }
 
@@ -189,7 +204,7 @@ fn interop(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
 fn native(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
     let ready = prepare(steps)?
         && python(steps, root)?
-        && steps.run("build our peers", ".", "cargo build -p twocan --examples --locked", Counted::Not)?
+        && examples(steps)?
         && steps.run("build other people's peers", PEERS, "cargo build --locked", Counted::Not)?
         && steps.run("format: peers", PEERS, "cargo fmt --check", Counted::One)?
         && steps.run("peers: the lines they speak", PEERS, "cargo test --locked --lib", Counted::ByOutput)?;
@@ -208,8 +223,7 @@ fn browsers(steps: &mut Steps) -> anyhow::Result<()> {
 
 /// Real programs in the model's internet, and the model's boxes against the kernel's.
 fn lab(steps: &mut Steps) -> anyhow::Result<()> {
-    let build = "cargo build -p twocan -p twocan-lab --examples --locked";
-    if prepare(steps)? && steps.run("build peers and probe", ".", build, Counted::Not)? {
+    if prepare(steps)? && examples(steps)? {
         node(steps, "lab")?;
     }
     Ok(())
