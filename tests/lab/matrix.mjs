@@ -1,5 +1,5 @@
-// Every pair of networks for real: our native peer and Chromium, each with each, in the lab's internet, against what the virtual matrix of
-// docs/nat.md says of the pair. `cargo xtask lab matrix --real` runs it, as root; it writes its part of docs/nat.md.
+// Every pair of networks for real: our native peer with itself and with browsers, and Chromium with itself, in the lab's internet, against
+// what the virtual matrix of docs/nat.md says of the pair. `cargo xtask lab matrix --real` runs it, as root; it writes its part of docs/nat.md.
 //
 //   node tests/lab/matrix.mjs [--only home,cgnat,…]
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ const together = 2 * cpus().length
 /** Users of the relay, in turn: what one holds is bounded. */
 const users = Array.from({ length: 64 }, (_, at) => `user-${at}`)
 const secret = 'secret-of-all'
-const programs = [['native', 'native'], ['native', 'chromium'], ['chromium', 'chromium']]
+const programs = [['native', 'native'], ['native', 'chromium'], ['native', 'firefox'], ['chromium', 'chromium']]
 
 const { values: { only } } = parseArgs({ options: { only: { type: 'string' } } })
 const before = readFileSync(page, 'utf8')

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { Lab } from '../kit/lab.mjs'
 import { Native, lacking } from '../kit/native.mjs'
 import { Peer, kinds, talk, together } from '../kit/peer.mjs'
-import { missing } from '../kit/programs.mjs'
+import { missing, output } from '../kit/programs.mjs'
 import { Stage } from '../kit/stage.mjs'
 
 const [user, secret] = ['ann', 'secret-of-ann']
@@ -46,6 +46,19 @@ describe('in the lab', { skip, concurrency: 3 }, () => {
     }
   }
 
+  /** coturn's relay in a place, as its operator would run it. */
+  async function relay(place) {
+    const flags = ['-n', '--no-cli', '--lt-cred-mech', '--realm', 'play.test', '--user', `${user}:${secret}`, '--no-tls', '--no-dtls', '--log-file', 'stdout',
+      '--listening-ip', place.address, '--relay-ip', place.address, '--pidfile', `/tmp/${place.name}-coturn.pid`]
+    const child = stage.world.spawn(place, 'turnserver', flags, { stdio: 'ignore' })
+    // It serves once it answers.
+    for (let tries = 0; ; tries++) {
+      const { text } = await output('ip', ['netns', 'exec', place.name, 'turnutils_stunclient', place.address], { timeout: 2_000 })
+      if (text.includes('reflexive addr')) return child
+      assert.ok(tries < 20 && child.exitCode === null, `turnserver does not answer: ${text}`)
+    }
+  }
+
   const direct = { verdict: 'direct' }
   const worlds = [
     { nats: ['home', 'home'], says: ['direct'], sees: direct },
@@ -75,6 +88,31 @@ describe('in the lab', { skip, concurrency: 3 }, () => {
       await browser.goto(stage.url)
       const peers = [await Peer.inPage(browser, settings()), await Peer.start(stage, place, 'native', { ...settings(), polite: true })]
       await talking(peers, () => sees([browser.place, place], direct, peers))
+    })
+  }
+
+  // Nobody here wrote it, and it lives in the model's internet all the same.
+  test('aiortc behind a home router and a native peer on a phone: direct', { skip: kinds.aiortc.lacks() }, async () => {
+    const places = await Promise.all(['home', 'cgnat'].map((nat) => stage.world.player(nat, slow)))
+    const peers = await Promise.all(['aiortc', 'native'].map((kind, at) => Peer.start(stage, places[at], kind, { ...settings(), polite: at === 1 })))
+    await talking(peers, () => sees(places, direct, peers))
+  })
+
+  for (const transport of ['udp', 'tcp']) {
+    test(`two behind symmetric NATs whose relay is coturn, over ${transport.toUpperCase()}`, { skip: missing('turnserver', 'turnutils_stunclient') }, async () => {
+      const host = await stage.world.player('public', slow)
+      const coturn = await relay(host)
+      const servers = [{ urls: [`turn:${host.address}:3478?transport=${transport}`], username: user, credential: secret }]
+      const places = await Promise.all(['symmetric', 'symmetric'].map((nat) => stage.world.player(nat, slow)))
+      const peers = await Promise.all(places.map((place, at) => Peer.start(stage, place, 'native', { servers, policy: 'all', polite: at === 1 })))
+      await talking(peers, async () => {
+        for (const peer of peers) {
+          const { local, protocol } = await peer.stats()
+          if (local === 'relay') assert.equal(protocol, transport)
+          assert.equal(peer.events.findLast((event) => 'path' in event)?.path, 'relayed')
+        }
+      })
+      coturn.kill('SIGKILL')
     })
   }
 

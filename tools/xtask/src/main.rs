@@ -19,7 +19,7 @@ cargo xtask COMMAND
   tidy              layer order, sizes, header comments, licences, links
   web               build the SDK and the page anew into their committed dist/ folders
   lab matrix        every pair of networks in virtual time, into docs/nat.md and docs/nat.svg
-  lab matrix --real the same with native peers and Chromium in the lab, into docs/nat.md (root, a quarter of an hour)
+  lab matrix --real the same with native peers and browsers in the lab, into docs/nat.md (root, a quarter of an hour)
   fuzz [SECONDS]    each fuzz target for that long (15), over its corpus
 ";
 

@@ -35,7 +35,7 @@ const PARTS: [Part; 8] = [
     ("interop", interop),
     ("native", native),
     ("browsers", |steps, _| browsers(steps)),
-    ("lab", |steps, _| lab(steps)),
+    ("lab", lab),
 ];
 
 /// Peers on other people's stacks: a workspace of their own.
@@ -222,8 +222,8 @@ fn browsers(steps: &mut Steps) -> anyhow::Result<()> {
 }
 
 /// Real programs in the model's internet, and the model's boxes against the kernel's.
-fn lab(steps: &mut Steps) -> anyhow::Result<()> {
-    if prepare(steps)? && examples(steps)? {
+fn lab(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
+    if prepare(steps)? && python(steps, root)? && examples(steps)? {
         node(steps, "lab")?;
     }
     Ok(())
