@@ -270,6 +270,68 @@ fn a_relay_that_restarts_is_asked_again() {
     assert!(world.peers.iter().all(|peer| peer.failure().is_none()));
 }
 
+/// As once both have left the lobby's server: the link itself carries signals, while it is up.
+fn without_signaling(world: &mut World) {
+    (0..2).for_each(|end| world.with(end, |connection, _| connection.handle_signaling(false)));
+}
+
+#[test]
+fn who_moves_without_signaling_is_found_by_its_checks() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    without_signaling(&mut world);
+    world.is_signaling_up = false;
+    let next = stream(&mut world, channels[ADA][0], 0, 100);
+    world.unplug(ADA, "8.0.0.1");
+    world.plug(ADA, Interface::public("8.0.0.9"));
+    let next = stream(&mut world, channels[ADA][0], next, 100);
+    assert!(world.run_until(ms(100), |world| numbers(world).len() == next as usize), "{}", world.describe());
+    assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
+    assert!(world.is_up(), "{}", world.describe());
+    // A check and its answer, then SCTP's next try.
+    let pause = longest_pause(&world);
+    assert!(pause < ms(300), "{pause:?}: {}", world.describe());
+}
+
+#[test]
+fn who_moves_behind_another_nat_without_signaling_is_found_by_way_of_the_relays() {
+    let mut world = World::new(1, Net::default());
+    world.add_relay(RELAY);
+    let (independent, by_port) = (Rule::EndpointIndependent, Rule::AddressAndPortDependent);
+    let (home, wifi) =
+        (world.add_nat("9.0.0.1", independent, by_port), world.add_nat("8.0.0.1", independent, by_port));
+    let mobile = world.add_nat("7.0.0.1", independent, by_port);
+    let ada = [Interface::behind(wifi, "192.168.1.2", 1)];
+    let bob = [Interface::behind(home, "192.168.2.2", 2)];
+    let servers = || vec![server(&["stun:5.0.0.1"]), server(&["turn:5.0.0.1"])];
+    let channels = world.two(&ada, &bob, |_, config| config.servers = servers());
+    world.connect(ms(5_000));
+    assert_eq!(world.peers[ADA].path().path, Path::Direct);
+    world.run_for(ms(15_000));
+    without_signaling(&mut world);
+    let next = stream(&mut world, channels[ADA][0], 0, 100);
+    world.unplug(ADA, "192.168.1.2");
+    world.plug(ADA, Interface::behind(mobile, "10.0.0.7", 3));
+    let moved = world.elapsed();
+    assert_eq!(world.peers[ADA].state(), ConnectionState::Disconnected);
+    let next = stream(&mut world, channels[ADA][0], next, 100);
+    assert!(
+        world.run_until(ms(5_000), |world| numbers(world).len() == next as usize),
+        "{}",
+        world.describe()
+    );
+    let pause = longest_pause(&world);
+    assert!(pause < ms(400), "{pause:?}: {}", world.describe());
+    let ada = &world.peers[ADA];
+    let paths = ada.events.iter().filter(|(at, _)| *at >= moved).filter_map(|(at, event)| match event {
+        Event::Path(path) => Some((*at, path.path)),
+        _ => None,
+    });
+    let (times, paths): (Vec<Duration>, Vec<Path>) = paths.unzip();
+    assert_eq!(paths, [Path::Relayed, Path::Direct], "{}", world.describe());
+    let signaled = ada.signals.iter().map(|(at, _)| *at).find(|at| *at >= moved);
+    assert_eq!(signaled, Some(times[0]), "an offer went where nobody was");
+}
+
 #[test]
 fn a_dead_signal_path_ends_mending_in_its_time_and_a_living_one_revives_it() {
     let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);

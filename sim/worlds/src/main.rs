@@ -41,7 +41,10 @@ enum Table {
     /// Homes whose NAT loses its mapping to who comes too early, with the server's cure and without
     Race,
     /// Each fault, and the reason given
-    Scenarios,
+    Scenarios {
+        /// Lives through this one alone, and prints each packet
+        name: Option<String>,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -49,8 +52,9 @@ fn main() -> anyhow::Result<ExitCode> {
     match (arguments.table, arguments.seed) {
         (Some(Table::Matrix { docs }), _) => make_matrix(&docs),
         (Some(Table::Race), _) => race(),
-        (Some(Table::Scenarios), _) => tell_scenarios(),
-        (None, Some(seed)) => replay(seed),
+        (Some(Table::Scenarios { name: Some(name) }), _) => replay_scenario(&name),
+        (Some(Table::Scenarios { name: None }), _) => tell_scenarios(),
+        (None, Some(seed)) => replay(Plan::draw(seed)),
         (None, None) => live_many(arguments.from, arguments.worlds),
     }
 }
@@ -73,8 +77,16 @@ fn progress(done: u64, all: u64) {
     }
 }
 
-fn replay(seed: u64) -> anyhow::Result<ExitCode> {
-    let plan = Plan::draw(seed);
+fn replay_scenario(name: &str) -> anyhow::Result<ExitCode> {
+    let all = scenarios::all();
+    let Some(scenario) = all.iter().find(|scenario| scenario.name == name) else {
+        let names: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
+        anyhow::bail!("there is no such scenario; there are: {}", names.join("; "));
+    };
+    replay(scenario.plan.clone())
+}
+
+fn replay(plan: Plan) -> anyhow::Result<ExitCode> {
     say(format_args!("{plan:#?}"));
     let mut world = World::new(plan);
     world.trace();

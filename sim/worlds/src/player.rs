@@ -198,15 +198,15 @@ impl Player {
                 .into_iter()
                 .filter(|ip| !link.sockets.values().any(|local| local.ip() == *ip))
                 .collect();
+            for id in gone {
+                link.sockets.remove(&id);
+                link.connection.remove_socket(id, now);
+            }
             for ip in missing {
                 let local = SocketAddr::new(ip, self.next_port);
                 self.next_port += 1;
                 let id = link.connection.add_socket(local, now);
                 link.sockets.insert(id, local);
-            }
-            for id in gone {
-                link.sockets.remove(&id);
-                link.connection.remove_socket(id, now);
             }
         }
         self.work(now);

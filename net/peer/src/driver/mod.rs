@@ -155,6 +155,8 @@ impl Driver {
             }
             stays
         });
+        // Before the new ones are there: whoever knows that its path is dead takes another at once.
+        gone.into_iter().for_each(|id| self.machine.remove_socket(id, now));
         for address in wanted {
             if self.sockets.iter().any(|(_, socket)| socket.local().ip() == address.ip()) {
                 continue;
@@ -174,8 +176,6 @@ impl Driver {
                 |listener: &TcpListener| listener.local_addr().is_ok_and(|local| bound.contains(&local.ip()));
             listeners.retain(|(_, listener)| is_bound(listener));
         }
-        // After the new ones are there, so that the machine has somewhere to turn.
-        gone.into_iter().for_each(|id| self.machine.remove_socket(id, now));
     }
 
     /// A TCP listener beside a UDP socket, where TCP is wanted.

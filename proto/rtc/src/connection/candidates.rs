@@ -18,6 +18,8 @@ pub(super) struct LocalCandidates {
     pub(super) list: Vec<Gathered>,
     /// Nothing more is to be expected.
     pub(super) is_gathered: bool,
+    /// The other side has not heard of some: ICE is restarted for them as soon as it can.
+    pub(super) is_unsaid: bool,
 }
 
 impl LocalCandidates {
@@ -60,7 +62,7 @@ impl Connection {
                 return;
             }
         }
-        if self.negotiation.is_described() {
+        if self.negotiation.is_described() && !self.local.is_unsaid {
             let init = self.candidate_init(&gathered.text);
             self.output.event(Event::Signal(Signal::Candidate(init)));
         }

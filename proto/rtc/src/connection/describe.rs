@@ -102,7 +102,7 @@ impl Connection {
             agent.restart(credentials, now);
         }
         self.stats.restarts += 1;
-        self.local.is_gathered = false;
+        (self.local.is_gathered, self.local.is_unsaid) = (false, false);
         self.gatherer.restart(now);
     }
 

@@ -94,6 +94,11 @@ impl Lifecycle {
         self.is_signaling_up = is_up;
     }
 
+    /// There is no path, and nobody who would carry an offer.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self.phase, Phase::Mending { .. }) && !self.is_signaling_up
+    }
+
     pub(super) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Closing | Phase::Closed)
     }
@@ -146,6 +151,9 @@ impl Connection {
             self.become_phase(Phase::Connected);
             // Whoever restarts asks anew.
             self.gatherer.set_active(false, now);
+            if self.local.is_unsaid {
+                self.restart(now);
+            }
         }
     }
 
@@ -156,12 +164,17 @@ impl Connection {
         }
     }
 
-    /// The path is gone: its socket is. Whoever loses it restarts ICE at once, if it has another.
+    /// The path is gone: its socket is. Whoever loses it restarts ICE at once, if it has another. Where nobody carries an offer, the
+    /// credentials in force are what another way can be found with, and are kept for a while: the other side takes a check from
+    /// wherever it comes.
     pub(super) fn path_lost(&mut self, now: Instant) {
         match self.lifecycle.phase {
             Phase::Connected | Phase::Faltering { .. } => {
                 self.mend(false, now);
-                if !self.sockets.is_empty() {
+                if !self.lifecycle.is_signaling_up {
+                    let deadline = now + self.lifecycle.mend_timeout;
+                    self.become_phase(Phase::Mending { deadline, again: now + FALTER_TIMEOUT });
+                } else if !self.sockets.is_empty() {
                     self.restart(now);
                 }
             }

@@ -203,7 +203,8 @@ impl Connection {
     }
 
     /// A UDP socket of ours, one for each address of an interface. Where the other side was told that no more candidates follow, ICE
-    /// is restarted.
+    /// is restarted. Whoever has other addresses than before removes first what is gone: who knows that its path is dead goes about
+    /// it in another way.
     pub fn add_socket(&mut self, local: SocketAddr, now: Instant) -> SocketId {
         self.now = now;
         let socket = self.new_socket(local, now);
@@ -240,10 +241,14 @@ impl Connection {
         self.settle(now);
     }
 
-    /// Restarts ICE (RFC 8445 9): a new offer goes out as soon as that is possible. Data flows on over the old path until there is a new one.
+    /// Restarts ICE (RFC 8445 9): a new offer goes out as soon as that is possible. Data flows on over the old path until there is a new
+    /// one. An offer that waits for its answer is made anew: it may have gone where nobody was.
     pub fn restart_ice(&mut self, now: Instant) {
         self.now = now;
         self.restart(now);
+        if self.negotiation.is_wanted {
+            self.restart_anew();
+        }
         self.settle(now);
     }
 

@@ -83,11 +83,16 @@ impl Connection {
     fn take_ice_event(&mut self, event: twocan_ice::Event, now: Instant) {
         use twocan_ice::Event;
         match event {
-            Event::Selected(selected) => self.select(selected, now),
+            // One that went with its socket meanwhile is none.
+            Event::Selected(selected)
+                if self.agent.as_ref().is_some_and(|agent| agent.selected().is_some()) =>
+            {
+                self.select(selected, now);
+            }
             Event::StateChanged(State::Connected | State::Completed) => self.maybe_up(now),
             Event::StateChanged(State::Disconnected) => self.falter(now),
             Event::Failed(verdict) => self.gave_up(verdict, now),
-            Event::StateChanged(_) | Event::RoleChanged(_) | Event::Embedded { .. } => {}
+            Event::Selected(_) | Event::StateChanged(_) | Event::RoleChanged(_) | Event::Embedded { .. } => {}
         }
     }
 

@@ -52,7 +52,9 @@ impl Connection {
         }
         self.add_active(local, now);
         // What was said to be all of this generation is not.
-        if self.negotiation.is_ended || matches!(self.lifecycle.phase, Phase::Mending { .. }) {
+        if self.lifecycle.is_alone() && self.selected.is_none() {
+            self.local.is_unsaid = true;
+        } else if self.negotiation.is_ended || matches!(self.lifecycle.phase, Phase::Mending { .. }) {
             self.restart(now);
         }
         socket
@@ -73,7 +75,7 @@ impl Connection {
         }
         // Where ICE has another pair it says so; where it has none the path is lost.
         let has_path = self.agent.as_ref().is_some_and(|agent| agent.selected().is_some());
-        if self.selected.is_some_and(|selected| selected.socket == socket) && !has_path {
+        if self.selected.is_some() && !has_path {
             self.selected = None;
             self.path_lost(now);
         }
