@@ -18,6 +18,7 @@ mod prefix;
 mod random;
 mod session;
 mod stats;
+pub mod tcp;
 
 pub use event::{Delivery, Event, Place, Step, Summary};
 pub use firewall::{FirewallConfig, Inbound, Outbound, Refusal, Service};

@@ -13,7 +13,6 @@ pub mod player;
 pub mod scenarios;
 pub mod server;
 pub mod table;
-pub mod tcp;
 pub mod world;
 
 pub use checks::{Finding, findings};

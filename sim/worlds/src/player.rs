@@ -20,11 +20,11 @@ use twocan_lobby::wire::{
 use twocan_lobby::{AppName, PeerId};
 use twocan_rtc::gather::{IceUrl, TransportPolicy};
 use twocan_rtc::{Connection, ConnectionState, PathInfo, Signal, Transmit};
+use twocan_sim::tcp::{StreamId, Tcp, TcpEvent};
 use twocan_sim::{HostId, Network, Packet, packet::Payload};
 
 use crate::app::{App, Channels};
 use crate::server::{CLOSE, TLS_PORT, frame, take_frames};
-use crate::tcp::{StreamId, Tcp, TcpEvent};
 
 /// The first port of UDP sockets.
 const FIRST_PORT: u16 = 50_000;

@@ -16,13 +16,12 @@ use std::time::{Duration, Instant};
 
 use twocan_lobby::wire::{IceServer, IceServers};
 use twocan_lobby::{ClientId, Door, Ended, Keys, Limits, Lobbies};
+use twocan_sim::tcp::{StreamId, Tcp, TcpEvent};
 use twocan_sim::{HostId, Network, Packet, packet::Payload};
 use twocan_turn::wire::{Frame, frame_len};
 use twocan_turn::{
     ClientAddr, External, Family, MemberId, News, PeerAddr, Policy, RelayPort, Transport, Via,
 };
-
-use crate::tcp::{StreamId, Tcp, TcpEvent};
 
 /// STUN and TURN.
 pub const TURN_PORT: u16 = 3_478;

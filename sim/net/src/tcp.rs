@@ -13,8 +13,8 @@ use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::wire::{HardwareAddress, IpCidr};
-use twocan_sim::Packet;
-use twocan_sim::packet::{Payload, TcpFlags};
+
+use crate::packet::{Packet, Payload, TcpFlags};
 
 /// Bytes that a socket holds in each direction.
 const BUFFER_LEN: usize = 64 * 1024;
