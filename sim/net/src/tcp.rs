@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,12 @@ pub struct Tcp {
     events: VecDeque<TcpEvent>,
 }
 
+impl fmt::Debug for Tcp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Tcp").field("connections", &self.connections()).finish_non_exhaustive()
+    }
+}
+
 impl Tcp {
     /// Of a host with these addresses.
     pub fn new(addresses: &[IpAddr], seed: u64, now: Instant) -> Tcp {
@@ -123,6 +130,19 @@ impl Tcp {
             self.sockets.get_mut::<Socket<'_>>(stream.handle).abort();
         }
         self.run(now);
+    }
+
+    /// Resets a connection at once.
+    pub fn abort(&mut self, stream: StreamId, now: Instant) {
+        if let Some(stream) = self.streams.get(&stream) {
+            self.sockets.get_mut::<Socket<'_>>(stream.handle).abort();
+        }
+        self.run(now);
+    }
+
+    /// How many connections stand, are being opened, or are not quite over.
+    pub fn connections(&self) -> usize {
+        self.streams.len()
     }
 
     /// Opens a connection.
@@ -207,6 +227,12 @@ impl Tcp {
 
     /// When [`Tcp::handle_timeout`] is due.
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
+        // The other side has closed its end: the owner may still answer, then ours follows.
+        let mut streams =
+            self.streams.values().filter(|stream| stream.is_closing && stream.waiting.is_empty());
+        if streams.any(|stream| self.sockets.get::<Socket<'_>>(stream.handle).state() == State::CloseWait) {
+            return Some(now);
+        }
         let due = self.interface.poll_at(self.time(now), &self.sockets)?;
         let due = self.epoch + Duration::from_micros(u64::try_from(due.total_micros()).unwrap_or(0));
         Some(due.max(now))
@@ -298,7 +324,8 @@ impl Tcp {
             if socket.state() == State::CloseWait {
                 stream.is_closing = true;
             }
-            if matches!(socket.state(), State::Closed | State::TimeWait | State::CloseWait) {
+            // One that was reset before it stood listens again, and another does that already.
+            if matches!(socket.state(), State::Closed | State::TimeWait | State::CloseWait | State::Listen) {
                 over.push(id);
             }
         }
