@@ -30,7 +30,7 @@ fn says(kind: Kind) -> &'static str {
     match kind {
         Kind::Public => "an address of the internet itself, no NAT",
         Kind::Home => "most homes: the port is kept, only who was written to may answer",
-        Kind::HomePcp => "a home whose router opens ports on request (NAT-PMP, PCP)",
+        Kind::HomePcp => "a home whose router opens ports on request (NAT-PMP, PCP, UPnP)",
         Kind::Hairpinning => "a home whose hosts reach each other by their outer addresses",
         Kind::LinuxRace => "a home with a plain Linux router: who comes too early moves the port",
         Kind::FullCone => "whoever knows the outer port may use it",

@@ -14,6 +14,11 @@ impl Random {
         Random(ChaCha8Rng::from_seed(seed))
     }
 
+    /// Any number.
+    pub(crate) fn word(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// Below `end`; 0 if that is 0.
     pub(crate) fn below(&mut self, end: u32) -> u32 {
         // The highest of 2^32 draws is a little less likely: by less than one in 65,000 for a port.

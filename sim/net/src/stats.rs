@@ -51,7 +51,7 @@ reasons! {
     NoMapping: "no mapping",
     /// A NAT has a mapping, but this sender is filtered.
     Filtered: "filtered",
-    /// A table of a NAT or a firewall was full.
+    /// A table of a NAT or a firewall was full, or a router's server had no place for one more connection.
     TableFull: "the table was full",
     /// A NAT, or the subscriber's port block, had no port left.
     PortsExhausted: "no port was left",

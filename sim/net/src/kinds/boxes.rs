@@ -33,7 +33,7 @@ pub fn home() -> RouterConfig {
     nat(NatConfig::default())
 }
 
-/// A home whose router answers NAT-PMP and PCP.
+/// A home whose router opens ports by NAT-PMP, PCP and UPnP.
 pub fn home_pcp() -> RouterConfig {
     RouterConfig { services: Services::ALL, ..home() }
 }

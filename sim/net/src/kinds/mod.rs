@@ -7,6 +7,7 @@ use std::str::FromStr;
 pub use boxes::*;
 
 use crate::firewall::{FirewallConfig, Inbound, Outbound, Service};
+use crate::mapping::Services;
 use crate::nat::{Allocation, Behavior, Hairpin};
 use crate::network::RouterConfig;
 use crate::packet::Protocol;
@@ -46,7 +47,7 @@ kinds! {
     Public = "public": vec![],
     /// [`home`]: EIM/APDF, ports preserved, no hairpinning.
     Home = "home": vec![home()],
-    /// [`home_pcp`]: a home whose router maps ports by NAT-PMP and PCP.
+    /// [`home_pcp`]: a home whose router maps ports by NAT-PMP, PCP and UPnP.
     HomePcp = "home-pcp": vec![home_pcp()],
     /// [`hairpinning`]: a home that hairpins.
     Hairpinning = "hairpinning": vec![hairpinning()],
@@ -127,7 +128,7 @@ pub struct Traits {
     pub ipv4: bool,
     /// Whether an early stranger moves a mapping ([`crate::Uninvited::Claim`]).
     pub races: bool,
-    /// Whether the innermost router maps ports by NAT-PMP and PCP.
+    /// Whether the innermost router maps ports by NAT-PMP, PCP or UPnP.
     pub maps_ports: bool,
 }
 
@@ -151,7 +152,7 @@ impl Kind {
             tcp_443: leaves(Service::at(Protocol::Tcp, 443)),
             ipv4: boxes.iter().all(|each| each.nat64.is_none()),
             races: nats().any(|nat| nat.uninvited == crate::Uninvited::Claim),
-            maps_ports: boxes.last().is_some_and(|each| each.services.nat_pmp || each.services.pcp),
+            maps_ports: boxes.last().is_some_and(|each| each.services != Services::default()),
         }
     }
 }

@@ -1,14 +1,16 @@
-//! How programs ask their router for a port: NAT-PMP and PCP on UDP port 5351, and where UPnP's description is to be found.
+//! How programs ask their router for a port: NAT-PMP and PCP on UDP port 5351, and UPnP-IGD.
 //!
 //! ```text
 //!  host ── UDP 5351 ──► version 0: nat_pmp.rs ─┐
 //!                       version 2: pcp.rs ─────┴─► Router::map_port ─► the NAT's table, or the firewall's pinholes
-//!  host ── M-SEARCH, UDP 1900 ──► ssdp.rs: LOCATION; the SOAP behind it is not modelled: Network::map_port
+//!  host ── M-SEARCH, UDP 1900 ──► ssdp.rs: LOCATION                     ▲
+//!       ── HTTP and SOAP, TCP 5000 ──► upnp/ ───────────────────────────┘
 //! ```
 
 mod nat_pmp;
 mod pcp;
 mod ssdp;
+pub(crate) mod upnp;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -37,13 +39,13 @@ pub struct Services {
     pub nat_pmp: bool,
     /// PCP (RFC 6887): MAP and ANNOUNCE.
     pub pcp: bool,
-    /// UPnP: searches are answered with this address for the description. Who serves it is the caller's affair.
-    pub upnp: Option<SocketAddr>,
+    /// UPnP's Internet Gateway Device: SSDP, the descriptions, and the actions of WANIPConnection that map ports of IPv4.
+    pub upnp: bool,
 }
 
 impl Services {
-    /// NAT-PMP and PCP.
-    pub const ALL: Services = Services { nat_pmp: true, pcp: true, upnp: None };
+    /// All three.
+    pub const ALL: Services = Services { nat_pmp: true, pcp: true, upnp: true };
 }
 
 /// Why a port is not mapped.
@@ -64,7 +66,7 @@ pub enum MapError {
 pub(crate) fn is_served(services: &Services, port: u16) -> bool {
     match port {
         SERVER_PORT => services.nat_pmp || services.pcp,
-        SSDP_PORT => services.upnp.is_some(),
+        SSDP_PORT => services.upnp,
         _ => false,
     }
 }
@@ -83,9 +85,13 @@ pub(crate) fn answer(
         (SERVER_PORT, 0) if services.nat_pmp => nat_pmp::answer(router, client, data, now, random),
         (SERVER_PORT, _) if services.pcp => pcp::answer(router, client, data, now, random),
         (SERVER_PORT, _) if services.nat_pmp => Some(nat_pmp::unsupported_version(router, data, now)),
-        (SSDP_PORT, _) => ssdp::answer(services.upnp?, data),
         _ => None,
     }
+}
+
+/// The answer of a router with UPnP, which has this address inside, to a search.
+pub(crate) fn found(gateway: IpAddr, data: &[u8]) -> Option<Vec<u8>> {
+    ssdp::answer(SocketAddr::new(gateway, upnp::PORT), data)
 }
 
 /// What a router says to its inside, from this address, when it has started or its external address has changed (RFC 6886

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::upnp::{DEVICE_PATH, PRODUCT, UUID};
+
 /// What a router is.
 const TARGETS: [&str; 5] = [
     "upnp:rootdevice",
@@ -29,8 +31,8 @@ pub(super) fn answer(location: SocketAddr, data: &[u8]) -> Option<Vec<u8>> {
         if wanted == ALL { gateway } else { TARGETS.into_iter().find(|target| *target == wanted)? };
     let answer = format!(
         "HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=1800\r\nEXT:\r\n\
-         LOCATION: http://{location}/rootDesc.xml\r\nSERVER: twocan-sim UPnP/1.1\r\n\
-         ST: {target}\r\nUSN: uuid:74776f63-616e-4000-8000-000000000001::{target}\r\n\r\n"
+         LOCATION: http://{location}{DEVICE_PATH}\r\nSERVER: {PRODUCT}\r\n\
+         ST: {target}\r\nUSN: {UUID}::{target}\r\n\r\n"
     );
     Some(answer.into_bytes())
 }

@@ -182,6 +182,30 @@ impl Nat {
         }
     }
 
+    /// The internal endpoint of an external one, and until when somebody asked for that.
+    pub(crate) fn mapped_at(
+        &self,
+        protocol: Protocol,
+        outside: SocketAddr,
+        now: Instant,
+    ) -> Option<(SocketAddr, Option<Instant>)> {
+        let mapping = self.table.get(self.table.by_outside(protocol, outside, now)?)?;
+        Some((mapping.inside, mapping.explicit(now)))
+    }
+
+    /// The external port of an internal endpoint whose mapping is for everybody.
+    pub(crate) fn external_port(&self, protocol: Protocol, inside: SocketAddr, now: Instant) -> Option<u16> {
+        let id = self.table.by_inside(protocol, inside, Part::Any, now)?;
+        Some(self.table.get(id)?.outside.port())
+    }
+
+    /// Ends a mapping, used or not.
+    pub(crate) fn drop_mapping(&mut self, protocol: Protocol, inside: SocketAddr, now: Instant) {
+        if let Some(id) = self.table.by_inside(protocol, inside, Part::Any, now) {
+            self.table.remove(id);
+        }
+    }
+
     /// Whether its inside may be IPv6.
     pub(crate) fn has_nat64(&self) -> bool {
         self.nat64.is_some()

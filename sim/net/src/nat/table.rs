@@ -33,7 +33,12 @@ impl Mapping {
     }
 
     fn is_explicit(&self, now: Instant) -> bool {
-        self.explicit.is_some_and(|until| now < until)
+        self.explicit(now).is_some()
+    }
+
+    /// Until when somebody asked for it, unless that is over.
+    pub(super) fn explicit(&self, now: Instant) -> Option<Instant> {
+        self.explicit.filter(|until| now < *until)
     }
 }
 

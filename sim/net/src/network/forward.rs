@@ -204,7 +204,7 @@ impl Network {
     }
 
     /// Sends a packet of the router's own.
-    fn originate(&mut self, id: RouterId, side: Side, packet: Option<Packet>, now: Instant) {
+    pub(super) fn originate(&mut self, id: RouterId, side: Side, packet: Option<Packet>, now: Instant) {
         let Some(packet) = packet else { return };
         let interface = self.routers[id].interface(side);
         let number = self.originated(Place::Router(id), &packet, now);
@@ -252,6 +252,11 @@ impl Network {
         if side == Side::Outside && is_guarded {
             return self.drop_packet(&flight, place, Drop::FirewallInbound, now);
         }
+        let flight = match side {
+            Side::Inside => self.serve_upnp(id, flight, now),
+            Side::Outside => Some(flight),
+        };
+        let Some(flight) = flight else { return };
         if side == Side::Inside && self.serve(id, &flight.packet, flight.packet.destination, now) {
             self.stats.consumed += 1;
             return;
@@ -267,12 +272,16 @@ impl Network {
     /// Whether a datagram from the inside was for one of the router's services, which answers it from `own`.
     fn serve(&mut self, id: RouterId, packet: &Packet, own: IpAddr, now: Instant) -> bool {
         let Payload::Udp(udp) = &packet.payload else { return false };
+        let gateway = self.address_of(self.routers[id].inside, true);
         let router = &mut self.routers[id];
         if !mapping::is_served(&router.services, udp.destination) {
             return false;
         }
         let client = SocketAddr::new(packet.source, udp.source);
-        let answer = mapping::answer(router, client, udp.destination, &udp.data, now, &mut self.random);
+        let answer = match udp.destination {
+            mapping::SSDP_PORT => gateway.and_then(|gateway| mapping::found(gateway, &udp.data)),
+            port => mapping::answer(router, client, port, &udp.data, now, &mut self.random),
+        };
         let from = SocketAddr::new(own, udp.destination);
         self.originate(id, Side::Inside, answer.map(|data| Packet::udp(from, client, data)), now);
         true

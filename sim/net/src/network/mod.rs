@@ -14,8 +14,9 @@ mod router;
 mod segment;
 mod site;
 mod transit;
+mod upnp;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -82,6 +83,8 @@ pub struct Network {
     /// IPv6 prefixes that were given to sites.
     delegated: u32,
     queue: Queue,
+    /// When which router's server wants to be asked again.
+    wakes: BTreeSet<(Instant, RouterId)>,
     /// What happens at this moment.
     ready: VecDeque<Flight>,
     packets: u64,
@@ -105,6 +108,7 @@ impl Network {
             blocks_made: 0,
             delegated: 0,
             queue: Queue::default(),
+            wakes: BTreeSet::new(),
             ready: VecDeque::new(),
             packets: 0,
             deliveries: VecDeque::new(),
@@ -139,9 +143,12 @@ impl Network {
 
     /// Lets happen what is due by `now`, each at its own time.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((at, flight)) = self.queue.pop(now) {
+        while let Some(at) = self.poll_timeout().filter(|at| *at <= now) {
             self.now = self.now.max(at);
-            self.ready.push_back(flight);
+            match self.queue.pop(at) {
+                Some((_, flight)) => self.ready.push_back(flight),
+                None => self.wake(self.now),
+            }
             self.settle(self.now);
         }
         self.now = self.now.max(now);
@@ -149,7 +156,7 @@ impl Network {
 
     /// When something happens next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.queue.next_at()
+        self.queue.next_at().into_iter().chain(self.wake_at()).min()
     }
 
     /// A packet that arrived at a host.

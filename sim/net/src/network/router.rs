@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::firewall::{Firewall, FirewallConfig};
+use crate::mapping::upnp::Server;
 use crate::mapping::{MapError, Services};
 use crate::nat::{Nat, NatConfig};
 use crate::packet::Protocol;
@@ -42,6 +43,8 @@ pub(crate) struct Router {
     pub(super) nat: Option<Nat>,
     pub(super) firewall: Option<Firewall>,
     pub(crate) services: Services,
+    /// Once somebody has asked for it.
+    pub(super) upnp: Option<Box<Server>>,
     started: Instant,
     nonces: BTreeMap<(Protocol, SocketAddr), Nonce>,
 }
@@ -60,6 +63,7 @@ impl Router {
             nat: config.nat.map(|nat| Nat::new(nat, pool, config.nat64)),
             firewall: config.firewall.map(Firewall::new),
             services: config.services,
+            upnp: None,
             started: now,
             nonces: BTreeMap::new(),
         }
@@ -80,6 +84,7 @@ impl Router {
         if let Some(firewall) = &mut self.firewall {
             firewall.forget();
         }
+        self.upnp = None;
         self.nonces.clear();
         self.started = now;
     }
@@ -91,6 +96,22 @@ impl Router {
 
     pub(crate) fn external_address(&self) -> Option<IpAddr> {
         self.nat.as_ref()?.pool.first().copied()
+    }
+
+    /// The internal endpoint that has this port of the external address, and until when somebody asked for that.
+    pub(crate) fn mapped_at(
+        &self,
+        protocol: Protocol,
+        port: u16,
+        now: Instant,
+    ) -> Option<(SocketAddr, Option<Instant>)> {
+        let nat = self.nat.as_ref()?;
+        nat.mapped_at(protocol, SocketAddr::new(*nat.pool.first()?, port), now)
+    }
+
+    /// The external port that an internal endpoint has towards everybody.
+    pub(crate) fn external_port(&self, protocol: Protocol, inside: SocketAddr, now: Instant) -> Option<u16> {
+        self.nat.as_ref()?.external_port(protocol, inside, now)
     }
 
     /// Who mapped this port.
@@ -152,6 +173,14 @@ impl Router {
             *of == protocol && at.ip() == inside.ip() && (at.port() == inside.port() || inside.port() == 0)
         };
         self.nonces.retain(|key, _| !is_meant(key));
+    }
+
+    /// As [`Router::unmap_port`], and who talks through the port loses it too.
+    pub(crate) fn drop_port(&mut self, protocol: Protocol, inside: SocketAddr, now: Instant) {
+        self.unmap_port(protocol, inside, now);
+        if let Some(nat) = &mut self.nat {
+            nat.drop_mapping(protocol, inside, now);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its own part of the world")]
 #![allow(clippy::unwrap_used, reason = "a world that is not as it should be ends the test")]
 
+pub mod control_point;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,7 @@ pub fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-pub fn secs(secs: u64) -> Duration {
+pub const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
