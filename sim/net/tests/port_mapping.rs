@@ -252,6 +252,10 @@ fn a_search_finds_the_gateway_and_where_its_description_is() {
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\r\n\r\n"), "{text}");
     assert!(text.contains("\r\nLOCATION: http://192.168.1.1:5000/rootDesc.xml\r\n"), "{text}");
     assert!(text.contains(&format!("\r\nST: {target}\r\n")), "{text}");
+    assert!(
+        text.contains(&format!("\r\nUSN: uuid:74776f63-616e-4000-8000-000000000001::{target}\r\n")),
+        "{text}"
+    );
     assert_eq!(answer[0].packet.source, ip("192.168.1.1"));
     assert!(heard.iter().any(|d| d.host == bench.ada), "the LAN heard it, too");
     let other = search("urn:dial-multiscreen-org:service:dial:1");

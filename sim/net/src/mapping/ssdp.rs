@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::upnp::{DEVICE_PATH, PRODUCT, UUID};
+use super::upnp::{DEVICE_PATH, PRODUCT, UUIDS};
 
 /// What a router is.
 const TARGETS: [&str; 5] = [
@@ -29,10 +29,12 @@ pub(super) fn answer(location: SocketAddr, data: &[u8]) -> Option<Vec<u8>> {
     let [_, gateway, ..] = TARGETS;
     let target =
         if wanted == ALL { gateway } else { TARGETS.into_iter().find(|target| *target == wanted)? };
+    let [gateway_id, _, connection_id] = UUIDS;
+    let id = if target.contains(":service:") { connection_id } else { gateway_id };
     let answer = format!(
         "HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=1800\r\nEXT:\r\n\
          LOCATION: http://{location}{DEVICE_PATH}\r\nSERVER: {PRODUCT}\r\n\
-         ST: {target}\r\nUSN: {UUID}::{target}\r\n\r\n"
+         ST: {target}\r\nUSN: {id}::{target}\r\n\r\n"
     );
     Some(answer.into_bytes())
 }

@@ -9,8 +9,12 @@ pub(super) const CONNECTION_CONTROL: &str = "/ctl/IPConn";
 /// Where the other service would have actions. Clients tell by that service that a device is a gateway.
 pub(super) const COMMON_CONTROL: &str = "/ctl/CmnIfCfg";
 
-/// The device's own id.
-pub(crate) const UUID: &str = "uuid:74776f63-616e-4000-8000-000000000001";
+/// The gateway's id, that of what leads out, and that of the connection, which has the service of ports.
+pub(crate) const UUIDS: [&str; 3] = [
+    "uuid:74776f63-616e-4000-8000-000000000001",
+    "uuid:74776f63-616e-4000-8000-000000000002",
+    "uuid:74776f63-616e-4000-8000-000000000003",
+];
 /// The service of ports by its two versions. Who asks for the older one gets the same.
 pub(super) const CONNECTION_SERVICES: [&str; 2] =
     ["urn:schemas-upnp-org:service:WANIPConnection:2", "urn:schemas-upnp-org:service:WANIPConnection:1"];
@@ -85,23 +89,23 @@ fn device() -> String {
     let [connection_type, _] = CONNECTION_SERVICES;
     let connection = entry(connection_type, "WANIPConn1", CONNECTION_PATH, CONNECTION_CONTROL);
     let common = entry(COMMON_SERVICE, "WANCommonIFC1", COMMON_PATH, COMMON_CONTROL);
-    let inner = node("WANConnectionDevice", 3, &connection, "");
-    let middle = node("WANDevice", 2, &common, &inner);
-    let outer = node("InternetGatewayDevice", 1, "", &middle);
+    let [gateway_id, middle_id, connection_id] = UUIDS;
+    let inner = node("WANConnectionDevice", connection_id, &connection, "");
+    let middle = node("WANDevice", middle_id, &common, &inner);
+    let outer = node("InternetGatewayDevice", gateway_id, "", &middle);
     format!(
         "<?xml version=\"1.0\"?>\r\n<root xmlns=\"urn:schemas-upnp-org:device-1-0\">{VERSION}{outer}</root>\r\n"
     )
 }
 
-fn node(kind: &str, number: u8, services: &str, devices: &str) -> String {
+fn node(kind: &str, id: &str, services: &str, devices: &str) -> String {
     let list = |name: &str, items: &str| match items {
         "" => String::new(),
         items => format!("<{name}>{items}</{name}>"),
     };
-    let (prefix, _) = UUID.split_at(UUID.len() - 1);
     format!(
         "<device><deviceType>urn:schemas-upnp-org:device:{kind}:2</deviceType><friendlyName>{kind}</friendlyName>\
-         <manufacturer>Twocan</manufacturer><modelName>twocan-sim</modelName><UDN>{prefix}{number}</UDN>{}{}</device>",
+         <manufacturer>Twocan</manufacturer><modelName>twocan-sim</modelName><UDN>{id}</UDN>{}{}</device>",
         list("serviceList", services),
         list("deviceList", devices)
     )

@@ -23,7 +23,7 @@ use crate::stats::Drop;
 use crate::tcp::{StreamId, Tcp, TcpEvent};
 use control::Asked;
 use description::{COMMON_CONTROL, CONNECTION_CONTROL, CONNECTION_SERVICES};
-pub(crate) use description::{DEVICE_PATH, UUID};
+pub(crate) use description::{DEVICE_PATH, UUIDS};
 use http::{Request, Status};
 use soap::ErrorCode;
 
