@@ -74,6 +74,18 @@ describe('twocan lab run', { skip, concurrency: 2 }, () => {
     for (const way of ['UDP', 'TCP', 'TLS']) assert.match(right, new RegExp(`✓ TURN, ${way} `))
   })
 
+  test('behind home-pcp, twocan check opens ports by all three protocols, and behind home by none', async () => {
+    const { out } = await lab(['--left', 'home-pcp', '--right', 'home', '--', binary, 'check', '--json', 'http://play.test:8080']).end
+    const [left, right] = ['left', 'right'].map((side) => {
+      const lines = out.split('\n').map((line) => line.trimStart()).filter((line) => line.startsWith(`${side} │ `))
+      return JSON.parse(lines.map((line) => line.slice(side.length + 3)).join('\n')).router
+    })
+    for (const protocol of ['pcp', 'nat_pmp', 'upnp']) {
+      assert.equal(left[protocol].state, 'opened', JSON.stringify(left))
+      assert.notEqual(right[protocol].state, 'opened', JSON.stringify(right))
+    }
+  })
+
   test('what has no end is ended after the time that --for says, with all that it started', async () => {
     const { child, end } = lab(['--for', '0.5', '--', 'sh', '-c', 'sleep 4321 & sleep 4321'])
     const { code } = await end
