@@ -270,6 +270,21 @@ fn a_relay_that_restarts_is_asked_again() {
     assert!(world.peers.iter().all(|peer| peer.failure().is_none()));
 }
 
+#[test]
+fn an_interface_that_is_replaced_while_connecting_does_no_harm() {
+    for moment in [1, 30, 60, 90, 120] {
+        let mut world = World::new(1, Net::default());
+        let [ada, bob] = ["8.0.0.1", "9.0.0.1"].map(Interface::public);
+        let channels = world.two(&[ada], &[bob], |_, _| ());
+        world.offer(ADA);
+        world.run_for(ms(moment));
+        world.unplug(ADA, "8.0.0.1");
+        world.plug(ADA, Interface::public("8.0.0.9"));
+        assert!(world.run_until(ms(10_000), World::is_up), "after {moment} ms: {}", world.describe());
+        world.talk(channels);
+    }
+}
+
 /// As once both have left the lobby's server: the link itself carries signals, while it is up.
 fn without_signaling(world: &mut World) {
     (0..2).for_each(|end| world.with(end, |connection, _| connection.handle_signaling(false)));
