@@ -78,6 +78,12 @@ fn changes() -> Vec<Scenario> {
     vec![
         scenario("a NAT forgets its mappings in mid-game", playing(What::Rebind(HOST)), LINKED),
         scenario("Wi-Fi to mobile", playing(What::Move(GUEST, Kind::Cgnat)), LINKED),
+        // The other side nominates, and has to notice first.
+        scenario(
+            "Wi-Fi to mobile, of the side that answered",
+            playing(What::Move(HOST, Kind::Cgnat)),
+            LINKED,
+        ),
         scenario(
             "Wi-Fi to a symmetric mobile network",
             playing(What::Move(GUEST, Kind::CgnatSymmetric)),

@@ -9,9 +9,9 @@ use sim::{World, findings, live};
 use twocan_sim::Kind;
 
 /// Worlds that showed something wrong once, each mended with a test where it was wrong.
-const KEPT: [u64; 23] = [
+const KEPT: [u64; 24] = [
     9, 20, 41, 53, 273, 301, 354, 468, 588, 845, 984, 2284, 3086, 5567, 5962, 7917, 11_757, 12_054, 17_003,
-    35_807, 63_487, 64_368, 68_429,
+    35_807, 41_150, 63_487, 64_368, 68_429,
 ];
 
 fn wrong(plan: Plan) -> Vec<&'static str> {

@@ -151,9 +151,10 @@ impl Connection {
             self.become_phase(Phase::Connected);
             // Whoever restarts asks anew.
             self.gatherer.set_active(false, now);
-            if self.local.is_unsaid {
-                self.restart(now);
-            }
+        }
+        // Only once the other side has taken to this path: whatever it takes to until then belongs to the time before a restart.
+        if self.local.is_unsaid && self.selected.is_some_and(|selected| selected.nominated) {
+            self.restart(now);
         }
     }
 
