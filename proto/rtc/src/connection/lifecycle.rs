@@ -94,7 +94,7 @@ impl Lifecycle {
         self.is_signaling_up = is_up;
     }
 
-    /// There is no path, and nobody who would carry an offer.
+    /// It is mended, and nobody is there who would carry an offer.
     pub(super) fn is_alone(&self) -> bool {
         matches!(self.phase, Phase::Mending { .. }) && !self.is_signaling_up
     }
