@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::SinkExt;
 use kit::{Client, PATIENCE, Server, config, eventually, exchange, pair, refused};
 use serde_json::json;
+use tokio::sync::oneshot;
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use twocan_signaling::{Error, bind};
@@ -35,12 +36,22 @@ async fn a_client_whose_connection_is_cut_resumes_and_misses_nothing() {
 
 #[tokio::test]
 async fn a_server_that_restarts_in_mid_negotiation_is_met_again_with_a_new_session() {
-    // A runtime of its own, so that all of it ends at once, as when a process is killed.
-    let process = tokio::runtime::Runtime::new().unwrap();
-    let server = process.spawn(Server::start()).await.unwrap();
+    // A thread and a runtime of its own: when they end, all that runs on them is gone at once, and nothing of it is
+    // polled any more, as when a process is killed.
+    let (started, server) = oneshot::channel();
+    let (kill, killed) = oneshot::channel::<()>();
+    let process = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            assert!(started.send(Server::start().await).is_ok());
+            let _ = killed.await;
+        });
+    });
+    let server = server.await.unwrap();
     let (mut ada, _bob, _) = pair(&server).await;
     let address = server.address;
-    process.shutdown_background();
+    kill.send(()).unwrap();
+    process.join().unwrap();
     assert!(ada.closed().await.is_none(), "no close: it is simply gone");
     let mut config = config();
     config.listen = vec![address];

@@ -123,7 +123,7 @@ fn tidy_steps(steps: &mut Steps) -> anyhow::Result<()> {
 }
 
 fn rust(steps: &mut Steps) -> anyhow::Result<()> {
-    steps.run("cargo test", ".", "cargo test --workspace --locked", Counted::ByOutput)?;
+    steps.run("cargo test", ".", "cargo test --workspace --locked --no-fail-fast", Counted::ByOutput)?;
     let mut docs = Command::new("cargo");
     docs.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
     steps.command("cargo doc", ".", docs, Counted::One)?;
