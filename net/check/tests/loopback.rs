@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::cell::RefCell;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use twocan_check::{Direct, Filtering, Found, IceServer, IceUrl, Mapping, Network, Options, Relaying, Step};
@@ -14,8 +15,16 @@ use twocan_turn::{Policy, Transport as RelayTransport};
 const USER: &str = "ada";
 const PASSWORD: &str = "analytical engine";
 
+/// A port that is free on every address, for UDP and for TCP. The kernel gives it to nobody meanwhile: its own choices
+/// begin at 32768.
 fn free_port() -> u16 {
-    UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(12_000);
+    loop {
+        let address = (Ipv4Addr::UNSPECIFIED, NEXT.fetch_add(1, Ordering::Relaxed));
+        if UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok() {
+            return address.1;
+        }
+    }
 }
 
 /// A relay with two addresses.

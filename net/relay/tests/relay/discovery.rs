@@ -1,6 +1,7 @@
 //! Behaviour discovery (RFC 5780) through real sockets: four of them, on loopback addresses.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use twocan_relay::{AlternateError, Config, Error, Relay};
 use twocan_stun::attribute::{ChangeRequest, OtherAddress, ResponseOrigin, ResponsePort, XorMappedAddress};
@@ -14,9 +15,16 @@ fn host(last: u8) -> IpAddr {
     IpAddr::from([127, 80, 0, last])
 }
 
-/// A port that is free on every address.
+/// A port that is free on every address, for UDP and for TCP. The kernel gives it to nobody meanwhile: its own choices
+/// begin at 32768.
 fn free_port() -> u16 {
-    UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(10_000);
+    loop {
+        let address = (Ipv4Addr::UNSPECIFIED, NEXT.fetch_add(1, Ordering::Relaxed));
+        if UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok() {
+            return address.1;
+        }
+    }
 }
 
 /// Sends a Binding request, and gives the answer and where it came from.
