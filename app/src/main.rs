@@ -15,6 +15,9 @@ mod values;
 use std::process::ExitCode;
 
 use clap::{Args as _, FromArgMatches as _, Parser, Subcommand};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Direct connections between people's devices: signaling, STUN, TURN and the page that shows it, in one.
 #[derive(Debug, Parser)]
@@ -50,12 +53,12 @@ fn main() -> ExitCode {
 }
 
 fn check(arguments: check::Arguments) -> anyhow::Result<ExitCode> {
-    log_at("off");
+    log_at(LevelFilter::OFF)?;
     check::run(arguments)
 }
 
 fn lab(command: lab::Lab) -> anyhow::Result<ExitCode> {
-    log_at("warn");
+    log_at(LevelFilter::WARN)?;
     lab::run(command)
 }
 
@@ -71,21 +74,21 @@ fn serve(settings: Option<settings::Settings>) -> anyhow::Result<ExitCode> {
         }
     };
     let settings = settings.with_file()?;
-    log_at("info");
+    log_at(LevelFilter::INFO)?;
     serve::run(settings)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Logs to stderr, as much as `TWOCAN_LOG` says.
-fn log_at(level: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env(settings::LOG_VARIABLE);
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+fn log_at(level: LevelFilter) -> anyhow::Result<()> {
+    let filter = match std::env::var(settings::LOG_VARIABLE) {
+        Ok(text) if !text.is_empty() => settings::log_filter(&text)?,
+        _ => Targets::new().with_default(level),
+    };
     let colour =
         std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(colour)
-        .with_writer(std::io::stderr)
-        .init();
+    let lines =
+        tracing_subscriber::fmt::layer().with_target(false).with_ansi(colour).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::values::{Half, PortRange, Secret, User};
 
@@ -160,6 +161,19 @@ pub fn check_variables(names: impl Iterator<Item = String>) -> anyhow::Result<()
     Ok(())
 }
 
+/// What `TWOCAN_LOG` says: a level, or levels by module. A bare word that is no level would be taken for a module, and silence
+/// all others.
+pub fn log_filter(text: &str) -> anyhow::Result<Targets> {
+    let is_plain = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    let filter = text.parse().ok().filter(|_| text.split(',').all(is_plain));
+    filter.with_context(|| {
+        format!(
+            "{LOG_VARIABLE}={text}: neither a level (off, error, warn, info, debug, trace) nor levels by module, as in \
+             info,twocan_relay=debug"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,5 +220,16 @@ mod tests {
         let names = |list: &[&str]| check_variables(list.iter().map(|&name| name.to_owned()));
         assert!(names(&["TWOCAN_HTTP", "TWOCAN_LOG", "PATH"]).is_ok());
         assert!(names(&["TWOCAN_HTPP"]).unwrap_err().to_string().contains("TWOCAN_HTPP"));
+    }
+
+    #[test]
+    fn a_log_filter_is_a_level_or_levels_by_module() {
+        for good in ["off", "info", "DEBUG", "info,twocan_relay=debug", "twocan_signaling=trace"] {
+            assert!(log_filter(good).is_ok(), "{good}");
+        }
+        for bad in ["verbose", "info,verbose", "twocan_relay=loud", "a=b=info"] {
+            let error = log_filter(bad).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("TWOCAN_LOG={bad}: ")), "{error}");
+        }
     }
 }

@@ -52,6 +52,7 @@ describe('what cannot start says why', () => {
     refuses(['serve', '--config', file('bad.toml', 'realm = "x"\nhtpp = "1"\n')], /bad\.toml, line 2: unknown field `htpp`/))
   test('a file that is not there', () => refuses(['serve', '--config', join(folder, 'none.toml')], /cannot read .*none\.toml/))
   test('a variable that means nothing', () => refuses(['serve', ...local], /TWOCAN_HTPP/, { env: { TWOCAN_HTPP: '1' } }))
+  test('a level of logging that is none', () => refuses(['serve', ...local], /TWOCAN_LOG=verbose.*debug/, { env: { TWOCAN_LOG: 'verbose' } }))
 })
 
 describe('a running server', () => {

@@ -29,20 +29,7 @@ pub fn run(steps: &mut Steps, root: &Path, seconds: u32) -> anyhow::Result<()> {
     for side_by_side in targets(root)?.chunks(CORES) {
         let mut running = Vec::new();
         for target in side_by_side {
-            let program = format!("target/{triple}/release/{target}");
-            let mut command = Command::new(root.join(FOLDER).join(program));
-            // What it finds new goes to a folder of its own; the committed corpus is only read.
-            let found = format!("target/found/{target}");
-            std::fs::create_dir_all(root.join(FOLDER).join(&found))?;
-            let time = format!("-max_total_time={seconds}");
-            command.args([
-                &time,
-                "-max_len=1024",
-                "-rss_limit_mb=2048",
-                "-timeout=10",
-                "-print_final_stats=1",
-            ]);
-            command.args([&found, &format!("corpus/{target}")]);
+            let command = fuzzer(root, &triple, target, seconds)?;
             running.push(steps.start(&format!("fuzz: {target}"), FOLDER, command, Counted::One)?);
         }
         for target in running {
@@ -50,6 +37,18 @@ pub fn run(steps: &mut Steps, root: &Path, seconds: u32) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// One target's command line. What it finds new goes to a folder of its own; the committed corpus is only read.
+fn fuzzer(root: &Path, triple: &str, target: &str, seconds: u32) -> anyhow::Result<Command> {
+    let folder = root.join(FOLDER);
+    let found = format!("target/found/{target}");
+    std::fs::create_dir_all(folder.join(&found))?;
+    let mut command = Command::new(folder.join(format!("target/{triple}/release/{target}")));
+    command.arg(format!("-max_total_time={seconds}"));
+    command.args(["-max_len=1024", "-rss_limit_mb=2048", "-timeout=10", "-print_final_stats=1"]);
+    command.args([found, format!("corpus/{target}")]);
+    Ok(command)
 }
 
 fn targets(root: &Path) -> anyhow::Result<Vec<String>> {

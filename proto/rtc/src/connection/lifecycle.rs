@@ -172,11 +172,12 @@ impl Connection {
         match self.lifecycle.phase {
             Phase::Connected | Phase::Faltering { .. } => {
                 self.mend(false, now);
-                if !self.lifecycle.is_signaling_up {
-                    let deadline = now + self.lifecycle.mend_timeout;
-                    self.become_phase(Phase::Mending { deadline, again: now + FALTER_TIMEOUT });
-                } else if !self.sockets.is_empty() {
-                    self.restart(now);
+                if self.lifecycle.is_signaling_up {
+                    if !self.sockets.is_empty() {
+                        self.restart(now);
+                    }
+                } else if let Phase::Mending { again, .. } = &mut self.lifecycle.phase {
+                    *again = now + FALTER_TIMEOUT;
                 }
             }
             Phase::New
