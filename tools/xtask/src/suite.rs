@@ -195,7 +195,7 @@ fn python(steps: &mut Steps, root: &Path) -> anyhow::Result<bool> {
 
 fn interop(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
     if prepare(steps)? && python(steps, root)? {
-        node(steps, "interop")?;
+        node(steps, "interop", 2)?;
     }
     Ok(())
 }
@@ -209,14 +209,14 @@ fn native(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
         && steps.run("format: peers", PEERS, "cargo fmt --check", Counted::One)?
         && steps.run("peers: the lines they speak", PEERS, "cargo test --locked --lib", Counted::ByOutput)?;
     if ready {
-        node(steps, "native")?;
+        node(steps, "native", 2)?;
     }
     Ok(())
 }
 
 fn browsers(steps: &mut Steps) -> anyhow::Result<()> {
     if prepare(steps)? {
-        node(steps, "browsers")?;
+        node(steps, "browsers", 1)?;
     }
     Ok(())
 }
@@ -224,15 +224,17 @@ fn browsers(steps: &mut Steps) -> anyhow::Result<()> {
 /// Real programs in the model's internet, and the model's boxes against the kernel's.
 fn lab(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
     if prepare(steps)? && python(steps, root)? && examples(steps)? {
-        node(steps, "lab")?;
+        node(steps, "lab", 2)?;
     }
     Ok(())
 }
 
-/// Runs the node tests of `tests/FOLDER`, one file at a time: they share the machine's two cores.
-fn node(steps: &mut Steps, folder: &str) -> anyhow::Result<bool> {
+/// Runs the node tests of `tests/FOLDER`, so many files at a time: two where they wait most of the time, one where browsers need
+/// both of the machine's cores.
+fn node(steps: &mut Steps, folder: &str, files: usize) -> anyhow::Result<bool> {
     let mut command = Command::new("sh");
-    let line = format!("exec node --test --test-concurrency=1 --test-reporter=spec {folder}/*.test.mjs");
+    let line =
+        format!("exec node --test --test-concurrency={files} --test-reporter=spec {folder}/*.test.mjs");
     command.args(["-c", &line]);
     steps.command(&format!("tests/{folder}"), "tests", command, Counted::ByOutput)
 }
