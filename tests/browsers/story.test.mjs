@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { missing } from '../kit/programs.mjs'
-import { Stage, chat, gameFlows, joinByCode, joinFromList, letGo, openLobby, stats } from '../kit/stage.mjs'
+import { Stage, chat, comesTo, gameFlows, joinByCode, joinFromList, letGo, openLobby, stats } from '../kit/stage.mjs'
 
 const skip = missing('namespaces', 'chromium', 'firefox-esr', 'certutil', 'openssl')
 
@@ -39,7 +39,7 @@ for (const kinds of [['chromium', 'chromium'], ['firefox', 'firefox'], ['chromiu
         await Promise.all([letGo(host), letGo(guest)])
         await stage.metric('twocan_lobbies', 0)
         await stage.metric('twocan_sessions', 0)
-        for (const player of [host, guest]) assert.equal((await stats(player)).path, 'direct')
+        for (const player of [host, guest]) await comesTo(async () => (await stats(player)).path, 'direct')
         await Promise.all([gameFlows(host), gameFlows(guest)])
         await server.stop('SIGKILL')
         await chat(host, guest, 'can you still hear me?')

@@ -4,6 +4,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { certify } from './certificate.mjs'
 import { Player } from './player.mjs'
 import { Server, get, metric } from './server.mjs'
@@ -113,6 +114,17 @@ export async function joinFromList(player, code) {
 export async function letGo(player) {
   await player.wait(() => window.twocan.lobby?.state === 'complete')
   await player.wait(() => window.twocan.events.some((event) => event.from === 'net' && event.type === 'closed' && event.detail[0] === 1000))
+}
+
+/** What is read becomes this, soon: whoever has found a way goes over to a better one. */
+export async function comesTo(read, wanted, within = 15_000) {
+  const end = Date.now() + within
+  for (;;) {
+    const found = await read()
+    if (isDeepStrictEqual(found, wanted)) return
+    if (Date.now() > end) assert.deepEqual(found, wanted)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
 }
 
 /** What the link says of itself. */

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Native, lacking, sha256 } from '../kit/native.mjs'
 import { missing } from '../kit/programs.mjs'
-import { Stage, joinByCode, letGo, openLobby } from '../kit/stage.mjs'
+import { Stage, comesTo, joinByCode, letGo, openLobby } from '../kit/stage.mjs'
 
 const needs = { native: [], chromium: ['chromium'], firefox: ['firefox-esr', 'certutil'] }
 const pictures = fileURLToPath(new URL('../../target/pictures', import.meta.url))
@@ -103,8 +103,8 @@ for (const other of ['native', 'chromium', 'firefox']) {
         await Promise.all([ways.native.send(ours, 'files', size), they.send(their, 'files', size)])
         await Promise.all([ways.native.heard(ours, 'files', size), they.heard(their, 'files', size)])
       }
-      assert.equal(await ways.native.path(ours), 'direct')
-      assert.equal(await they.path(their), 'direct')
+      await comesTo(() => ways.native.path(ours), 'direct')
+      await comesTo(() => they.path(their), 'direct')
       await (owner === 'ours' ? ways.native.start(ours) : they.start(their))
       await Promise.all([ways.native.complete(ours), they.complete(their)])
       for (const name of ['twocan_lobbies', 'twocan_sessions']) await stage.metric(name, 0)

@@ -1,11 +1,12 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
 import { expect, test } from 'vitest'
-import { ALONE_MS, BYE_MS, CONNECT_MS, DESCRIPTIONS_MAX, DESCRIPTIONS_MS, FALTER_MS, MEND_MS, RESTART_MS } from './link.js'
+import { ALONE_MS, BYE_MS, CONNECT_MS, DESCRIPTIONS_MAX, DESCRIPTIONS_MS, FALTER_MS, MEND_MS, RELAY_MS, RESTART_MS } from './link.js'
 import { BOB, SERVERS, Table } from './testing/table.js'
 import { settled } from './testing/world.js'
 
 const HOST = 'candidate:1 1 udp 2122260223 192.0.2.5 4000 typ host'
+const RELAY = 'candidate:2 1 udp 41885439 198.51.100.7 5000 typ relay raddr 0.0.0.0 rport 0'
 
 test('whoever has the role makes the offer, the other waits for it', async () => {
   const offers = await (await new Table().enter()).arrive('offer')
@@ -43,6 +44,55 @@ test('candidates trickle with their class, both ways', async () => {
   await table.signal('candidate', { candidate: HOST })
   await table.signal('end-of-candidates', null)
   expect(table.connection.candidates).toEqual([{ candidate: HOST }, undefined])
+})
+
+/** What Bob is told and what the browser takes, once a table has gathered and heard these. */
+async function exchanged(table: Table, lines: string[]): Promise<[told: unknown[], taken: unknown[]]> {
+  for (const candidate of lines) {
+    table.connection.onicecandidate?.({ candidate: { candidate, toJSON: () => ({ candidate }) } })
+    await table.signal('candidate', { candidate })
+  }
+  table.connection.onicecandidate?.({ candidate: null })
+  await table.signal('end-of-candidates', null)
+  return now(table)
+}
+
+function now(table: Table): [told: unknown[], taken: unknown[]] {
+  return [table.sent('signal').map((frame) => frame.class ?? frame.kind), table.connection.candidates.map((each) => (each as RTCIceCandidateInit | undefined)?.candidate)]
+}
+
+test('where the browser would stay with a relay, relays come later, and the end behind them', async () => {
+  const table = new Table()
+  table.world._stays = true
+  await (await table.enter()).arrive('offer')
+  expect(await exchanged(table, [HOST, RELAY])).toEqual([['description', 'host'], [HOST]])
+  table.world.pass(RELAY_MS - 1)
+  expect(now(table)).toEqual([['description', 'host'], [HOST]])
+  table.world.pass(1)
+  expect(now(table)).toEqual([['description', 'host', 'relay', 'end-of-candidates'], [HOST, RELAY, undefined]])
+})
+
+test.each([
+  ['another browser', false, 'offer', [HOST, RELAY]],
+  ['one that does not decide', true, 'answer', [HOST, RELAY]],
+  ['one that has nothing but relays', true, 'offer', [RELAY]],
+] as const)('in %s relays come at once', async (_, stays, role, lines) => {
+  const table = new Table()
+  table.world._stays = stays
+  await (await table.enter()).arrive(role)
+  const [told, taken] = await exchanged(table, [...lines])
+  expect(told.slice(-2)).toEqual(['relay', 'end-of-candidates'])
+  expect(taken).toEqual([...lines, undefined])
+})
+
+test('a link that was closed meanwhile tells of no relay', async () => {
+  const table = new Table()
+  table.world._stays = true
+  await (await table.enter()).arrive('offer')
+  await exchanged(table, [HOST, RELAY])
+  table.link.close()
+  table.world.pass(RELAY_MS)
+  expect(now(table)).toEqual([['description', 'host'], [HOST]])
 })
 
 test('when offers cross, the polite side yields and the other passes over', async () => {

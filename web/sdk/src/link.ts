@@ -11,6 +11,7 @@ import { readReport, type Figures } from './figures.js'
 import { PIECE_BYTES_MAX, PIECE_BYTES_MIN } from './framing.js'
 import type { Connection, Io } from './io/ports.js'
 import type {
+  CandidateInfo,
   ChannelOptions,
   FailReason,
   JsonObject,
@@ -36,6 +37,8 @@ export const MEND_MS = 60_000
 export const RESTART_MS = 8_000
 /** What the restart over the link itself is given, before the ticket is used. */
 export const ALONE_MS = 2_000
+/** For relayed candidates to wait in a browser that stays with the first way that works, where it decides. */
+export const RELAY_MS = 400
 /** Descriptions taken from the other side within so long; more are passed over. */
 export const DESCRIPTIONS_MAX = 10
 export const DESCRIPTIONS_MS = 10_000
@@ -182,14 +185,16 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
       const candidate = kind === 'candidate' ? (data as RTCIceCandidateInit) : undefined
       if (!candidate && kind !== 'end-of-candidates') return
       const info = readCandidate(candidate?.candidate ?? '')
-      if (info) {
-        this._remote++
-        this._trace({ type: 'candidate', side: 'remote', candidate: info })
-      } else {
-        this._trace({ type: 'gathered', side: 'remote' })
-      }
-      // A candidate of an offer that was passed over does not fit, nor do all browsers take the end of them.
-      await this._pc.addIceCandidate(candidate).catch(() => {})
+      await this._inTurn(info, () => {
+        if (info) {
+          this._remote++
+          this._trace({ type: 'candidate', side: 'remote', candidate: info })
+        } else {
+          this._trace({ type: 'gathered', side: 'remote' })
+        }
+        // A candidate of an offer that was passed over does not fit, nor do all browsers take the end of them.
+        return this._pc.addIceCandidate(candidate).catch(() => {})
+      })
     })
   }
 
@@ -284,7 +289,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   _gathered(candidate: RTCIceCandidate | null): void {
     if (!candidate) {
       this._trace({ type: 'gathered', side: 'local' })
-      this._send('end-of-candidates', null)
+      this._inTurn(undefined, () => this._send('end-of-candidates', null))
       if (this.state === 'connecting' && !this._local.size) this._fail()
       return
     }
@@ -292,7 +297,15 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     if (!info) return
     this._local.add(info.type)
     this._trace({ type: 'candidate', side: 'local', candidate: info })
-    this._send('candidate', candidate.toJSON(), info.type)
+    this._inTurn(info, () => this._send('candidate', candidate.toJSON(), info.type))
+  }
+
+  /** Tells or takes a candidate, or the end of them: a relayed one later, where this browser would stay with it. */
+  _inTurn(info: CandidateInfo | undefined, then: () => unknown): unknown {
+    const waits = this._host._io._stays && this._offers && this._local.has('host') && (info?.type ?? 'relay') === 'relay'
+    if (!waits) return then()
+    this._after(RELAY_MS, () => this.state === 'closed' || then())
+    return
   }
 
   /** Sends a signal: over the server while we are with it, else over the link itself. */

@@ -6,9 +6,10 @@
 //!   Bob: srflx ─────────────►│ both │► Bob, Ada          both open their NATs at the same time
 //! ```
 //!
-//! A relayed candidate goes behind: alone it would be tried first, and some stay with the first way that works (Firefox).
-//! Only once for a link, and not for long: whoever names a relay has looked for reflexive ones too; whoever has neither
-//! says so (`end-of-candidates`), or has [`HOLD_WITHIN`](super::limits).
+//! A relayed candidate goes behind: alone it would be tried first, and some stay with the first way that works (Firefox,
+//! see docs/decisions/0013). Only once for a link, and not for long: whoever names a relay is taken to have looked for
+//! reflexive ones (a busy Chromium may find them later); whoever has neither says so (`end-of-candidates`), or has
+//! [`HOLD_WITHIN`](super::limits).
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -10,6 +10,8 @@ export interface Io {
     _now(): number;
     /** Runs `then` after `ms`, unless the function returned is called first. */
     _after(ms: number, then: () => void): () => void;
+    /** Where this browser decides on the way, it stays with the first that works, be it a relay. */
+    readonly _stays: boolean;
     /** 0 to 1. */
     _random(): number;
     /** Runs `then` when the page goes away, unless the function returned is called first. */

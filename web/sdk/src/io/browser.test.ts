@@ -48,3 +48,11 @@ test('the socket asks for our subprotocol', () => {
   io._socket('ws://x/v1')
   expect(asked).toEqual([['ws://x/v1', 'twocan.v1']])
 })
+
+test.each([
+  ['Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', true],
+  ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36', false],
+])('%s: does it stay with the first way? %s', (userAgent, stays) => {
+  vi.stubGlobal('navigator', { userAgent })
+  expect(browserIo({ app: 'x', WebSocket: class {} as never, RTCPeerConnection: class {} as never })._stays).toBe(stays)
+})

@@ -19,6 +19,7 @@ export function browserIo(options: ConnectOptions): Io {
       const timer = setTimeout(then, ms)
       return () => clearTimeout(timer)
     },
+    _stays: /Firefox/.test(globalThis.navigator?.userAgent),
     _random: Math.random,
     _leaving(then) {
       globalThis.addEventListener?.('pagehide', then)

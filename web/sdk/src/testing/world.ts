@@ -141,6 +141,7 @@ export class FakeConnection {
 
 export class World implements Io {
   now = 0
+  _stays = false
   sockets: FakeSocket[] = []
   connections: FakeConnection[] = []
   leaving: (() => void)[] = []
