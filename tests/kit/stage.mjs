@@ -47,14 +47,9 @@ export class Stage {
   metrics() { return get(this.world.server, `${this.url}/metrics`) }
 
   /** Waits until a line of /metrics has this value. */
-  async metric(name, value, timeout = 5_000) {
-    const end = Date.now() + timeout
-    for (;;) {
-      const text = this.metrics()
-      if (metric(text, name) === value) return
-      if (Date.now() > end) assert.equal(metric(text, name), value, `${name}\n${text}`)
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
+  metric(name, value, within = 5_000) {
+    let text
+    return comesTo(() => metric(text = this.metrics(), name), value, within, () => `${name}\n${text}`)
   }
 
   async close() {
@@ -117,12 +112,12 @@ export async function letGo(player) {
 }
 
 /** What is read becomes this, soon: whoever has found a way goes over to a better one. */
-export async function comesTo(read, wanted, within = 15_000) {
+export async function comesTo(read, wanted, within = 15_000, explain = () => undefined) {
   const end = Date.now() + within
   for (;;) {
     const found = await read()
     if (isDeepStrictEqual(found, wanted)) return
-    if (Date.now() > end) assert.deepEqual(found, wanted)
+    if (Date.now() > end) assert.deepEqual(found, wanted, explain())
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }

@@ -145,7 +145,8 @@ impl World {
         let news = match input.byte()? % 4 {
             0 | 1 => {
                 let address = self.peer(input)?.ip();
-                self.seen.insert(address);
+                // Seen in IPv6 clothes, it is the same address.
+                self.seen.insert(address.to_canonical());
                 let expires = cast::UNIX_NOW + u64::from(input.short()?);
                 News::Granted { group, peer, address, expires }
             }
