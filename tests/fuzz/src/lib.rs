@@ -2,6 +2,7 @@
 
 pub mod behind_dtls;
 pub mod gather;
+pub mod ice;
 pub mod input;
 pub mod lobby;
 pub mod relay;
