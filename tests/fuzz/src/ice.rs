@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use twocan_ice::{
-    Agent, Candidate, Config, Credentials, Event, Foundations, LocalCandidate, LocalPreference, Parsed, RelayProtocol,
-    Role, SocketId, State, TcpType,
+    Agent, Candidate, Config, Credentials, Event, Foundations, LocalCandidate, LocalPreference, Parsed,
+    RelayProtocol, Role, SocketId, State, TcpType,
 };
 use twocan_stun::attribute::{
     ErrorReply, IceControlled, IceControlling, Priority, UseCandidate, Username, XorMappedAddress,
@@ -54,7 +54,8 @@ impl Story {
     fn begin(input: &mut Input<'_>) -> Option<Story> {
         let role = input.pick(&[Role::Controlling, Role::Controlled])?;
         let now = Instant::now();
-        let config = Config { pairs_max: 12, remote_candidates_max: 8, peer_reflexive_max: 4, ..Config::default() };
+        let config =
+            Config { pairs_max: 12, remote_candidates_max: 8, peer_reflexive_max: 4, ..Config::default() };
         let ours = Credentials::generate([1; 32]);
         Some(Story {
             agent: Agent::new(config.clone(), ours.clone(), role, [3; 32], now),
@@ -161,7 +162,8 @@ impl Story {
     fn add_remote(&mut self, input: &mut Input<'_>) -> Option<()> {
         let address = way(input)?.1;
         let (ip, port) = (address.ip(), address.port());
-        let transport = input.pick(&["udp 1 {} typ host", "tcp 1 {} typ host tcptype passive", "udp 5 {} typ relay"])?;
+        let transport =
+            input.pick(&["udp 1 {} typ host", "tcp 1 {} typ host tcptype passive", "udp 5 {} typ relay"])?;
         let text = format!("candidate:1 1 {}", transport.replace("{}", &format!("{ip} {port}")));
         let Ok(Parsed::Candidate(mut candidate)) = Candidate::parse(&text) else { panic!("{text}") };
         if input.byte()? % 4 == 0 {
@@ -220,7 +222,11 @@ impl Story {
                 builder
             }
             _ => {
-                let code = input.pick(&[ErrorCode::ROLE_CONFLICT, ErrorCode::UNAUTHENTICATED, ErrorCode::BAD_REQUEST])?;
+                let code = input.pick(&[
+                    ErrorCode::ROLE_CONFLICT,
+                    ErrorCode::UNAUTHENTICATED,
+                    ErrorCode::BAD_REQUEST,
+                ])?;
                 Builder::error(&mut buffer, &request, ErrorReply::bare(code)).ok()?
             }
         };
@@ -228,7 +234,8 @@ impl Story {
         let Username(username) = request.get::<Username<'_>>().ok()??;
         let asked = self.theirs.iter().find(|theirs| username.starts_with(&format!("{}:", theirs.ufrag)))?;
         let is_authentic = kind & 0x30 != 0x30;
-        let key = IntegrityKey::short_term(if is_authentic { &asked.pwd } else { "what a stranger would guess" });
+        let key =
+            IntegrityKey::short_term(if is_authentic { &asked.pwd } else { "what a stranger would guess" });
         let bytes = builder.integrity(&key).ok()?.fingerprint().ok()?.finish().to_vec();
         let (socket, from) = if kind & 0xC0 == 0xC0 { way(input)? } else { way_asked };
         if is_authentic && kind % 8 <= 5 && (socket, from) == way_asked {
@@ -256,14 +263,21 @@ impl Story {
             assert!(message.verify_fingerprint().is_ok());
             assert!(transmit.bytes.len() <= 1280, "{} bytes", transmit.bytes.len());
             if message.class() == Class::Request {
-                assert!(self.known.contains(&transmit.to), "a check to {}, of whom nobody spoke", transmit.to);
+                assert!(
+                    self.known.contains(&transmit.to),
+                    "a check to {}, of whom nobody spoke",
+                    transmit.to
+                );
                 self.asked.push(((transmit.socket, transmit.to), transmit.bytes));
             }
         }
         assert!(packets <= PACKETS_MAX, "{packets} packets at once");
         while let Some(event) = self.agent.poll_event() {
             if let Event::Selected(selected) = event {
-                assert!(self.proven.contains(&(selected.socket, selected.remote)), "selected, and never proven");
+                assert!(
+                    self.proven.contains(&(selected.socket, selected.remote)),
+                    "selected, and never proven"
+                );
             }
         }
         let commands = std::iter::from_fn(|| self.agent.poll_command()).count();
