@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
+use twocan_base::{Rate, Spent};
+
 use super::limits::{GUESSED_CODES_MAX, HASHES_PER_ADDRESS, Limits};
-use super::rate::{Rate, Spent};
 use crate::wire::names::{AppName, LobbyCode};
 
 /// An address as limits see it: an IPv4 address, or the /56 of an IPv6 one.

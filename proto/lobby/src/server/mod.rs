@@ -22,7 +22,7 @@ mod links;
 mod list;
 mod lobby;
 mod outside;
-mod rate;
+mod pace;
 mod requests;
 mod secrets;
 mod session;

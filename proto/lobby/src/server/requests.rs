@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use twocan_base::Rate;
+
 use super::limits::{COSTLY_FRAMES, REFUSALS_MAX};
 use super::lobby::{Data, LobbyId};
 use super::outside::{Close, Discard};
-use super::rate::{Rate, TooFast};
+use super::pace::TooFast;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{ClientId, SessionId};
 use crate::wire::{

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::limits::Limits;
 use super::lobby::LobbyId;
-use super::rate::Pace;
+use super::pace::Pace;
 use crate::wire::names::{AppName, ClientId, LobbyCode, PeerId, SessionId};
 
 pub(super) struct Session {

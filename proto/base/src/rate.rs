@@ -1,10 +1,10 @@
-//! A rate with a burst, in one `Instant` (the generic cell rate algorithm).
+//! A rate with a burst, in one `Instant` (the generic cell rate algorithm, ITU-T I.371).
 
 use std::time::{Duration, Instant};
 
 /// How much, how fast.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
     /// Time that one unit takes to come back.
     pub interval: Duration,
     /// Units that may be spent at once.
@@ -12,10 +12,14 @@ pub(super) struct Rate {
 }
 
 impl Rate {
+    /// `units` a minute, all of them at once if need be.
+    #[must_use]
     pub fn per_minute(units: u32) -> Self {
         Self { interval: Duration::from_secs(60) / units.max(1), burst: units }
     }
 
+    /// `units` a second, and `burst` at once.
+    #[must_use]
     pub fn per_second(units: u32, burst: u32) -> Self {
         Self { interval: Duration::from_secs(1) / units.max(1), burst }
     }
@@ -23,14 +27,19 @@ impl Rate {
 
 /// What is spent of a [`Rate`]: the time at which all of it will have come back.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spent(Instant);
+pub struct Spent(Instant);
 
 impl Spent {
+    /// All may be spent.
+    #[must_use]
     pub fn nothing(now: Instant) -> Self {
         Self(now)
     }
 
-    /// Spends `units`, or says how long to wait for them.
+    /// Spends `units`.
+    ///
+    /// # Errors
+    /// How long to wait for them.
     pub fn spend(&mut self, units: u32, rate: Rate, now: Instant) -> Result<(), Duration> {
         let full_at = self.0.max(now) + rate.interval * units;
         let wait = full_at.saturating_duration_since(now + rate.interval * rate.burst);
@@ -47,55 +56,9 @@ impl Spent {
     }
 
     /// Nothing is spent any more.
+    #[must_use]
     pub fn is_full(self, now: Instant) -> bool {
         self.0 <= now
-    }
-}
-
-/// How fast one session may talk.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    spent: Spent,
-    /// Frames on top, for links just opened.
-    spare: u32,
-    refused: u32,
-}
-
-/// A frame beyond the pace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TooFast {
-    /// Refused, with the time to wait.
-    Wait(Duration),
-    /// Refused too often: the socket is to be closed.
-    Enough,
-}
-
-impl Pace {
-    pub fn new(now: Instant) -> Self {
-        Self { spent: Spent::nothing(now), spare: 0, refused: 0 }
-    }
-
-    pub fn credit(&mut self, frames: u32, most: u32) {
-        self.spare = self.spare.saturating_add(frames).min(most);
-    }
-
-    pub fn spend(&mut self, frames: u32, rate: Rate, refusals_max: u32, now: Instant) -> Result<(), TooFast> {
-        if self.spare >= frames {
-            self.spare -= frames;
-            self.refused = 0;
-            return Ok(());
-        }
-        match self.spent.spend(frames, rate, now) {
-            Ok(()) => {
-                self.refused = self.refused.saturating_sub(1);
-                Ok(())
-            }
-            Err(_) if self.refused >= refusals_max => Err(TooFast::Enough),
-            Err(wait) => {
-                self.refused += 1;
-                Err(TooFast::Wait(wait))
-            }
-        }
     }
 }
 

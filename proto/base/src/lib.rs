@@ -1,0 +1,10 @@
+//! What every layer counts by, written once: whose an address is ([`Household`]), who holds how much ([`Ledger`]), how fast
+//! ([`Rate`]). Called by `lobby`, `turn`, `net/signaling` and `net/relay`; it holds no state of its own.
+
+mod household;
+mod ledger;
+mod rate;
+
+pub use household::{Household, Site};
+pub use ledger::{Ledger, Quota};
+pub use rate::{Rate, Spent};
