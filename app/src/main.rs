@@ -5,19 +5,19 @@ mod check;
 mod ice;
 mod lab;
 mod listen;
+mod log;
 mod page;
 mod relay_metrics;
 mod serve;
 mod settings;
+mod state;
 mod tls;
 mod values;
 
 use std::process::ExitCode;
 
 use clap::{Args as _, FromArgMatches as _, Parser, Subcommand};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Direct connections between people's devices: signaling, STUN, TURN and the page that shows it, in one.
 #[derive(Debug, Parser)]
@@ -53,12 +53,12 @@ fn main() -> ExitCode {
 }
 
 fn check(arguments: check::Arguments) -> anyhow::Result<ExitCode> {
-    log_at(LevelFilter::OFF)?;
+    log::start(LevelFilter::OFF)?;
     check::run(arguments)
 }
 
 fn lab(command: lab::Lab) -> anyhow::Result<ExitCode> {
-    log_at(LevelFilter::WARN)?;
+    log::start(LevelFilter::WARN)?;
     lab::run(command)
 }
 
@@ -74,21 +74,7 @@ fn serve(settings: Option<settings::Settings>) -> anyhow::Result<ExitCode> {
         }
     };
     let settings = settings.with_file()?;
-    log_at(LevelFilter::INFO)?;
+    log::start(LevelFilter::INFO)?;
     serve::run(settings)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Logs to stderr, as much as `TWOCAN_LOG` says.
-fn log_at(level: LevelFilter) -> anyhow::Result<()> {
-    let filter = match std::env::var(settings::LOG_VARIABLE) {
-        Ok(text) if !text.is_empty() => settings::log_filter(&text)?,
-        _ => Targets::new().with_default(level),
-    };
-    let colour =
-        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    let lines =
-        tracing_subscriber::fmt::layer().with_target(false).with_ansi(colour).with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines).with(filter).init();
-    Ok(())
 }

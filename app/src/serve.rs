@@ -1,21 +1,22 @@
 //! `twocan serve`: both halves started, told of each other, and ended together.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 use twocan_relay::Relay;
-use twocan_signaling::Signaling;
+use twocan_signaling::{Limits, MEMORY_DEFAULT, Signaling};
 use twocan_turn::{External, Policy, Transport, credential, policy::Cidr};
 
 use crate::ice::{Addresses, Ice};
 use crate::listen::{Listen, primary_address};
 use crate::settings::Settings;
 use crate::values::{Half, Secret};
-use crate::{page, relay_metrics, tls};
+use crate::{page, relay_metrics, state, tls};
 
 /// How long what is under way may take to finish once we are asked to end. A second signal ends it at once.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
@@ -25,8 +26,9 @@ const DRAIN_POLL: Duration = Duration::from_millis(250);
 
 /// Runs the server until a signal ends it.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
+    end_on_panic();
     let listen = Listen::new(&settings, primary_address)?;
-    let keys = Keys::new(settings.turn_secret.as_ref())?;
+    let keys = Keys::new(&settings)?;
     let relay = match settings.only {
         Some(Half::Signaling) => None,
         _ => Some(start_relay(&settings, &listen, &keys)?),
@@ -60,12 +62,39 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(secret: Option<&Secret>) -> anyhow::Result<Keys> {
-        let Some(Secret(secret)) = secret else {
-            return Ok(Keys { grant: draw()?, tickets: draw()?.to_vec() });
+    /// From the operator's secret, else from one that is kept, so that a restart ends no relayed game and no ticket.
+    fn new(settings: &Settings) -> anyhow::Result<Keys> {
+        let Secret(secret) = match &settings.turn_secret {
+            Some(secret) => secret.clone(),
+            None => match kept_secret(settings) {
+                Ok(secret) => secret,
+                Err(error) => {
+                    warn!(
+                        "{error:#}; credentials and tickets of this run will be good for nothing after it (--state)"
+                    );
+                    return Ok(Keys { grant: draw()?, tickets: draw()?.to_vec() });
+                }
+            },
         };
         Ok(Keys { grant: credential::grant_key(secret.as_bytes()), tickets: secret.as_bytes().to_vec() })
     }
+}
+
+fn kept_secret(settings: &Settings) -> anyhow::Result<Secret> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let folder = state::folder(settings, variable).context("there is no folder to keep a secret in")?;
+    state::secret(&folder, draw)
+}
+
+/// A part that panicked would leave a server that looks alive and serves nobody: the process ends, and whoever watches it starts
+/// it anew.
+fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        eprintln!("twocan: ended by a panic, which is a bug of ours");
+        std::process::abort();
+    }));
 }
 
 fn draw() -> anyhow::Result<[u8; 32]> {
@@ -141,6 +170,10 @@ async fn start_signaling(
         addresses: Addresses { turn, turns, named: settings.external_ip.clone(), found: found.collect() },
     };
     let mut config = twocan_signaling::Config::new(listen.http.clone(), keys.tickets.clone());
+    let memory = settings.memory.map_or(MEMORY_DEFAULT, |size| size.0);
+    config.limits = Limits { hashes_at_once: hashes_at_once(), ..Limits::for_memory(memory) };
+    config.connections = config.connections.scaled(memory, MEMORY_DEFAULT);
+    (config.metrics, config.metrics_listen) = metrics(settings, listen);
     config.origins = settings.origin.iter().map(|origin| parse_origin(origin)).collect::<Result<_, _>>()?;
     let proxies = ranges("--trusted-proxy", &settings.trusted_proxy)?;
     config.trusted_proxy = Some(Arc::new(move |ip| proxies.iter().any(|range| range.contains(ip))));
@@ -155,6 +188,24 @@ async fn start_signaling(
         }
         other => other.into(),
     })
+}
+
+/// Whether `/metrics` is served beside the page, and where else. Beside the page only where that is for this machine alone, or where
+/// the operator says so: behind a proxy, this machine's loopback is the public.
+fn metrics(settings: &Settings, listen: &Listen) -> (bool, Vec<SocketAddr>) {
+    match settings.metrics {
+        Some(address) if listen.http.contains(&address) => (true, Vec::new()),
+        Some(address) => (false, vec![address]),
+        None => {
+            let is_local = listen.http.iter().all(|address| address.ip().is_loopback());
+            (is_local && settings.trusted_proxy.is_empty(), Vec::new())
+        }
+    }
+}
+
+/// Hashes take a core each: most of the cores are for everything else.
+fn hashes_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 4).max(1))
 }
 
 /// `scheme://host[:port]`, as browsers send it.
@@ -187,6 +238,16 @@ fn announce(settings: &Settings, listen: &Listen, relay: Option<&Relay>, signali
     if settings.public && !listen.external_named {
         info!("if this machine is behind a NAT, say its public address: --external-ip");
     }
+    let is_plain = |address: &SocketAddr| !address.ip().is_loopback();
+    if signaling.is_some() && settings.trusted_proxy.is_empty() && listen.http.iter().any(is_plain) {
+        warn!(
+            "HTTP is open to the network without encryption: passwords, sessions and TURN credentials can be read on the way, and \
+             browsers give no page without HTTPS a camera; put a reverse proxy with a certificate in front (--trusted-proxy)"
+        );
+    }
+    if let Some(address) = settings.metrics {
+        info!("metrics at http://{address}/metrics");
+    }
     match signaling {
         Some(signaling) => {
             let mut address = signaling.local_addr();
@@ -214,12 +275,18 @@ async fn until_ended(signaling: Option<Signaling>, relay: Option<&Relay>) -> any
     let running = async {
         match signaling {
             Some(signaling) => signaling.run(async { drop(draining.await) }).await,
-            None => drop(draining.await),
+            None => {
+                drop(draining.await);
+                Ok(())
+            }
         }
     };
     tokio::pin!(running);
     tokio::select! {
-        () = &mut running => bail!("the signaling server ended by itself"),
+        ended = &mut running => match ended {
+            Ok(()) => bail!("the signaling server ended by itself"),
+            Err(died) => bail!("{died}, which is a bug of ours; start the server again"),
+        },
         () = asked() => {}
     }
     info!("ending: no new lobbies or allocations; what is under way has {} s", DRAIN_LIMIT.as_secs());
@@ -228,7 +295,8 @@ async fn until_ended(signaling: Option<Signaling>, relay: Option<&Relay>) -> any
         relay.handle().drain();
     }
     let finish = async {
-        running.await;
+        // It is ending anyway.
+        let _ = running.await;
         relay_is_empty(relay).await;
     };
     tokio::select! {

@@ -8,14 +8,14 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::values::{Half, PortRange, Secret, User};
+use crate::values::{Half, PortRange, Secret, Size, User};
 
 /// `twocan serve`: each setting is a flag, a variable `TWOCAN_…` and a key of the file. Where two are given, the flag
 /// outweighs the variable, and the variable the file.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// Page, signaling (/v1), /healthz and /metrics [default: 127.0.0.1:8080]
+    /// Page, signaling (/v1) and /healthz [default: 127.0.0.1:8080]
     #[arg(long, env = "TWOCAN_HTTP", value_name = "ADDR")]
     pub http: Option<SocketAddr>,
 
@@ -83,6 +83,20 @@ pub struct Settings {
     #[arg(long, env = "TWOCAN_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<String>,
 
+    /// Where /metrics is served; the same address as --http serves it beside the page [default: beside the page, as long as that is
+    /// for this machine alone]
+    #[arg(long, env = "TWOCAN_METRICS", value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
+
+    /// Folder for what outlives the process: the secret that credentials and tickets are made from, where --turn-secret gives none
+    /// [default: $STATE_DIRECTORY, or ~/.local/state/twocan]
+    #[arg(long, env = "TWOCAN_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+
+    /// Memory that the tables of sockets, sessions, lobbies and relayed connections are made for, such as 2G [default: 512M]
+    #[arg(long, env = "TWOCAN_MEMORY", value_name = "SIZE")]
+    pub memory: Option<Size>,
+
     /// Run one half only
     #[arg(long, env = "TWOCAN_ONLY", value_name = "HALF")]
     pub only: Option<Half>,
@@ -139,6 +153,9 @@ impl Settings {
             relay_threads: self.relay_threads.or(base.relay_threads),
             origin: list(self.origin, base.origin),
             trusted_proxy: list(self.trusted_proxy, base.trusted_proxy),
+            metrics: self.metrics.or(base.metrics),
+            state: self.state.or(base.state),
+            memory: self.memory.or(base.memory),
             only: self.only.or(base.only),
             config: self.config,
         }

@@ -59,15 +59,48 @@ impl FromStr for Secret {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.len() {
-            0..SECRET_BYTES_MIN => Err(format!("a secret has at least {SECRET_BYTES_MIN} characters")),
-            _ => Ok(Secret(text.to_owned())),
+        let distinct = text.chars().collect::<std::collections::BTreeSet<char>>().len();
+        // 128 bits in base64 have 22 letters, and 24 with their padding, which no word has.
+        let is_base64 = text.len() == 24 && text.ends_with("==");
+        if (text.len() < SECRET_BYTES_MIN && !is_base64) || distinct < SECRET_DISTINCT_MIN {
+            let enough = format!("at least {SECRET_BYTES_MIN} random characters");
+            return Err(format!("a secret has {enough}: openssl rand -hex 32 makes one"));
         }
+        Ok(Secret(text.to_owned()))
     }
 }
 
-/// A shorter secret can be found by trying: every credential that it signs is a test of a guess.
-const SECRET_BYTES_MIN: usize = 8;
+/// A shorter secret can be found by trying, on the guesser's own machine: every credential that it signs is a test of a guess.
+const SECRET_BYTES_MIN: usize = 32;
+/// Different characters in it; 32 random hexadecimal digits have fewer once in a hundred thousand.
+const SECRET_DISTINCT_MIN: usize = 8;
+
+/// `512M`, `2G`: an amount of memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Size(pub u64);
+
+/// The least memory that a server is of use with.
+const SIZE_MIN: u64 = 64 << 20;
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+        let unit = units.iter().find(|(unit, _)| text.ends_with([*unit, unit.to_ascii_lowercase()]));
+        let (number, shift) = match unit {
+            Some((_, shift)) => (&text[..text.len() - 1], *shift),
+            None => (text, 0),
+        };
+        let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+        match bytes {
+            Some(SIZE_MIN..) => Ok(Size(bytes.unwrap_or_default())),
+            Some(_) => Err(format!("`{text}` is too little memory: 64M at least")),
+            None => Err(format!("`{text}` is not an amount of memory such as 512M or 2G")),
+        }
+    }
+}
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -96,7 +129,7 @@ macro_rules! from_string {
         }
     )*};
 }
-from_string!(PortRange, User, Secret);
+from_string!(PortRange, User, Secret, Size);
 
 #[cfg(test)]
 mod tests {
@@ -119,8 +152,32 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_refused() {
-        assert!("1234567".parse::<Secret>().is_err());
-        assert_eq!(format!("{:?}", "12345678".parse::<Secret>().unwrap()), "…");
+    fn a_secret_that_can_be_guessed_is_refused_and_a_good_one_is_never_printed() {
+        for weak in [
+            "",
+            "hunter22",
+            "0123456789abcdef0123456789abcde",
+            &"ab".repeat(32),
+            "correct horse battery staple",
+        ] {
+            let error = weak.parse::<Secret>().unwrap_err();
+            assert!(
+                error.contains("openssl rand -hex 32") && (weak.is_empty() || !error.contains(weak)),
+                "{error}"
+            );
+        }
+        for good in ["6f1ed002ab5595859014ebf0951522d9", "bx7QAqtVlYWQFOvwlRUi2Q=="] {
+            assert_eq!(format!("{:?}", good.parse::<Secret>().unwrap()), "…");
+        }
+    }
+
+    #[test]
+    fn memory_is_a_number_with_a_unit() {
+        assert_eq!("512M".parse(), Ok(Size(512 << 20)));
+        assert_eq!("2g".parse(), Ok(Size(2 << 30)));
+        assert_eq!("67108864".parse(), Ok(Size(64 << 20)));
+        for wrong in ["", "M", "1.5G", "-1G", "63M", "1000", "999999999999T"] {
+            assert!(wrong.parse::<Size>().unwrap_err().contains(&format!("`{wrong}`")), "{wrong}");
+        }
     }
 }

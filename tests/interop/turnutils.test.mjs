@@ -12,6 +12,7 @@ const skip = missing('turnutils_uclient', 'turnutils_peer', 'turnutils_stunclien
 const [turn, turns, peerPort] = [34780, 34790, 34800]
 const messages = 200
 const clients = 4
+const secret = 'shared 6f1ed002ab5595859014ebf0951522d9'
 
 // Most of their time the clients wait.
 describe('coturn\'s clients', { skip, concurrency: 8 }, () => {
@@ -25,7 +26,7 @@ describe('coturn\'s clients', { skip, concurrency: 8 }, () => {
       '-subj', '/CN=localhost', '-keyout', key, '-out', cert], { stdio: 'ignore' })
     server = await Server.start(['--http', '127.0.0.1:0', '--only', 'relay',
       '--turn', `127.0.0.1:${turn}`, '--turn', `[::1]:${turn}`, '--turns', `127.0.0.1:${turns}`, '--turns', `[::1]:${turns}`,
-      '--tls-cert', cert, '--tls-key', key, '--turn-user', 'ann:secret-of-ann', '--turn-secret', 'shared secret',
+      '--tls-cert', cert, '--tls-key', key, '--turn-user', 'ann:secret-of-ann', '--turn-secret', secret,
       '--allow-peer', '127.0.0.1/32', '--allow-peer', '::1/128'])
     for (const address of ['127.0.0.1', '::1']) {
       peers.push(spawn('turnutils_peer', ['-L', address, '-p', String(peerPort)], { stdio: 'ignore' }))
@@ -66,7 +67,7 @@ describe('coturn\'s clients', { skip, concurrency: 8 }, () => {
     await nothingLost(['-y'])
   })
 
-  test('time-limited credentials from the shared secret work', () => nothingLost(['-W', 'shared secret'], { user: ['-u', 'ann'] }))
+  test('time-limited credentials from the shared secret work', () => nothingLost(['-W', secret], { user: ['-u', 'ann'] }))
 
   test('a wrong password relays nothing', async () => {
     const args = ['-u', 'ann', '-w', 'wrong', '-e', '127.0.0.1', '-r', String(peerPort), '-n', '5', '-m', '1', '-c', '-p', String(turn), '127.0.0.1']

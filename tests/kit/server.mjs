@@ -1,6 +1,8 @@
 // The real binary, started in a place of the world or on loopback, and asked what it says over HTTP.
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -9,8 +11,12 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 export const binary = process.env.TWOCAN_BIN ?? `${root}target/release/twocan`
 if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build --release`)
 
+// What a server keeps is not kept where one of this machine's own would.
+const state = mkdtempSync(join(tmpdir(), 'twocan-state-'))
+process.on('exit', () => rmSync(state, { recursive: true, force: true }))
 // The server takes every variable that begins so for a setting.
-export const { TWOCAN_BIN: _, ...environment } = process.env
+const { TWOCAN_BIN: _, ...inherited } = process.env
+export const environment = { ...inherited, TWOCAN_STATE: state }
 
 export class Server {
   #child

@@ -29,7 +29,7 @@ export class Stage {
   async serve(more = []) {
     const { world, certificate } = this
     const { address, address6 } = world.server
-    this.server = await Server.start(['--http', `${address}:${HTTP}`, '--turn', `${address}:${TURN}`, '--turn', `[${address6}]:${TURN}`,
+    this.server = await Server.start(['--http', `${address}:${HTTP}`, '--metrics', `${address}:${HTTP}`, '--turn', `${address}:${TURN}`, '--turn', `[${address6}]:${TURN}`,
       '--turns', `${address}:${TURNS}`, '--tls-cert', certificate.cert, '--tls-key', certificate.key, ...more],
     { world, place: world.server })
     return this.server

@@ -9,8 +9,9 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use twocan_lobby::{ClientId, Command, Door, Keys, Limits, Lobbies};
-use twocan_signaling::{Config, Grant, GroupId, IceProvider, IceServers, PeerId, bind};
+use twocan_base::Rate;
+use twocan_lobby::{ClientId, Command, Door, Keys, Limits, Lobbies, frame_cost};
+use twocan_signaling::{Config, Grant, GroupId, IceProvider, IceServers, PeerId, Quota, bind};
 
 struct NoIce;
 
@@ -26,7 +27,7 @@ fn main() {
     signal_cost();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut config = Config::new(vec!["127.0.0.1:0".parse().unwrap()], [7; 32]);
-    config.connections_per_address = usize::MAX;
+    config.connections = EVERYTHING;
     config.limits = roomy();
     let signaling = runtime.block_on(bind(config, Arc::new(NoIce), axum::Router::new())).unwrap();
     let address = signaling.local_addr();
@@ -45,10 +46,15 @@ fn main() {
     drop(warm);
 }
 
+const EVERYTHING: Quota = Quota { total: 1 << 40, household: 1 << 40, site: 1 << 40, floor: 1 << 40 };
+
 fn roomy() -> Limits {
     Limits {
-        sockets_per_address: u32::MAX,
-        sessions_per_address: u32::MAX,
+        sockets: EVERYTHING,
+        sessions: EVERYTHING,
+        bytes: EVERYTHING,
+        session_starts: Rate::per_second(1_000_000, 1_000_000),
+        signal_bytes: Rate { interval: Duration::from_nanos(1), burst: u32::MAX },
         frames_burst: 10_000_000,
         ..Limits::default()
     }
@@ -121,7 +127,9 @@ fn signal_cost() {
             r#"{{"type":"signal","id":{id},"ack":{id},"to":"{to}","kind":"description","data":{{"type":"offer","sdp":"{sdp}"}}}}"#
         );
         lobbies.handle_message(ClientId(1), &text, start);
-        while lobbies.poll_transmit().is_some() {}
+        while let Some((client, frame)) = lobbies.poll_transmit() {
+            lobbies.handle_written(client, frame_cost(&frame), start);
+        }
     }
     println!(
         "one signal of 1 KB through the machine: {:.2} µs",

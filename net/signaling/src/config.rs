@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use twocan_base::Quota;
 use twocan_lobby::Limits;
 
 /// Says whether an address is a trusted proxy's.
@@ -21,10 +22,12 @@ pub struct Config {
     pub ticket_secret: Vec<u8>,
     /// Limits of the lobby machine.
     pub limits: Limits,
-    /// TCP connections at once, from one address.
-    pub connections_per_address: usize,
     /// TCP connections at once.
-    pub connections: usize,
+    pub connections: Quota,
+    /// Whether `/metrics` is served beside the pages.
+    pub metrics: bool,
+    /// Addresses that serve `/metrics` and `/healthz` alone.
+    pub metrics_listen: Vec<SocketAddr>,
     /// Between two WebSocket pings.
     pub ping_every: Duration,
     /// Silence after which a socket is given up.
@@ -44,8 +47,9 @@ impl Config {
             origins: Vec::new(),
             ticket_secret: ticket_secret.into(),
             limits: Limits::default(),
-            connections_per_address: 512,
-            connections: 100_000,
+            connections: Quota::new(10_240, 512),
+            metrics: true,
+            metrics_listen: Vec::new(),
             ping_every: Duration::from_secs(20),
             silence_max: Duration::from_secs(45),
             trusted_proxy: None,
@@ -85,7 +89,15 @@ pub enum Error {
     /// There is nothing to listen on.
     #[error("no address to listen on")]
     NoAddress,
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// The system gives no randomness.
     #[error("the system gives no randomness")]
     NoRandomness,
 }
+
+/// A part of the server ended that must not: it panicked. What is left would look alive and serve nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a part of the signaling server has ended")]
+pub struct Died;

@@ -28,9 +28,9 @@ const WRITE_BUFFER_MAX: usize = 1 << 20;
 /// Longest `Host` that is looked at: a name of 253 letters and a port.
 const HOST_MAX: usize = 262;
 
-/// The address a connection comes from.
+/// The address a connection comes from; `None` where a proxy should say and does not.
 #[derive(Clone, Copy)]
-pub(crate) struct CameFrom(pub IpAddr);
+pub(crate) struct CameFrom(pub Option<IpAddr>);
 
 pub(crate) struct Front {
     pub machine: mpsc::Sender<Input>,
@@ -40,15 +40,18 @@ pub(crate) struct Front {
     pub draining: Arc<AtomicBool>,
     pub pulse: socket::Pulse,
     pub last_client: AtomicU64,
+    /// It has been said that a proxy does not tell whom it speaks for.
+    pub has_warned: AtomicBool,
 }
 
-pub(crate) fn routes(front: Front, pages: Router) -> Router {
-    let own = Router::new()
-        .route("/v1", get(open_socket))
-        .route("/healthz", get(health))
-        .route("/metrics", get(metrics))
-        .with_state(Arc::new(front));
-    own.merge(pages)
+pub(crate) fn routes(front: &Arc<Front>, pages: Router) -> Router {
+    let own = Router::new().route("/v1", get(open_socket)).route("/healthz", get(health));
+    own.with_state(Arc::clone(front)).merge(pages)
+}
+
+/// What an operator watches, for a listener of its own or beside the pages.
+pub(crate) fn metrics_routes(front: &Arc<Front>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(front))
 }
 
 async fn open_socket(
@@ -64,6 +67,16 @@ async fn open_socket(
             "Pages of this origin may not open the signaling socket; the server's --origin says which may.\n";
         return (StatusCode::FORBIDDEN, sentence).into_response();
     }
+    let Some(address) = address else {
+        if !front.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "a trusted proxy sends no readable X-Forwarded-For: its visitors are refused; have it set that header"
+            );
+        }
+        let sentence =
+            "The reverse proxy in front of this server does not say who is asking (X-Forwarded-For).\n";
+        return (StatusCode::BAD_REQUEST, sentence).into_response();
+    };
     let Ok(upgrade) = upgrade else {
         let sentence = "This is the signaling socket: it wants a WebSocket with the subprotocol twocan.v1.\n";
         return (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")], sentence).into_response();

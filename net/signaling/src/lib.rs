@@ -17,12 +17,14 @@ mod listener;
 mod machine;
 mod metrics;
 mod origin;
+mod progress;
 mod queue;
 mod server;
 mod socket;
 
-pub use config::{Config, Error, TrustedProxy};
+pub use config::{Config, Died, Error, TrustedProxy};
 pub use ice::IceProvider;
 pub use server::{Signaling, bind};
+pub use twocan_base::Quota;
 pub use twocan_lobby::wire::{IceServer, IceServers};
-pub use twocan_lobby::{Grant, GroupId, Limits, PeerId, Purpose};
+pub use twocan_lobby::{Grant, GroupId, Limits, MEMORY_DEFAULT, PeerId, Purpose};

@@ -1,15 +1,23 @@
 //! Sockets that listen, and how many connections one address may have.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
+use twocan_base::{Ledger, Quota};
 
 use crate::config::Error;
 
+/// Buffers of one connection in the kernel, bytes in each direction (the kernel takes twice as much for its own bookkeeping).
+const BUFFER_BYTES: usize = 65_536;
+/// Bytes that may wait in the kernel before they are sent; beyond, we are told to wait. A client that does not read costs this and
+/// not the whole buffer (tcp(7), TCP_NOTSENT_LOWAT).
+const UNSENT_BYTES: u32 = 8_192;
+/// For what was sent to be acknowledged (tcp(7), TCP_USER_TIMEOUT; RFC 5482).
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
 /// Connections that the system holds before they are accepted.
 const BACKLOG: u32 = 1024;
 
@@ -24,6 +32,11 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
         socket.set_nonblocking(true)?;
         // So that a restarted server finds its port; another live listener still makes `bind` fail.
         socket.set_reuse_address(true)?;
+        // Accepted sockets inherit these.
+        socket.set_send_buffer_size(BUFFER_BYTES)?;
+        socket.set_recv_buffer_size(BUFFER_BYTES)?;
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+        socket.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN))?;
         socket.bind(&address.into())?;
         TcpSocket::from_std_stream(socket.into()).listen(BACKLOG)
     };
@@ -33,58 +46,41 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
-/// Counts connections, in all and per address (/56 for IPv6).
+/// Counts connections, in all and per household.
 #[derive(Clone)]
 pub(crate) struct Turnstile {
-    counts: Arc<Mutex<(usize, HashMap<IpAddr, usize>)>>,
-    per_address: usize,
-    in_all: usize,
+    ledger: Arc<Mutex<Ledger>>,
+    in_all: u64,
 }
 
 /// A connection that is counted until it is dropped.
 pub(crate) struct Pass {
-    turnstile: Turnstile,
-    key: IpAddr,
+    ledger: Arc<Mutex<Ledger>>,
+    address: IpAddr,
 }
 
 impl Turnstile {
-    pub fn new(per_address: usize, in_all: usize) -> Self {
-        Self { counts: Arc::default(), per_address, in_all }
+    pub fn new(connections: Quota) -> Self {
+        Self { ledger: Arc::new(Mutex::new(Ledger::new(connections))), in_all: connections.total }
     }
 
     /// Lets one more in, unless that is too many. A proxy speaks for many: only the sum counts for it.
     pub fn enter(&self, address: IpAddr, is_proxy: bool) -> Option<Pass> {
-        let per_address = if is_proxy { self.in_all } else { self.per_address };
-        let key = match address {
-            IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) & (u128::MAX << 72)).into(),
-            v4 @ IpAddr::V4(_) => v4,
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_in = match is_proxy {
+            true => ledger.total() < self.in_all,
+            false => ledger.fits(address, 1),
         };
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, by_address) = &mut *counts;
-        let here = by_address.entry(key).or_default();
-        if *all >= self.in_all || *here >= per_address {
-            if *here == 0 {
-                by_address.remove(&key);
-            }
-            return None;
-        }
-        *here += 1;
-        *all += 1;
-        Some(Pass { turnstile: self.clone(), key })
+        is_in.then(|| {
+            ledger.take_surely(address, 1);
+            Pass { ledger: Arc::clone(&self.ledger), address }
+        })
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let mut counts = self.turnstile.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, by_address) = &mut *counts;
-        *all -= 1;
-        if let Some(here) = by_address.get_mut(&self.key) {
-            *here -= 1;
-            if *here == 0 {
-                by_address.remove(&self.key);
-            }
-        }
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).give(self.address, 1);
     }
 }
 
@@ -93,18 +89,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_beyond_the_limit_is_refused_until_one_is_gone() {
-        let turnstile = Turnstile::new(2, 3);
-        let one = IpAddr::from([192, 0, 2, 1]);
-        let first = turnstile.enter(one, false);
-        let second = turnstile.enter(one, false);
-        assert!(first.is_some() && second.is_some());
-        assert!(turnstile.enter(one, false).is_none(), "two from one address");
-        drop(turnstile.enter(one, true).expect("a proxy speaks for many"));
-        let other = turnstile.enter(IpAddr::from([192, 0, 2, 2]), false);
-        assert!(other.is_some());
-        assert!(turnstile.enter(IpAddr::from([192, 0, 2, 3]), false).is_none(), "three in all");
-        drop(first);
-        assert!(turnstile.enter(one, false).is_some());
+    fn an_address_and_all_together_are_limited_and_what_ends_is_given_back() {
+        let turnstile = Turnstile::new(Quota { total: 5, household: 2, site: 5, floor: 2 });
+        let address = |n| IpAddr::from([192, 0, 2, n]);
+        let passes: Vec<Pass> = (0..4).filter_map(|_| turnstile.enter(address(1), false)).collect();
+        assert_eq!(passes.len(), 2);
+        let proxied: Vec<Pass> = (0..4).filter_map(|_| turnstile.enter(address(2), true)).collect();
+        assert_eq!(proxied.len(), 3, "of a proxy only the sum counts");
+        drop((passes, proxied));
+        assert!(turnstile.enter(address(1), false).is_some());
+        assert!(turnstile.ledger.lock().unwrap().is_empty());
     }
 }

@@ -5,25 +5,46 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use twocan_base::{FairQueue, Household};
 use twocan_lobby::{ClientId, Close, Command, Door, Ended, Event, HashId, Lobbies};
 
 use crate::hashing::Hasher;
 use crate::ice::IceProvider;
 use crate::metrics::Metrics;
-use crate::queue::{Overflow, Queue};
+use crate::queue::Queue;
 
 /// Inputs that wait for the machine; beyond it sockets are read no further.
 pub(crate) const INPUTS_MAX: usize = 1024;
 /// Time between two foldings of samples.
 const FOLD_EVERY: Duration = Duration::from_secs(10);
 
+/// Inputs handled before other tasks of this runtime thread have their turn.
+const TURN_INPUTS: usize = 32;
+
 pub(crate) enum Input {
-    Connected { client: ClientId, door: Door, queue: Arc<Queue> },
-    Text { client: ClientId, text: Utf8Bytes },
-    Disconnected { client: ClientId, how: Ended },
+    Client { client: ClientId, whose: Household, said: Said },
     Hashed { id: HashId, hash: Option<[u8; 32]> },
     Drain { done: oneshot::Sender<()> },
+}
+
+/// What one socket's task says.
+pub(crate) enum Said {
+    Connected {
+        door: Door,
+        queue: Arc<Queue>,
+    },
+    /// The permit is what lets the socket be read on.
+    Text {
+        text: Utf8Bytes,
+        permit: OwnedSemaphorePermit,
+    },
+    Written {
+        bytes: usize,
+    },
+    Disconnected {
+        how: Ended,
+    },
 }
 
 pub(crate) struct Machine {
@@ -32,7 +53,10 @@ pub(crate) struct Machine {
     pub hasher: Hasher,
     pub ice: Arc<dyn IceProvider>,
     pub metrics: Arc<Metrics>,
+    /// What sockets said, by household: in turns, so that nobody waits for a crowd that he is not part of.
+    waiting: FairQueue<Household, (ClientId, Said)>,
     queues: HashMap<ClientId, Arc<Queue>>,
+    folded: Instant,
     drained: Option<oneshot::Sender<()>>,
 }
 
@@ -44,69 +68,103 @@ impl Machine {
         ice: Arc<dyn IceProvider>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { lobbies, inputs, hasher, ice, metrics, queues: HashMap::new(), drained: None }
+        Self {
+            lobbies,
+            inputs,
+            hasher,
+            ice,
+            metrics,
+            waiting: FairQueue::default(),
+            queues: HashMap::new(),
+            folded: Instant::now(),
+            drained: None,
+        }
     }
 
     /// Runs until every sender of inputs is gone.
     pub async fn run(mut self) {
-        let mut fold = tokio::time::interval(FOLD_EVERY);
         self.metrics.levels(&self.lobbies);
         loop {
+            for _ in 0..TURN_INPUTS {
+                while let Ok(input) = self.inputs.try_recv() {
+                    self.take(input);
+                }
+                self.handle_due();
+                let Some((client, said)) = self.waiting.pop() else { break };
+                self.handle(client, said);
+                self.flush();
+            }
+            if !self.waiting.is_empty() {
+                tokio::task::yield_now().await;
+                continue;
+            }
             let due = self.lobbies.poll_timeout();
             tokio::select! {
                 input = self.inputs.recv() => match input {
-                    Some(input) => self.handle(input),
+                    Some(input) => self.take(input),
                     None => return,
                 },
-                () = until(due) => self.lobbies.handle_timeout(Instant::now()),
-                _ = fold.tick() => self.metrics.fold(),
+                () = until(due) => {}
+                () = until(Some(self.folded + FOLD_EVERY)) => {}
             }
+        }
+    }
+
+    fn handle_due(&mut self) {
+        let now = Instant::now();
+        if self.folded + FOLD_EVERY <= now {
+            self.folded = now;
+            self.metrics.fold();
+        }
+        if self.lobbies.poll_timeout().is_some_and(|due| due <= now) {
+            self.lobbies.handle_timeout(now);
             self.flush();
         }
     }
 
-    fn handle(&mut self, input: Input) {
+    fn handle(&mut self, client: ClientId, said: Said) {
         let now = Instant::now();
-        match input {
-            Input::Connected { client, door, queue } => {
+        match said {
+            Said::Connected { door, queue } => {
                 self.queues.insert(client, queue);
                 self.lobbies.handle_connected(client, door, now);
             }
-            Input::Text { client, text } => self.lobbies.handle_message(client, &text, now),
-            Input::Disconnected { client, how } => {
+            Said::Text { text, permit } => {
+                self.lobbies.handle_message(client, &text, now);
+                drop(permit);
+            }
+            Said::Written { bytes } => self.lobbies.handle_written(client, bytes, now),
+            Said::Disconnected { how } => {
                 self.queues.remove(&client);
                 self.lobbies.handle_disconnected(client, how, now);
             }
+        }
+    }
+
+    /// What concerns nobody in particular is done at once, the rest in turns.
+    fn take(&mut self, input: Input) {
+        let now = Instant::now();
+        match input {
+            Input::Client { client, whose, said } => return self.waiting.push(whose, (client, said)),
             Input::Hashed { id, hash } => self.lobbies.handle_hashed(id, hash, now),
             Input::Drain { done } => {
                 self.drained = Some(done);
                 self.lobbies.handle_drain(now);
             }
         }
+        self.flush();
     }
 
     /// Does what the machine asks for, and what comes of that, until it is quiet.
     fn flush(&mut self) {
         loop {
-            let mut slow = Vec::new();
             while let Some((client, frame)) = self.lobbies.poll_transmit() {
-                if let Some(queue) = self.queues.get(&client)
-                    && queue.push(frame) == Err(Overflow)
-                {
-                    slow.push(client);
+                if let Some(queue) = self.queues.get(&client) {
+                    queue.push(frame);
                 }
             }
-            let quiet = slow.is_empty();
-            for client in slow {
-                self.queues.remove(&client);
-                self.metrics.closed(Close::TooSlow);
-                self.lobbies.handle_disconnected(client, Ended::Cut, Instant::now());
-            }
-            match self.lobbies.poll_command() {
-                Some(command) => self.command(command),
-                None if quiet => break,
-                None => {}
-            }
+            let Some(command) = self.lobbies.poll_command() else { break };
+            self.command(command);
         }
         while let Some(event) = self.lobbies.poll_event() {
             self.event(&event);
@@ -122,7 +180,7 @@ impl Machine {
                     queue.close(why);
                 }
             }
-            Command::Hash(job) => self.hasher.start(job),
+            Command::Hash(job) => self.hasher.hash(job),
             Command::Grant(grant) => {
                 let servers = self.ice.grant(&grant, &grant.host);
                 self.lobbies.handle_granted(&grant, servers, Instant::now());

@@ -1,15 +1,11 @@
-//! Frames on their way to one socket: bounded, and closed in order behind what is in it.
+//! Frames on their way to one socket, and closed in order behind what is in it. How much may wait, the machine decides: what is
+//! written is told to it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use twocan_lobby::Close;
-
-/// Frames that may wait for one socket.
-pub(crate) const FRAMES_MAX: usize = 512;
-/// Bytes that may wait for one socket.
-pub(crate) const BYTES_MAX: usize = 524_288;
 
 /// Written by the machine's task, read by the socket's.
 #[derive(Default)]
@@ -21,7 +17,6 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Waiting {
     frames: VecDeque<Arc<str>>,
-    bytes: usize,
     close: Option<Close>,
 }
 
@@ -32,31 +27,23 @@ pub(crate) enum Next {
     Close(Close),
 }
 
-/// The client does not read fast enough.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Overflow;
-
 impl Queue {
-    /// Adds a frame. On overflow what waits is dropped, and the socket is closed with 4002.
-    pub fn push(&self, frame: Arc<str>) -> Result<(), Overflow> {
+    /// Adds a frame, unless the socket is to be closed.
+    pub fn push(&self, frame: Arc<str>) {
         let mut waiting = self.lock();
-        if waiting.close.is_some() {
-            return Ok(());
-        }
-        if waiting.frames.len() >= FRAMES_MAX || waiting.bytes + frame.len() > BYTES_MAX {
-            *waiting = Waiting { close: Some(Close::TooSlow), ..Waiting::default() };
+        if waiting.close.is_none() {
+            waiting.frames.push_back(frame);
             self.wake.notify_one();
-            return Err(Overflow);
         }
-        waiting.bytes += frame.len();
-        waiting.frames.push_back(frame);
-        self.wake.notify_one();
-        Ok(())
     }
 
-    /// Closes the socket behind the frames that wait.
+    /// Closes the socket behind the frames that wait; at once where it is too slow for them.
     pub fn close(&self, why: Close) {
-        self.lock().close.get_or_insert(why);
+        let mut waiting = self.lock();
+        if why == Close::TooSlow {
+            waiting.frames = VecDeque::new();
+        }
+        waiting.close.get_or_insert(why);
         self.wake.notify_one();
     }
 
@@ -64,7 +51,6 @@ impl Queue {
     pub fn pop(&self) -> Option<Next> {
         let mut waiting = self.lock();
         let Some(frame) = waiting.frames.pop_front() else { return waiting.close.map(Next::Close) };
-        waiting.bytes -= frame.len();
         if waiting.frames.is_empty() {
             waiting.frames.shrink_to(4);
         }
@@ -93,28 +79,18 @@ mod tests {
     #[test]
     fn a_close_comes_behind_the_frames_that_wait() {
         let queue = Queue::default();
-        queue.push("a".into()).unwrap();
+        queue.push("a".into());
         queue.close(Close::Complete);
+        queue.push("b".into());
         assert_eq!(queue.pop(), Some(Next::Frame("a".into())));
         assert_eq!(queue.pop(), Some(Next::Close(Close::Complete)));
     }
 
     #[test]
-    fn too_many_frames_overflow_and_are_dropped() {
+    fn what_a_slow_client_does_not_take_is_dropped() {
         let queue = Queue::default();
-        for _ in 0..FRAMES_MAX {
-            queue.push("x".into()).unwrap();
-        }
-        assert_eq!(queue.push("x".into()), Err(Overflow));
+        queue.push("a".into());
+        queue.close(Close::TooSlow);
         assert_eq!(queue.pop(), Some(Next::Close(Close::TooSlow)));
-    }
-
-    #[test]
-    fn too_many_bytes_overflow() {
-        let queue = Queue::default();
-        let half: Arc<str> = "x".repeat(BYTES_MAX / 2).into();
-        queue.push(Arc::clone(&half)).unwrap();
-        queue.push(half).unwrap();
-        assert_eq!(queue.push("x".into()), Err(Overflow));
     }
 }

@@ -22,13 +22,14 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 use twocan_lobby::{Keys, Lobbies};
 
-use crate::config::{Config, Error, TrustedProxy};
+use crate::config::{Config, Died, Error, TrustedProxy};
 use crate::front::{self, CameFrom, Front};
 use crate::hashing::Hasher;
 use crate::ice::IceProvider;
 use crate::listener::{Turnstile, listen};
 use crate::machine::{INPUTS_MAX, Input, Machine};
 use crate::metrics::Metrics;
+use crate::progress::Progress;
 use crate::socket::Pulse;
 
 /// For a request's headers to come.
@@ -50,6 +51,8 @@ pub struct Signaling {
     draining: Arc<AtomicBool>,
     turnstile: Turnstile,
     trusted_proxy: Option<TrustedProxy>,
+    metrics: Vec<TcpListener>,
+    metrics_routes: Router,
 }
 
 /// Listens where the configuration says. `pages` are served beside the server's own routes.
@@ -68,7 +71,9 @@ pub async fn bind(config: Config, ice: Arc<dyn IceProvider>, pages: Router) -> R
     let addresses = listeners.iter().zip(&config.listen).map(local).collect::<Result<_, _>>()?;
     let metrics = Arc::new(Metrics::new());
     let (inputs, receiver) = mpsc::channel(INPUTS_MAX);
-    let hasher = Hasher::new(inputs.downgrade());
+    let metrics_listeners =
+        config.metrics_listen.iter().map(|address| listen(*address)).collect::<Result<Vec<_>, _>>()?;
+    let hasher = Hasher::start(config.limits.hashes_at_once, &inputs.downgrade())?;
     let machine = Machine::new(lobbies(&config)?, receiver, hasher, ice, Arc::clone(&metrics));
     let draining = Arc::new(AtomicBool::new(false));
     let front = Front {
@@ -79,11 +84,25 @@ pub async fn bind(config: Config, ice: Arc<dyn IceProvider>, pages: Router) -> R
         draining: Arc::clone(&draining),
         pulse: Pulse { ping_every: config.ping_every, silence_max: config.silence_max },
         last_client: AtomicU64::new(1),
+        has_warned: AtomicBool::new(false),
     };
-    let turnstile = Turnstile::new(config.connections_per_address, config.connections);
-    let routes = front::routes(front, pages);
-    let trusted_proxy = config.trusted_proxy;
-    Ok(Signaling { listeners, addresses, routes, machine, inputs, draining, turnstile, trusted_proxy })
+    let turnstile = Turnstile::new(config.connections);
+    let front = Arc::new(front);
+    let metrics_routes = front::metrics_routes(&front);
+    let pages = if config.metrics { pages.merge(metrics_routes.clone()) } else { pages };
+    let routes = front::routes(&front, pages);
+    Ok(Signaling {
+        listeners,
+        addresses,
+        routes,
+        machine,
+        inputs,
+        draining,
+        turnstile,
+        trusted_proxy: config.trusted_proxy,
+        metrics: metrics_listeners,
+        metrics_routes,
+    })
 }
 
 fn lobbies(config: &Config) -> Result<Lobbies, Error> {
@@ -112,7 +131,10 @@ impl Signaling {
     }
 
     /// Serves until `shutdown`, then sends everyone away in order: 1001, sealed lobbies a little later.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// Where a part of it ends before: then nobody is served any longer, and the process should end.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Died> {
         let Self { listeners, routes, machine, inputs, draining, turnstile, trusted_proxy, .. } = self;
         // Dropped with this future, should its caller drop it.
         let mut owner = JoinSet::new();
@@ -121,8 +143,15 @@ impl Signaling {
         for listener in listeners {
             doors.spawn(accept(listener, routes.clone(), turnstile.clone(), trusted_proxy.clone()));
         }
+        for listener in self.metrics {
+            doors.spawn(accept(listener, self.metrics_routes.clone(), turnstile.clone(), None));
+        }
         drop(routes);
-        shutdown.await;
+        tokio::select! {
+            () = shutdown => {}
+            Some(_) = owner.join_next() => return Err(Died),
+            Some(_) = doors.join_next() => return Err(Died),
+        }
         draining.store(true, Ordering::Relaxed);
         let (done, drained) = oneshot::channel();
         if inputs.send(Input::Drain { done }).await.is_ok() {
@@ -131,6 +160,7 @@ impl Signaling {
         }
         owner.shutdown().await;
         doors.shutdown().await;
+        Ok(())
     }
 }
 
@@ -163,8 +193,9 @@ async fn accept(listener: TcpListener, routes: Router, turnstile: Turnstile, pro
 /// written.
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-    let last = last.rsplit(',').next()?.trim();
-    let address = last.parse::<IpAddr>().ok();
+    let last = last.rsplit(',').next()?.trim().trim_matches('"');
+    let bare = last.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(last);
+    let address = bare.parse::<IpAddr>().ok();
     let address = address.or_else(|| last.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()));
     address.map(|address| address.to_canonical())
 }
@@ -174,8 +205,9 @@ async fn serve(stream: TcpStream, from: IpAddr, is_proxy: bool, routes: Router) 
         return tracing::debug!(%error, "a connection was gone at once");
     }
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        let told = if is_proxy { forwarded_for(request.headers()) } else { None };
-        request.extensions_mut().insert(CameFrom(told.unwrap_or(from)));
+        // A proxy speaks for others: where it does not say for whom, nobody is known.
+        let from = if is_proxy { forwarded_for(request.headers()) } else { Some(from) };
+        request.extensions_mut().insert(CameFrom(from));
         let response = routes.clone().oneshot(request.map(Body::new));
         async move { Ok::<_, Infallible>(response.await.unwrap_or_else(|never| match never {})) }
     });
@@ -183,7 +215,7 @@ async fn serve(stream: TcpStream, from: IpAddr, is_proxy: bool, routes: Router) 
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Progress::new(stream)), service)
         .with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection ended");
@@ -207,6 +239,8 @@ mod tests {
         assert_eq!(read(&["10.0.0.1, 198.51.100.7"]).as_deref(), Some("198.51.100.7"));
         assert_eq!(read(&["10.0.0.1", "2001:db8::7"]).as_deref(), Some("2001:db8::7"));
         assert_eq!(read(&["[2001:db8::7]:4711"]).as_deref(), Some("2001:db8::7"));
+        assert_eq!(read(&["[2001:db8::7]"]).as_deref(), Some("2001:db8::7"));
+        assert_eq!(read(&["\"198.51.100.7\""]).as_deref(), Some("198.51.100.7"));
         assert_eq!(read(&["::ffff:198.51.100.7"]).as_deref(), Some("198.51.100.7"));
         assert_eq!((read(&[]), read(&["unknown"]), read(&["198.51.100.7, "])), (None, None, None));
     }

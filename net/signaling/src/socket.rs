@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
-use twocan_lobby::{ClientId, Close, Door, Ended};
+use twocan_base::Household;
+use twocan_lobby::{ClientId, Close, Door, Ended, frame_cost};
 
-use crate::machine::Input;
+use crate::machine::{Input, Said};
 use crate::queue::{Next, Queue};
 
-/// For the client to take what is written.
-const WRITE_WITHIN: Duration = Duration::from_secs(20);
 /// For the client to answer a close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// Frames written before the next is read.
 const BATCH_MAX: usize = 64;
+/// Written bytes of which the machine is told at once; of fewer, with what follows.
+const TOLD_BYTES: usize = 16_384;
+/// Frames of one socket that may wait for the machine; it is read no further meanwhile.
+const UNHANDLED_MAX: usize = 2;
 
 /// How a socket is kept alive, and when it is given up.
 #[derive(Clone, Copy)]
@@ -44,10 +47,13 @@ pub(crate) async fn run(
     machine: mpsc::Sender<Input>,
 ) {
     let queue = Arc::new(Queue::default());
-    if machine.send(Input::Connected { client, door, queue: Arc::clone(&queue) }).await.is_err() {
+    let whose = Household::from(door.address);
+    let machine =
+        Machine { client, whose, inputs: machine, unhandled: Arc::new(Semaphore::new(UNHANDLED_MAX)) };
+    if machine.tell(Said::Connected { door, queue: Arc::clone(&queue) }).await.is_err() {
         return;
     }
-    let code = match exchange(&mut socket, client, &queue, pulse, &machine).await {
+    let code = match exchange(&mut socket, &queue, pulse, &machine).await {
         Outcome::Ours(code, reason) => close(&mut socket, code, reason).await,
         Outcome::Theirs(code) => {
             // The library has the answer ready (RFC 6455 5.5.1); without it the client would take this for a cut.
@@ -60,25 +66,48 @@ pub(crate) async fn run(
     let goodbye = [Close::Complete, Close::GoingAway].map(Close::code);
     let how = if code.is_some_and(|code| goodbye.contains(&code)) { Ended::Goodbye } else { Ended::Cut };
     // A machine that is gone has no more use for it.
-    let _ = machine.send(Input::Disconnected { client, how }).await;
+    let _ = machine.tell(Said::Disconnected { how }).await;
 }
 
-async fn exchange(
-    socket: &mut WebSocket,
+/// The way from one socket to the machine.
+struct Machine {
     client: ClientId,
-    queue: &Queue,
-    pulse: Pulse,
-    machine: &mpsc::Sender<Input>,
-) -> Outcome {
+    whose: Household,
+    inputs: mpsc::Sender<Input>,
+    unhandled: Arc<Semaphore>,
+}
+
+impl Machine {
+    async fn tell(&self, said: Said) -> Result<(), Gone> {
+        let input = Input::Client { client: self.client, whose: self.whose, said };
+        self.inputs.send(input).await.map_err(|_| Gone)
+    }
+
+    /// A frame; waits while the machine has not handled those before.
+    async fn text(&self, text: Utf8Bytes) -> Result<(), Gone> {
+        let permit = Arc::clone(&self.unhandled).acquire_owned().await.map_err(|_| Gone)?;
+        self.tell(Said::Text { text, permit }).await
+    }
+}
+
+async fn exchange(socket: &mut WebSocket, queue: &Queue, pulse: Pulse, machine: &Machine) -> Outcome {
     let Pulse { ping_every, silence_max } = pulse;
     let mut heard_at = Instant::now();
     let mut ping_at = heard_at + ping_every;
+    let mut untold = 0;
     loop {
         tokio::select! {
-            next = queue.next() => match write(socket, queue, next).await {
-                Ok(None) => {}
-                Ok(Some(why)) => return Outcome::Ours(why.code(), why.reason()),
-                Err(Gone) => return Outcome::Dead,
+            next = queue.next() => {
+                match write(socket, queue, next, &mut untold).await {
+                    Ok(None) => {}
+                    Ok(Some(why)) => return Outcome::Ours(why.code(), why.reason()),
+                    Err(Gone) => return Outcome::Dead,
+                }
+                if untold >= TOLD_BYTES
+                    && machine.tell(Said::Written { bytes: std::mem::take(&mut untold) }).await.is_err()
+                {
+                    return Outcome::Dead;
+                }
             },
             message = socket.next() => {
                 heard_at = Instant::now();
@@ -91,7 +120,7 @@ async fn exchange(
                     Some(Err(error)) => return broken(&error),
                     None => return Outcome::Dead,
                 };
-                if machine.send(Input::Text { client, text }).await.is_err() {
+                if machine.text(text).await.is_err() {
                     return Outcome::Dead;
                 }
             }
@@ -99,8 +128,7 @@ async fn exchange(
                 if heard_at.elapsed() >= silence_max {
                     return Outcome::Dead;
                 }
-                let ping = socket.send(Message::Ping(bytes::Bytes::new()));
-                if !matches!(timeout(WRITE_WITHIN, ping).await, Ok(Ok(()))) {
+                if socket.send(Message::Ping(bytes::Bytes::new())).await.is_err() {
                     return Outcome::Dead;
                 }
                 ping_at += ping_every.min(silence_max - heard_at.elapsed().min(silence_max));
@@ -112,27 +140,34 @@ async fn exchange(
 /// The client does not take what is written, or is not there.
 struct Gone;
 
-/// Writes what waits, in one go; says if the socket is to be closed behind it.
-async fn write(socket: &mut WebSocket, queue: &Queue, first: Next) -> Result<Option<Close>, Gone> {
-    let all = async {
-        let (mut next, mut close) = (Some(first), None);
-        for _ in 0..BATCH_MAX {
-            match next {
-                Some(Next::Frame(frame)) => {
-                    socket.feed(Message::Text((&*frame).into())).await.map_err(|_| Gone)?;
-                }
-                Some(Next::Close(why)) => {
-                    close = Some(why);
-                    break;
-                }
-                None => break,
+/// Writes what waits, in one go, and adds what it costs to `written`; says if the socket is to be closed behind it. A client that
+/// does not take it is given up by [`Progress`](crate::progress).
+async fn write(
+    socket: &mut WebSocket,
+    queue: &Queue,
+    first: Next,
+    written: &mut usize,
+) -> Result<Option<Close>, Gone> {
+    let mut next = Some(first);
+    for n in 1.. {
+        match next {
+            Some(Next::Frame(frame)) => {
+                *written += frame_cost(&frame);
+                socket.feed(Message::Text((&*frame).into())).await.map_err(|_| Gone)?;
             }
-            next = queue.pop();
+            Some(Next::Close(why)) => {
+                socket.flush().await.map_err(|_| Gone)?;
+                return Ok(Some(why));
+            }
+            None => break,
         }
-        socket.flush().await.map_err(|_| Gone)?;
-        Ok(close)
-    };
-    timeout(WRITE_WITHIN, all).await.unwrap_or(Err(Gone))
+        if n == BATCH_MAX {
+            break;
+        }
+        next = queue.pop();
+    }
+    socket.flush().await.map_err(|_| Gone)?;
+    Ok(None)
 }
 
 /// Closes the socket and waits for the client's answer, whose code it returns.

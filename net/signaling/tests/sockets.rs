@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
-use twocan_signaling::{Error, bind};
+use twocan_signaling::{Died, Error, Grant, GroupId, IceProvider, IceServers, PeerId, Quota, bind};
 
 #[tokio::test]
 async fn a_client_whose_connection_is_cut_resumes_and_misses_nothing() {
@@ -65,23 +65,47 @@ async fn a_server_that_restarts_in_mid_negotiation_is_met_again_with_a_new_sessi
 }
 
 #[tokio::test]
-async fn a_reader_that_is_too_slow_is_closed_and_nobody_else_waits_for_it() {
+async fn who_asks_and_does_not_read_is_closed_and_nobody_else_waits() {
     let mut config = config();
     (config.limits.frames_burst, config.limits.frames_per_second) = (100_000, 100_000);
     let server = Server::start_with(config).await;
     let (mut ada, mut bob, _) = pair(&server).await;
-    let sdp = "x".repeat(15_000);
-    let signal = json!({"type":"signal","to":bob.peer,"kind":"description","data":{"sdp":sdp}});
-    // Bob reads nothing: what is under way fills the system's buffers, then the queue.
-    eventually("4002", async || {
-        for _ in 0..50 {
-            ada.say(signal.clone()).await;
+    for _ in 0..20 {
+        let mut owner = Client::hello(&server).await;
+        owner.ask(json!({"type":"create","public":true,"data":{"x":"y".repeat(2_000)}})).await;
+        owner.ask(json!({"type":"ping"})).await;
+        std::mem::forget(owner);
+    }
+    // Bob reads nothing: what is under way fills the system's buffers, then his queue.
+    let asking = tokio::spawn(async move {
+        for _ in 0..300 {
+            if !bob.try_say(json!({"type":"list"})).await {
+                break;
+            }
         }
+        bob.closed().await.unwrap()
+    });
+    for _ in 0..50 {
         assert_eq!(ada.ask(json!({"type":"ping"})).await["type"], "pong");
-        server.metric("twocan_sockets_closed_total{code=\"4002\"}").await == Some(1.0)
-    })
-    .await;
-    assert_eq!(u16::from(bob.closed().await.unwrap().code), 4002);
+    }
+    assert_eq!(u16::from(asking.await.unwrap().code), 4002);
+}
+
+#[tokio::test]
+async fn who_is_flooded_by_another_is_not_closed_and_hears_the_rest() {
+    let mut config = config();
+    (config.limits.frames_burst, config.limits.frames_per_second) = (100_000, 100_000);
+    let server = Server::start_with(config).await;
+    let (mut ada, mut bob, _) = pair(&server).await;
+    let signal =
+        json!({"type":"signal","to":bob.peer,"kind":"description","data":{"sdp":"x".repeat(15_000)}});
+    for _ in 0..300 {
+        ada.say(signal.clone()).await;
+    }
+    assert_eq!(ada.wait("error").await["code"], "rate-limited");
+    ada.say(json!({"type":"leave"})).await;
+    assert_eq!(bob.wait("left").await["why"], "left");
+    assert_eq!(server.metric("twocan_sockets_closed_total{code=\"4002\"}").await, None);
 }
 
 #[tokio::test]
@@ -215,10 +239,7 @@ async fn no_answer_and_no_metric_contains_a_password() {
 
 #[tokio::test]
 async fn a_hundred_who_join_at_once_for_one_seat_leave_it_sold_once() {
-    let mut config = config();
-    config.limits.sessions_per_address = 1_000;
-    config.limits.sockets_per_address = 1_000;
-    let server = Server::start_with(config).await;
+    let server = Server::start().await;
     let mut owner = Client::hello(&server).await;
     let code = owner.ask(json!({"type":"create","size":2})).await["lobby"]["code"].clone();
     let mut joining = tokio::task::JoinSet::new();
@@ -242,7 +263,8 @@ async fn shutting_down_closes_with_1001_and_ends_in_time() {
     for client in [&mut ada, &mut bob] {
         assert_eq!(u16::from(client.closed().await.unwrap().code), 1001);
     }
-    tokio::time::timeout(PATIENCE, server.running).await.expect("it ends").unwrap();
+    let ended = tokio::time::timeout(PATIENCE, server.running).await.expect("it ends").unwrap();
+    assert_eq!(ended, Ok(()));
     assert!(tokio::net::TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
 }
 
@@ -282,7 +304,7 @@ async fn a_port_that_is_taken_is_a_clear_sentence() {
 #[tokio::test]
 async fn connections_of_one_address_beyond_the_limit_are_not_served() {
     let mut config = config();
-    config.connections_per_address = 2;
+    config.connections = Quota { total: 100, household: 2, site: 100, floor: 1 };
     let server = Server::start_with(config).await;
     let held = [
         tokio::net::TcpStream::connect(server.address).await.unwrap(),
@@ -304,4 +326,91 @@ async fn connections_of_one_address_beyond_the_limit_are_not_served() {
         answer.ends_with(b"the page")
     })
     .await;
+}
+
+/// Memory of this process in use, KiB.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_hundred_passwords_take_no_more_memory_than_one() {
+    let mut config = config();
+    config.limits.openings_per_address = 1_000;
+    let server = Server::start_with(config).await;
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        clients.push(Client::hello(&server).await);
+    }
+    let mut before = 0;
+    for round in 0..3 {
+        for client in &mut clients {
+            client.say(json!({"type":"create","password":"hunter2"})).await;
+        }
+        for client in &mut clients {
+            assert_eq!(client.wait("joined").await["type"], "joined");
+            client.ask(json!({"type":"leave"})).await;
+        }
+        if round == 0 {
+            before = resident_kib();
+        }
+    }
+    let grown = resident_kib().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB more after a hundred hashes");
+}
+
+/// Panics on the task that owns the lobbies.
+struct Trap;
+
+impl IceProvider for Trap {
+    fn grant(&self, _: &Grant, _: &str) -> IceServers {
+        panic!("a trap, for a test");
+    }
+    fn revoke(&self, _: &GroupId, _: &PeerId) {}
+    fn close_group(&self, _: &GroupId) {}
+}
+
+#[tokio::test]
+async fn a_server_whose_machine_panics_ends_and_says_so() {
+    let signaling = bind(config(), std::sync::Arc::new(Trap), axum::Router::new()).await.unwrap();
+    let address = signaling.local_addr();
+    let running = tokio::spawn(signaling.run(std::future::pending()));
+    let server = Server::at(address);
+    let mut ada = Client::hello(&server).await;
+    ada.say(json!({"type":"create"})).await;
+    assert_eq!(tokio::time::timeout(PATIENCE, running).await.expect("it ends").unwrap(), Err(Died));
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_say_for_whom_it_speaks_opens_no_socket() {
+    let mut config = config();
+    config.trusted_proxy = Some(std::sync::Arc::new(|_| true));
+    let server = Server::start_with(config).await;
+    for header in ["", "X-Forwarded-For: unknown\r\n", "X-Forwarded-For: 203.0.113.5, \r\n"] {
+        let head = format!("GET /v1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n");
+        assert!(exchange(server.address, head.as_bytes()).await.starts_with("HTTP/1.1 400"), "{header:?}");
+    }
+    assert!(server.get("/healthz").await.starts_with("HTTP/1.1 200"), "the proxy itself may ask");
+    let mut request = server.request();
+    request.headers_mut().insert("x-forwarded-for", "203.0.113.5".parse().unwrap());
+    assert!(tokio_tungstenite::connect_async(request).await.is_ok());
+}
+
+#[tokio::test]
+async fn metrics_can_be_had_on_a_listener_of_their_own_alone() {
+    let mut config = config();
+    config.metrics = false;
+    let server = Server::start_with(config.clone()).await;
+    assert!(server.get("/metrics").await.starts_with("HTTP/1.1 404"));
+    let probe = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let free = probe.local_addr().unwrap();
+    drop(probe);
+    config.metrics_listen = vec![free];
+    let _server = Server::start_with(config).await;
+    let head = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(exchange(free, head).await.contains("twocan_sessions"));
+    let head = b"GET /v1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(exchange(free, head).await.starts_with("HTTP/1.1 404"));
 }

@@ -41,10 +41,19 @@ impl Quota {
         Self { total, household, site: household.saturating_mul(4), floor }
     }
 
+    /// The same with `times`/`of` as much for everybody together. What one may hold stays, as far as there is that much.
+    #[must_use]
+    pub fn scaled(self, times: u64, of: u64) -> Self {
+        let total = u128::from(self.total) * u128::from(times) / u128::from(of.max(1));
+        let total = u64::try_from(total).unwrap_or(u64::MAX).max(1);
+        let [household, site, floor] = [self.household, self.site, self.floor].map(|most| most.min(total));
+        Self { total, household, site, floor }
+    }
+
     /// What of `most` may be held while `used` of all is.
     fn now(&self, most: u64, used: u64) -> u64 {
         let free = u128::from(self.total.saturating_sub(used));
-        let share = u128::from(most) * free / u128::from(self.total.max(1));
+        let share = (u128::from(most) * free).div_ceil(u128::from(self.total.max(1)));
         u64::try_from(share).unwrap_or(most).max(self.floor)
     }
 }
@@ -149,8 +158,8 @@ mod tests {
     fn one_household_gets_its_quota_and_no_more() {
         let mut ledger = Ledger::new(QUOTA);
         // A little less than 512, since what it takes itself is no longer free.
-        assert_eq!(fill(&mut ledger, address(1)), 496);
-        ledger.give(address(1), 496);
+        assert_eq!(fill(&mut ledger, address(1)), 497);
+        ledger.give(address(1), 497);
         assert!(ledger.is_empty() && ledger.households.is_empty() && ledger.sites.is_empty());
     }
 

@@ -1,10 +1,13 @@
 //! What every layer counts by, written once: whose an address is ([`Household`]), who holds how much ([`Ledger`]), how fast
-//! ([`Rate`]). Called by `lobby`, `turn`, `net/signaling` and `net/relay`; it holds no state of its own.
+//! ([`Rate`]), whose turn it is ([`FairQueue`]). Called by `lobby`, `turn`, `net/signaling` and `net/relay`; it holds no
+//! state of its own.
 
+mod fair;
 mod household;
 mod ledger;
 mod rate;
 
+pub use fair::FairQueue;
 pub use household::{Household, Site};
 pub use ledger::{Ledger, Quota};
 pub use rate::{Rate, Spent};

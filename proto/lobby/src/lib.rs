@@ -9,6 +9,7 @@ pub mod wire;
 
 pub use server::{
     Close, ClosedWhy, Command, Discard, Door, Ended, Event, Grant, HashId, HashJob, Keys, Limits, Lobbies,
-    Purpose,
+    MEMORY_DEFAULT, Purpose, frame_cost,
 };
+pub use twocan_base::{Quota, Rate, Spent};
 pub use wire::names::{AppName, ClientId, GroupId, LobbyCode, PeerId, SessionId};

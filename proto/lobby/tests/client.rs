@@ -249,7 +249,7 @@ fn who_is_alone_cannot_start() {
 fn the_owner_can_show_a_member_out() {
     let mut meeting = Meeting::pair();
     let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
-    let kick = ClientMessage::Kick(Kick { peer: bob.as_str().into() });
+    let kick = ClientMessage::Kick(Kick { peer: bob.as_str().into(), ban: true });
     meeting.ends[ADA].client.ask_room(room, &kick, meeting.now);
     meeting.pass(100);
     assert!(meeting.room_events(BOB).contains(&RoomEvent::Removed(OutWhy::Kicked)));

@@ -5,15 +5,24 @@
 mod world;
 
 use serde_json::json;
+use twocan_base::Rate;
 use twocan_lobby::wire::ErrorCode;
 use twocan_lobby::{Discard, Event, Limits};
 use world::{Player, World, code};
 
+fn plenty() -> Rate {
+    Rate::per_second(1_000_000, 1_000_000)
+}
+
 /// A world whose guess limits are out of the way.
 fn patient() -> World {
     let limits = Limits {
+        guesses_per_session: 10_000,
         guesses_per_address: 10_000,
-        guesses_per_lobby: 10_000,
+        first_guesses_per_address: 10_000,
+        passwords_per_address: 10_000,
+        first_passwords_per_address: 10_000,
+        passwords_per_code: 10_000,
         hashes_per_address: 10_000,
         ..Limits::default()
     };
@@ -106,10 +115,8 @@ fn of_a_hundred_whose_passwords_are_hashed_at_once_one_gets_the_seat() {
     for player in &mut players {
         world.say(player, join.clone());
     }
-    let jobs = std::mem::take(&mut world.hashes);
-    assert_eq!(jobs.len(), 64, "no more than this wait at once");
-    for job in jobs.iter().rev() {
-        world.make_hash(job);
+    while let Some(job) = world.hashes.pop() {
+        world.make_hash(&job);
     }
     let mut words: Vec<String> = Vec::new();
     for player in &mut players {
@@ -117,7 +124,7 @@ fn of_a_hundred_whose_passwords_are_hashed_at_once_one_gets_the_seat() {
         words.push(reply["code"].as_str().unwrap_or("joined").to_owned());
     }
     let count = |word: &str| words.iter().filter(|have| *have == word).count();
-    assert_eq!((count("joined"), count("full"), count("rate-limited")), (1, 63, 36));
+    assert_eq!((count("joined"), count("full"), count("rate-limited")), (1, 99, 0));
 }
 
 #[test]
@@ -144,7 +151,7 @@ fn a_hash_for_who_is_gone_or_for_a_lobby_that_is_gone_lets_nobody_in() {
     world.say(&mut eve, join);
     world.end(bob.client, twocan_lobby::Ended::Goodbye);
     world.ask(&mut ada, json!({"type":"leave"}));
-    for job in std::mem::take(&mut world.hashes) {
+    while let Some(job) = world.hashes.pop() {
         world.make_hash(&job);
     }
     assert_eq!(code(&world.hear(&mut eve)[0]), "not-found");
@@ -166,55 +173,168 @@ fn a_hash_that_cannot_be_made_is_answered_with_try_later() {
 }
 
 #[test]
-fn after_ten_wrong_guesses_from_an_address_it_waits_and_others_do_not() {
+fn after_twenty_wrong_guesses_a_session_waits_and_its_neighbours_do_not() {
     let mut world = World::new();
     let (mut ada, mut eve) = (world.player_from("198.51.100.1", "test"), world.player());
     let lobby = world.create(&mut ada, json!({}));
-    for _ in 0..10 {
+    for _ in 0..20 {
         assert_eq!(code(&world.join(&mut eve, "2222")), "not-found");
     }
-    let reply = world.join(&mut eve, "2222");
-    assert_eq!((code(&reply), reply["retry"].as_u64()), ("rate-limited", Some(6)));
-    let mut again = world.player();
-    assert_eq!(code(&world.join(&mut again, &lobby)), "rate-limited", "a new session does not help");
-    let mut bob = world.player_from("192.0.2.2", "test");
-    assert_eq!(world.join(&mut bob, &lobby)["type"], "joined");
-    world.pass(6_000);
+    let reply = world.join(&mut eve, &lobby);
+    assert_eq!((code(&reply), reply["retry"].as_u64()), ("rate-limited", Some(5)));
+    let mut bob = world.player();
+    assert_eq!(world.join(&mut bob, &lobby)["type"], "joined", "the same address, another session");
+    world.pass(5_000);
     assert_eq!(world.join(&mut eve, &lobby)["type"], "joined");
 }
 
-#[test]
-fn guesses_from_one_ipv6_56_count_together() {
-    let mut world = World::new();
-    for n in 0..10 {
-        let mut eve = world.player_from(&format!("2001:db8:0:{n:x}::1"), "test");
-        assert_eq!(code(&world.join(&mut eve, "2222")), "not-found");
+/// Wrong guesses that are answered within a minute, by sessions as fresh as can be.
+fn guesses_in_a_minute(world: &mut World, from: &dyn Fn(usize) -> String) -> usize {
+    let mut answered = 0;
+    for n in 0..600 {
+        let mut eve = world.player_from(&from(n), "test");
+        for _ in 0..4 {
+            answered += usize::from(code(&world.join(&mut eve, "2222")) == "not-found");
+        }
+        world.end(eve.client, twocan_lobby::Ended::Goodbye);
+        world.pass(100);
     }
-    let mut eve = world.player_from("2001:db8:0:ff::1", "test");
-    assert_eq!(code(&world.join(&mut eve, "2222")), "rate-limited");
-    let mut other = world.player_from("2001:db8:0:100::1", "test");
-    assert_eq!(code(&world.join(&mut other, "2222")), "not-found");
+    answered
 }
 
 #[test]
-fn twenty_guesses_at_a_code_are_the_limit_whether_or_not_a_lobby_has_it() {
+fn guesses_of_an_address_are_limited_however_many_sessions_make_them() {
+    let mut world = World::with(Limits { session_starts: plenty(), ..Limits::default() });
+    // What may be guessed at once, and what comes back in a minute: of sessions that guessed wrong before, and of those that did not.
+    let answered = guesses_in_a_minute(&mut world, &|_| "192.0.2.1".into());
+    assert!(answered <= 2 * (60 + 120), "{answered}");
+    let answered = guesses_in_a_minute(&mut world, &|n| format!("2001:db8:0:{:x}::1", n % 256));
+    assert!(answered <= 2 * (60 + 120), "an IPv6 /56 is one address: {answered}");
+}
+
+#[test]
+fn of_two_hundred_behind_one_address_ten_mistype_and_all_others_join() {
+    for password in [None, Some("hunter2")] {
+        let mut world = World::new();
+        let lobbies: Vec<String> = (0..4)
+            .map(|n| {
+                let mut owner = world.player_from(&format!("198.51.100.{n}"), "test");
+                let mut create = json!({"size":64});
+                if let Some(password) = password {
+                    create["password"] = password.into();
+                }
+                world.create(&mut owner, create)
+            })
+            .collect();
+        for n in 0..200 {
+            let mut pupil = world.player();
+            let mut join = json!({"type":"join","code":lobbies[n % 4]});
+            if let Some(password) = password {
+                join["password"] = password.into();
+            }
+            if n % 20 == 0 {
+                let mut wrong = join.clone();
+                wrong[if password.is_some() { "password" } else { "code" }] = "WXYZ".into();
+                for _ in 0..50 {
+                    world.ask(&mut pupil, wrong.clone());
+                }
+            } else {
+                assert_eq!(world.ask(&mut pupil, join)["type"], "joined", "{n}, {password:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_comes_without_a_password_has_guessed_none() {
     let mut world = World::new();
     let mut ada = world.player_from("198.51.100.1", "test");
     let lobby = world.create(&mut ada, json!({"password":"hunter2"}));
-    let absent = if lobby == "2222" { "3333" } else { "2222" };
-    for target in [lobby.as_str(), absent] {
-        for n in 0..20 {
-            let mut eve = world.player_from(&format!("192.0.2.{n}"), "test");
-            let reply = world.ask(&mut eve, json!({"type":"join","code":target,"password":"x"}));
-            assert_eq!(code(&reply), "not-found");
-            world.end(eve.client, twocan_lobby::Ended::Goodbye);
-        }
-        let mut eve = world.player_from("192.0.2.99", "test");
-        let hashes = world.hashes_made;
-        let reply = world.ask(&mut eve, json!({"type":"join","code":target,"password":"hunter2"}));
-        assert_eq!((code(&reply), reply["retry"].as_u64()), ("rate-limited", Some(3)));
-        assert_eq!(world.hashes_made, hashes, "limited before the hash");
+    for n in 0..100 {
+        let mut eve = world.player_from(&format!("192.0.2.{n}"), "test");
+        assert_eq!(code(&world.join(&mut eve, &lobby)), "not-found");
     }
+    let mut bob = world.player_from("203.0.113.1", "test");
+    let join = json!({"type":"join","code":lobby,"password":"hunter2"});
+    assert_eq!(world.ask(&mut bob, join)["type"], "joined");
+}
+
+#[test]
+fn a_siege_of_one_code_stops_guessers_and_not_whoever_knows_the_password() {
+    for exists in [true, false] {
+        let mut world = World::new();
+        let mut ada = world.player_from("198.51.100.1", "test");
+        let lobby = world.create(&mut ada, json!({"password":"hunter2"}));
+        let target = if exists { lobby.clone() } else { "2222".into() };
+        let wrong = json!({"type":"join","code":target,"password":"x"});
+        let mut answered = 0;
+        for round in 0..20 {
+            for n in 0..20 {
+                let mut eve = world.player_from(&format!("192.0.2.{n}"), "test");
+                answered += usize::from(code(&world.ask(&mut eve, wrong.clone())) == "not-found");
+                world.end(eve.client, twocan_lobby::Ended::Goodbye);
+            }
+            assert!(
+                answered <= 60 + 20,
+                "sixty from all, and then one of each address: {answered} in {round}"
+            );
+        }
+        let mut bob = world.player_from("203.0.113.1", "test");
+        let right = json!({"type":"join","code":target,"password":"hunter2"});
+        let reply = world.ask(&mut bob, right);
+        if exists {
+            assert_eq!(reply["type"], "joined");
+        } else {
+            assert_eq!(code(&reply), "not-found", "the same whether or not there is such a lobby");
+        }
+    }
+}
+
+#[test]
+fn one_address_cannot_try_passwords_of_one_lobby_without_end() {
+    let mut world = World::with(Limits { session_starts: plenty(), ..Limits::default() });
+    let mut ada = world.player_from("198.51.100.1", "test");
+    let lobby = world.create(&mut ada, json!({"password":"hunter2"}));
+    let wrong = json!({"type":"join","code":lobby,"password":"x"});
+    let before = world.hashes_made;
+    for _ in 0..300 {
+        let mut eve = world.player();
+        for _ in 0..4 {
+            world.ask(&mut eve, wrong.clone());
+        }
+        world.end(eve.client, twocan_lobby::Ended::Goodbye);
+        world.pass(200);
+    }
+    let made = world.hashes_made - before;
+    assert!(made <= 2 * (10 + 30), "{made} in a minute");
+}
+
+#[test]
+fn guesses_at_more_codes_than_are_remembered_shut_nobody_out() {
+    let limits = Limits {
+        guesses_per_session: 1_000_000,
+        guesses_per_address: 1_000_000,
+        first_guesses_per_address: 1_000_000,
+        hashes_per_address: 1_000_000,
+        frames_burst: 1_000_000,
+        ..Limits::default()
+    };
+    let mut world = World::with(limits);
+    let letters: Vec<char> = "23456789ABCDEFGHJKMNPRSTVWXYZ".chars().collect();
+    let code_of = |n: usize| -> String { (0..4).map(|at| letters[n / 29_usize.pow(at) % 29]).collect() };
+    let mut ada = world.player_from("198.51.100.1", "test");
+    let lobby = world.create(&mut ada, json!({"password":"hunter2"}));
+    for n in 0..66_000 {
+        if n % 1_000 == 0 {
+            world.pass(1);
+        }
+        let mut eve = world.player_from(&format!("2001:db8:{:x}::1", n / 8), "test");
+        world.say(&mut eve, json!({"type":"join","code":code_of(n),"password":"x"}));
+        world.end(eve.client, twocan_lobby::Ended::Goodbye);
+    }
+    let mut bob = world.player_from("203.0.113.1", "test");
+    let right = json!({"type":"join","code":lobby,"password":"hunter2"});
+    assert_eq!(world.ask(&mut bob, right)["type"], "joined");
 }
 
 #[test]
@@ -278,7 +398,7 @@ fn quick_takes_the_fullest_open_lobby_that_matches_or_opens_one_like_it() {
 fn codes_are_short_and_of_letters_that_nobody_mistakes() {
     let mut world = patient();
     let mut seen = std::collections::BTreeSet::new();
-    for n in 0..200 {
+    for n in 0..50 {
         let mut player = world.player_from(&format!("192.0.2.{n}"), "test");
         let lobby = world.create(&mut player, json!({}));
         assert!(

@@ -128,32 +128,38 @@ fn a_seq_that_was_never_given_out_is_not_resumed() {
 }
 
 #[test]
-fn the_replay_buffer_keeps_256_frames() {
+fn what_a_cut_session_is_sent_waits_beyond_half_of_its_replay_and_is_resumed_whole() {
     let mut world = World::new();
-    for (missed, resumed) in [(256, true), (257, false)] {
-        let (mut players, _) = world.lobby_of(2);
-        world.cut(&players[1]);
-        for _ in 0..missed {
-            let to = players[1].peer.clone();
-            world.say(&mut players[0], json!({"type":"signal","to":to,"kind":"end-of-candidates"}));
-            world.pass(60);
+    let (mut players, _) = world.lobby_of(9);
+    let data = json!({"sdp":"x".repeat(10_000)});
+    let to = players[0].peer.clone();
+    world.cut(&players[0]);
+    for player in &mut players[1..] {
+        for _ in 0..5 {
+            let signal = json!({"type":"signal","to":to,"kind":"description","data":data});
+            world.say(player, signal);
+            assert!(world.hear_only(player, "error").is_empty());
         }
-        assert_eq!(world.resume(&mut players[1], "192.0.2.1")["resumed"], resumed, "{missed}");
     }
+    assert_eq!(world.resume(&mut players[0], "192.0.2.1")["resumed"], true);
+    assert_eq!(world.hear_only(&mut players[0], "signal").len(), 40, "400 KB in all");
 }
 
 #[test]
-fn the_replay_buffer_keeps_256_kib() {
+fn more_than_the_replay_holds_of_what_one_asked_for_oneself_is_not_resumed() {
     let mut world = World::new();
-    for (missed, resumed) in [(25, true), (27, false)] {
-        let (mut players, _) = world.lobby_of(2);
-        let data = json!({"sdp":"x".repeat(10_000)});
-        world.cut(&players[1]);
-        for _ in 0..missed {
-            let to = players[1].peer.clone();
-            world.say(&mut players[0], json!({"type":"signal","to":to,"kind":"description","data":data}));
+    for _ in 0..8 {
+        let mut owner = world.player_from("198.51.100.1", "test");
+        world.create(&mut owner, json!({"public":true,"data":{"x":"y".repeat(2_000)}}));
+    }
+    for (lists, resumed) in [(18, true), (22, false)] {
+        let mut ada = world.player();
+        for _ in 0..lists {
+            world.say(&mut ada, json!({"type":"list"}));
         }
-        assert_eq!(world.resume(&mut players[1], "192.0.2.1")["resumed"], resumed, "{missed}");
+        world.cut(&ada);
+        world.take(ada.client);
+        assert_eq!(world.resume(&mut ada, "192.0.2.1")["resumed"], resumed, "{lists}");
     }
 }
 

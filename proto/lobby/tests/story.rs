@@ -263,7 +263,7 @@ fn tickets_bring_both_back_under_their_old_names_and_they_complete_again() {
 }
 
 #[test]
-fn who_leaves_a_lobby_made_anew_keeps_its_credentials_and_who_is_kicked_does_not() {
+fn who_leaves_a_lobby_made_anew_or_is_kicked_keeps_its_credentials_and_stays_out_if_kicked() {
     let mut world = World::new();
     let (old, tickets, _) = completed(&mut world);
     let (mut ada, mut bob) = (world.player(), world.player());
@@ -275,14 +275,32 @@ fn who_leaves_a_lobby_made_anew_keeps_its_credentials_and_who_is_kicked_does_not
     assert!(!world.relay.iter().any(|line| line.starts_with("revoke")), "its other links may be well");
     world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
     world.ask(&mut ada, json!({"type":"kick","peer":old[1].peer}));
-    assert_eq!(world.relay.last().unwrap(), &format!("revoke {}", old[1].peer));
     let again = world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
-    assert_eq!(code(&again), "bad-ticket", "shown out is out, ticket or not");
+    assert_eq!(code(&again), "banned", "shown out is out, ticket or not");
     world.ask(&mut ada, json!({"type":"leave"}));
     assert_eq!(world.lobbies.lobbies(), 0);
-    assert!(!world.relay.contains(&"close".into()));
+    let again = world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
+    assert_eq!(code(&again), "banned", "also when nobody is there any more");
+    let takes_back = |line: &String| line.starts_with("revoke") || line == "close";
+    assert!(!world.relay.iter().any(takes_back), "{:?}", world.relay);
     let joined = world.ask(&mut ada, json!({"type":"return","ticket":tickets[0]}));
     assert_eq!(joined["type"], "joined", "made anew once more");
+}
+
+#[test]
+fn a_lobby_made_anew_belongs_to_whom_it_belonged_before_whoever_returns_first() {
+    let mut world = World::new();
+    let (old, tickets, _) = completed(&mut world);
+    let (mut ada, mut bob) = (world.player(), world.player());
+    let joined = world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
+    assert_eq!(joined["lobby"]["owner"], json!(old[1].peer), "somebody must be named");
+    assert_eq!(code(&world.ask(&mut bob, json!({"type":"update","locked":false}))), "not-owner");
+    let joined = world.ask(&mut ada, json!({"type":"return","ticket":tickets[0]}));
+    assert_eq!(joined["type"], "joined");
+    let told = world.hear_only(&mut bob, "owner");
+    assert_eq!(told.last().unwrap()["peer"], json!(old[0].peer));
+    assert_eq!(code(&world.ask(&mut bob, json!({"type":"kick","peer":old[0].peer}))), "not-owner");
+    assert_eq!(world.ask(&mut ada, json!({"type":"kick","peer":old[1].peer}))["type"], "ok");
 }
 
 #[test]

@@ -258,6 +258,7 @@ impl Server {
             while let Some((client, text)) = self.lobbies.poll_transmit() {
                 if let Some(stream) = self.clients.get(&client) {
                     self.tcp.send(*stream, &frame(&text), now);
+                    self.lobbies.handle_written(client, twocan_lobby::frame_cost(&text), now);
                 }
             }
             let Some(command) = self.lobbies.poll_command() else { break };

@@ -143,7 +143,11 @@ impl Task {
                 let me = me.or_else(|| self.options.me.clone());
                 let password = password.as_deref().map(Into::into);
                 let (data, me) = (data.as_deref(), me.as_deref());
-                self.enter(&ClientMessage::Create(Create { public, size, password, data, me }), answer, now);
+                self.enter(
+                    &ClientMessage::Create(Create { public, size, password, code: None, data, me }),
+                    answer,
+                    now,
+                );
             }
             Ask::Join { code, password, me, answer } => {
                 let me = me.or_else(|| self.options.me.clone());
@@ -188,7 +192,7 @@ impl Task {
                 self.machine.leave(room, now)
             }
             RoomAsk::Kick(peer) => {
-                let kick = ClientMessage::Kick(Kick { peer: peer.as_str().into() });
+                let kick = ClientMessage::Kick(Kick { peer: peer.as_str().into(), ban: true });
                 self.machine.ask_room(room, &kick, now)
             }
             RoomAsk::Update { data, public, locked } => {

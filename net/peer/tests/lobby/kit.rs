@@ -28,7 +28,7 @@ impl IceProvider for NoIce {
 pub struct Server {
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<()>,
+    running: JoinHandle<Result<(), twocan_signaling::Died>>,
 }
 
 impl Server {

@@ -14,7 +14,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message, http};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
-use twocan_signaling::{Config, Grant, GroupId, IceProvider, IceServer, IceServers, PeerId, Signaling, bind};
+use twocan_signaling::{
+    Config, Died, Grant, GroupId, IceProvider, IceServer, IceServers, PeerId, Signaling, bind,
+};
 
 /// Longest wait for anything; a test that reaches it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -47,7 +49,7 @@ pub struct Server {
     pub address: std::net::SocketAddr,
     pub ice: Arc<Ice>,
     stop: Option<oneshot::Sender<()>>,
-    pub running: JoinHandle<()>,
+    pub running: JoinHandle<Result<(), Died>>,
 }
 
 pub fn config() -> Config {
@@ -70,6 +72,11 @@ impl Server {
             let _ = stopped.await;
         }));
         Self { address, ice, stop: Some(stop), running }
+    }
+
+    /// A server that somebody else runs.
+    pub fn at(address: std::net::SocketAddr) -> Self {
+        Self { address, ice: Arc::default(), stop: None, running: tokio::spawn(async { Ok(()) }) }
     }
 
     pub fn stop(&mut self) {
@@ -136,6 +143,13 @@ impl Client {
         value["id"] = self.id.into();
         self.raw(value).await;
         self.id
+    }
+
+    /// Says something, unless the connection is gone.
+    pub async fn try_say(&mut self, mut value: Value) -> bool {
+        self.id += 1;
+        value["id"] = self.id.into();
+        self.socket.send(Message::text(value.to_string())).await.is_ok()
     }
 
     /// A request and its reply; what comes in between is dropped.

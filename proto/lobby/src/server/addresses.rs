@@ -1,49 +1,52 @@
-//! What each address uses: sockets, sessions, lobbies, guesses. An IPv6 address counts as its /56.
+//! What each household uses and has spent: sockets, sessions, lobbies, hashes, bytes; openings, guesses, entries.
+//! `docs/limits.md` has what it comes to over all.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use twocan_base::{Rate, Spent};
+use twocan_base::{Household, Ledger, Rate, Spent};
 
-use super::limits::{GUESSED_CODES_MAX, HASHES_PER_ADDRESS, Limits};
+use super::limits::{CODES_PER_ADDRESS_MAX, GUESSED_CODES_MAX, HOUSEHOLDS_MAX, Limits};
 use crate::wire::names::{AppName, LobbyCode};
 
-/// An address as limits see it: an IPv4 address, or the /56 of an IPv6 one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct AddressKey(IpAddr);
-
-impl From<IpAddr> for AddressKey {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(v6) => Self(Ipv6Addr::from(u128::from(v6) & (u128::MAX << 72)).into()),
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
-    }
-}
-
-/// What is counted per address.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Use {
-    Socket,
-    Session,
-    Lobby,
-    Hash,
-}
-
-/// What is limited per address and minute.
+/// What is limited in time per household.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Paced {
+    /// Joins with a wrong code, of sessions that guessed wrong before.
     Guess,
+    /// The same, of sessions that did not.
+    FirstGuess,
     Opening,
     Hash,
+    /// New sessions.
+    Session,
+    /// Ways into a lobby.
+    Entry,
+    /// Reports of links that are counted in the metrics.
+    Report,
+}
+
+const PACED: usize = 7;
+/// Rows looked at for each one that is asked for, so that those with nothing to remember go.
+const SWEPT_EACH: usize = 4;
+
+type CodeKey = (AppName, LobbyCode);
+
+/// Wrong passwords at one code.
+#[derive(Clone, Debug)]
+struct AtCode {
+    key: CodeKey,
+    /// Of sessions that guessed wrong before; of those that did not.
+    spent: [Spent; 2],
 }
 
 #[derive(Default)]
 struct Row {
-    counts: [u32; 4],
     /// By [`Paced`].
-    spent: [Option<Spent>; 3],
+    spent: [Option<Spent>; PACED],
+    codes: Vec<AtCode>,
 }
 
 impl Row {
@@ -51,131 +54,191 @@ impl Row {
         self.spent[what as usize].get_or_insert(Spent::nothing(now))
     }
 
-    /// Nothing is in use, and nothing that was spent has still to come back.
+    fn at_code(&mut self, key: &CodeKey, now: Instant) -> &mut AtCode {
+        let nothing = || AtCode { key: key.clone(), spent: [Spent::nothing(now); 2] };
+        let at = match self.codes.iter().position(|each| each.key == *key) {
+            Some(at) => at,
+            None => {
+                self.codes.retain(|each| !each.is_full(now));
+                if self.codes.len() >= CODES_PER_ADDRESS_MAX {
+                    self.codes.remove(0);
+                }
+                self.codes.push(nothing());
+                self.codes.len() - 1
+            }
+        };
+        &mut self.codes[at]
+    }
+
+    /// All that was spent has come back.
     fn is_empty(&self, now: Instant) -> bool {
-        self.counts == [0; 4] && self.spent.iter().flatten().all(|spent| spent.is_full(now))
+        self.spent.iter().flatten().all(|spent| spent.is_full(now))
+            && self.codes.iter().all(|each| each.is_full(now))
     }
 }
 
-/// Guesses charged for one join; they are given back when it was right.
+impl AtCode {
+    fn is_full(&self, now: Instant) -> bool {
+        self.spent.iter().all(|spent| spent.is_full(now))
+    }
+}
+
+/// A guess that was charged; it is given back when it was right.
 #[derive(Clone, Debug)]
 pub(super) struct Charge {
-    address: AddressKey,
-    code: Option<(AppName, LobbyCode)>,
+    address: IpAddr,
+    what: Paced,
+    /// For a password: at which code, and how much.
+    code: Option<(CodeKey, u32)>,
 }
 
 pub(super) struct Addresses {
-    rows: BTreeMap<AddressKey, Row>,
-    /// Guesses at each code, whether or not there is such a lobby: so being limited tells nothing.
-    codes: BTreeMap<(AppName, LobbyCode), Spent>,
-    most: [u32; 4],
+    pub sockets: Ledger,
+    pub sessions: Ledger,
+    pub lobbies: Ledger,
+    pub hashes: Ledger,
+    /// Frames kept, signals that wait, what lobbies say of themselves.
+    pub bytes: Ledger,
+    rows: BTreeMap<Household, Row>,
+    swept: Option<Household>,
+    /// Wrong passwords at each code from all, whether or not there is such a lobby: so being limited tells nothing.
+    codes: BTreeMap<CodeKey, Spent>,
+    swept_code: Option<CodeKey>,
     /// By [`Paced`].
-    per_address: [Rate; 3],
-    per_lobby: Rate,
-    /// Rows at which those that are empty are looked for.
-    sweep_at: usize,
+    rates: [Rate; PACED],
+    /// Of one household at one code, as [`AtCode`] has it.
+    at_code: [Rate; 2],
+    per_code: Rate,
 }
 
 impl Addresses {
     pub fn new(limits: &Limits) -> Self {
         Self {
+            sockets: Ledger::new(limits.sockets),
+            sessions: Ledger::new(limits.sessions),
+            lobbies: Ledger::new(limits.lobbies),
+            hashes: Ledger::new(limits.hashes),
+            bytes: Ledger::new(limits.bytes),
             rows: BTreeMap::new(),
+            swept: None,
             codes: BTreeMap::new(),
-            most: [
-                limits.sockets_per_address,
-                limits.sessions_per_address,
-                limits.lobbies_per_address,
-                HASHES_PER_ADDRESS,
+            swept_code: None,
+            rates: [
+                Rate::per_minute(limits.guesses_per_address),
+                Rate::per_minute(limits.first_guesses_per_address),
+                Rate::per_minute(limits.openings_per_address),
+                Rate::per_minute(limits.hashes_per_address),
+                limits.session_starts,
+                limits.entries,
+                Rate::per_minute(limits.reports_per_address),
             ],
-            per_address: [limits.guesses_per_address, limits.openings_per_address, limits.hashes_per_address]
-                .map(Rate::per_minute),
-            per_lobby: Rate::per_minute(limits.guesses_per_lobby),
-            sweep_at: GUESSED_CODES_MAX,
-        }
-    }
-
-    /// Counts one more, unless that is too many.
-    pub fn take(&mut self, key: AddressKey, what: Use) -> bool {
-        let count = &mut self.rows.entry(key).or_default().counts[what as usize];
-        let free = *count < self.most[what as usize];
-        *count += u32::from(free);
-        free
-    }
-
-    /// There is room for one more.
-    pub fn fits(&self, key: AddressKey, what: Use) -> bool {
-        self.rows.get(&key).is_none_or(|row| row.counts[what as usize] < self.most[what as usize])
-    }
-
-    /// Counts one more, though it is too many: it is there until it is closed.
-    pub fn take_beyond(&mut self, key: AddressKey, what: Use) {
-        self.rows.entry(key).or_default().counts[what as usize] += 1;
-    }
-
-    /// Counts one less.
-    pub fn give(&mut self, key: AddressKey, what: Use, now: Instant) {
-        if let Some(row) = self.rows.get_mut(&key) {
-            row.counts[what as usize] = row.counts[what as usize].saturating_sub(1);
-            // Wrong guesses are remembered beyond the socket that made them.
-            if row.is_empty(now) {
-                self.rows.remove(&key);
-            }
-        }
-        if self.rows.len() > self.sweep_at {
-            self.rows.retain(|_, row| !row.is_empty(now));
-            // Only once it has doubled: a sweep that finds nothing is not repeated at every turn.
-            self.sweep_at = GUESSED_CODES_MAX.max(2 * self.rows.len());
+            at_code: [limits.passwords_per_address, limits.first_passwords_per_address].map(Rate::per_minute),
+            per_code: Rate::per_minute(limits.passwords_per_code),
         }
     }
 
     /// Spends one of what is paced, or says how long to wait.
-    pub fn spend(&mut self, key: AddressKey, what: Paced, now: Instant) -> Result<(), Duration> {
-        let rate = self.per_address[what as usize];
-        self.rows.entry(key).or_default().spent(what, now).spend(1, rate, now)
+    pub fn spend(&mut self, address: IpAddr, what: Paced, now: Instant) -> Result<(), Duration> {
+        let rate = self.rates[what as usize];
+        self.row(address, now).spent(what, now).spend(1, rate, now)
     }
 
-    /// Charges one guess to the address and the code, or says how long to wait.
+    /// Charges one guess: at a code alone, or at the password of one. `is_first`: this session has not guessed wrong before,
+    /// and is not to pay for a neighbour who has. Or says how long to wait.
     pub fn charge(
         &mut self,
-        address: AddressKey,
-        code: Option<(AppName, LobbyCode)>,
+        address: IpAddr,
+        password_at: Option<CodeKey>,
+        is_first: bool,
         now: Instant,
     ) -> Result<Charge, Duration> {
-        if self.codes.len() >= GUESSED_CODES_MAX {
-            self.codes.retain(|_, spent| !spent.is_full(now));
+        let what = if is_first { Paced::FirstGuess } else { Paced::Guess };
+        let Some(key) = password_at else {
+            self.spend(address, what, now)?;
+            return Ok(Charge { address, what, code: None });
+        };
+        let units = self.charge_code(address, &key, is_first, now)?;
+        Ok(Charge { address, what, code: Some((key, units)) })
+    }
+
+    /// A wrong password counts at its code, for the household and for all. Where all together guess too much, a household
+    /// that has not guessed there lately still has one try a minute: a lock against guessing is none against entering.
+    fn charge_code(
+        &mut self,
+        address: IpAddr,
+        key: &CodeKey,
+        is_first: bool,
+        now: Instant,
+    ) -> Result<u32, Duration> {
+        let (rate, per_code) = (self.at_code[usize::from(is_first)], self.per_code);
+        let by_all = self.code(key, now).spend(1, per_code, now);
+        let at_code = self.row(address, now).at_code(key, now);
+        let units = match by_all {
+            Ok(()) => 1,
+            Err(_) if at_code.is_full(now) => rate.burst,
+            Err(wait) => return Err(wait),
+        };
+        let spent = at_code.spent[usize::from(is_first)].spend(units, rate, now);
+        if spent.is_err() && by_all.is_ok() {
+            // A household that is stopped does not use up what all may guess.
+            self.code(key, now).refund(1, per_code);
         }
-        let table_full = self.codes.len() >= GUESSED_CODES_MAX;
-        let row = self.rows.entry(address).or_default();
-        let (by_address, rate) = (row.spent(Paced::Guess, now), self.per_address[Paced::Guess as usize]);
-        by_address.spend(1, rate, now)?;
-        if let Some(key) = &code {
-            let spent = match self.codes.get_mut(key) {
-                Some(spent) => spent.spend(1, self.per_lobby, now),
-                None if table_full => Err(Duration::from_secs(60)),
-                None => {
-                    self.codes.entry(key.clone()).or_insert(Spent::nothing(now)).spend(1, self.per_lobby, now)
-                }
-            };
-            if let Err(wait) = spent {
-                by_address.refund(1, rate);
-                return Err(wait);
-            }
-        }
-        Ok(Charge { address, code })
+        spent.map(|()| units)
     }
 
     /// The guess was right: it does not count.
     pub fn refund(&mut self, charge: &Charge, now: Instant) {
-        if let Some(row) = self.rows.get_mut(&charge.address) {
-            row.spent(Paced::Guess, now).refund(1, self.per_address[Paced::Guess as usize]);
+        let (at_code, per_code) = (self.at_code, self.per_code);
+        let is_first = matches!(charge.what, Paced::FirstGuess);
+        let rate = self.rates[charge.what as usize];
+        let row = self.row(charge.address, now);
+        let Some((key, units)) = &charge.code else {
+            return row.spent(charge.what, now).refund(1, rate);
+        };
+        let at = usize::from(is_first);
+        row.at_code(key, now).spent[at].refund(*units, at_code[at]);
+        if *units == 1 {
+            self.code(key, now).refund(1, per_code);
         }
-        if let Some(key) = &charge.code
-            && let Some(spent) = self.codes.get_mut(key)
-        {
-            spent.refund(1, self.per_lobby);
-            if spent.is_full(now) {
-                self.codes.remove(key);
-            }
+    }
+
+    /// A household's row. A few others are looked at, and go if there is nothing to remember.
+    fn row(&mut self, address: IpAddr, now: Instant) -> &mut Row {
+        let is_full = |rows: &BTreeMap<Household, Row>| rows.len() >= HOUSEHOLDS_MAX;
+        sweep(&mut self.rows, &mut self.swept, is_full, |row| row.is_empty(now));
+        self.rows.entry(address.into()).or_default()
+    }
+
+    fn code(&mut self, key: &CodeKey, now: Instant) -> &mut Spent {
+        let is_full = |codes: &BTreeMap<CodeKey, Spent>| codes.len() >= GUESSED_CODES_MAX;
+        sweep(&mut self.codes, &mut self.swept_code, is_full, |spent| spent.is_full(now));
+        self.codes.entry(key.clone()).or_insert(Spent::nothing(now))
+    }
+}
+
+/// Looks at the next few entries of a table and drops those that hold nothing; of a full table, at least one goes all the same.
+fn sweep<K: Clone + Ord, V>(
+    table: &mut BTreeMap<K, V>,
+    swept: &mut Option<K>,
+    is_full: impl Fn(&BTreeMap<K, V>) -> bool,
+    is_empty: impl Fn(&V) -> bool,
+) {
+    let from = swept.clone().map_or(Bound::Unbounded, Bound::Excluded);
+    let looked: Vec<(K, bool)> = table
+        .range((from, Bound::Unbounded))
+        .take(SWEPT_EACH)
+        .map(|(key, value)| (key.clone(), is_empty(value)))
+        .collect();
+    *swept = looked.last().map(|(key, _)| key.clone());
+    for (key, empty) in &looked {
+        if *empty {
+            table.remove(key);
+        }
+    }
+    if is_full(table) {
+        let oldest = looked.first().map(|(key, _)| key.clone());
+        if let Some(key) = oldest.or_else(|| table.keys().next().cloned()) {
+            table.remove(&key);
         }
     }
 }

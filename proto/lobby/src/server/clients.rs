@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Lobbies;
-use super::addresses::Use;
+use super::addresses::Paced;
 use super::limits::{DRAIN_WITHIN, HELLO_WITHIN, RESUME_WITHIN};
 use super::lobby::Stage;
 use super::outside::{Close, Command, Discard, Door, Ended, Event};
@@ -18,6 +18,10 @@ use crate::wire::{ClientMessage, Hello, LeftWhy, ParseError, Resume, ServerMessa
 pub(super) struct Client {
     address: IpAddr,
     state: State,
+    /// What was given out to it and is not known to be written, see [`frame_cost`](super::frame_cost).
+    pub queued: usize,
+    /// How much of that came back with its session, and does not count against it.
+    pub resumed: usize,
 }
 
 enum State {
@@ -32,23 +36,25 @@ enum State {
 impl Lobbies {
     /// A socket has come.
     pub fn handle_connected(&mut self, client: ClientId, door: Door, now: Instant) {
-        let fits = self.addresses.take(door.address.into(), Use::Socket);
+        self.now = now;
+        let fits = self.addresses.sockets.take(door.address, 1);
         let until = now + HELLO_WITHIN;
         let state = State::Silent { host: door.host, until };
-        self.clients.insert(client, Client { address: door.address, state });
+        self.clients.insert(client, Client { address: door.address, state, queued: 0, resumed: 0 });
         if self.draining {
             self.close(client, Close::GoingAway);
         } else if fits {
             self.timers.set(Timer::Hello(client), until);
         } else {
             // Counted nevertheless, so that `handle_disconnected` gives back what was taken.
-            self.addresses.take_beyond(door.address.into(), Use::Socket);
+            self.addresses.sockets.take_surely(door.address, 1);
             self.close(client, Close::Full);
         }
     }
 
     /// A text frame has come.
     pub fn handle_message(&mut self, client: ClientId, text: &str, now: Instant) {
+        self.now = now;
         let session = match self.clients.get(&client).map(|client| &client.state) {
             Some(State::Silent { .. }) => return self.greet(client, text, now),
             Some(State::Bound(session)) => *session,
@@ -62,8 +68,9 @@ impl Lobbies {
 
     /// A socket is gone.
     pub fn handle_disconnected(&mut self, client: ClientId, how: Ended, now: Instant) {
-        let Some(Client { address, state }) = self.clients.remove(&client) else { return };
-        self.addresses.give(address.into(), Use::Socket, now);
+        self.now = now;
+        let Some(Client { address, state, .. }) = self.clients.remove(&client) else { return };
+        self.addresses.sockets.give(address, 1);
         match state {
             State::Silent { until, .. } => self.timers.clear(Timer::Hello(client), Some(until)),
             State::Bound(session) | State::Closing(Some(session)) => {
@@ -77,8 +84,29 @@ impl Lobbies {
         self.check_drained();
     }
 
+    /// So much of what was given out for a socket has been written to it: the sum of [`frame_cost`](super::frame_cost). May be
+    /// said for many frames at once, but soon: while much is not known to be written, what others send has to wait.
+    pub fn handle_written(&mut self, client: ClientId, bytes: usize, now: Instant) {
+        self.now = now;
+        let Some(entry) = self.clients.get_mut(&client) else { return };
+        entry.queued = entry.queued.saturating_sub(bytes);
+        if let State::Bound(session) = entry.state {
+            self.catch_up(session);
+        }
+    }
+
+    /// What waits for a socket is more than it may be: it is closed at once, and its session waits to be resumed.
+    pub(super) fn too_slow(&mut self, client: ClientId, now: Instant) {
+        let Some(entry) = self.clients.get_mut(&client) else { return };
+        if let State::Bound(session) = std::mem::replace(&mut entry.state, State::Closing(None)) {
+            self.out.commands.push_back(Command::Close { client, why: Close::TooSlow });
+            self.unbind(session, client, now);
+        }
+    }
+
     /// The process is to end: sealed lobbies may complete within a limit, everyone else is sent away at once.
     pub fn handle_drain(&mut self, now: Instant) {
+        self.now = now;
         self.draining = true;
         let waits = |lobbies: &Self, session: SessionId| {
             let lobby = lobbies.sessions.get(&session).and_then(|session| session.lobby);
@@ -147,7 +175,8 @@ impl Lobbies {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.timers.clear(Timer::Session(id), session.lost_at);
         self.timers.clear(Timer::Renew(id), session.renew_at);
-        self.addresses.give(session.address.into(), Use::Session, now);
+        self.addresses.sessions.give(session.address, 1);
+        self.addresses.bytes.give(session.address, session.cost());
         self.forget_app(&session.app);
         self.out.event(Event::SessionEnded);
     }
@@ -159,7 +188,8 @@ impl Lobbies {
             return self.close(client, Close::BadHello);
         };
         let Some(app) = AppName::parse(&app) else { return self.close(client, Close::BadHello) };
-        let Some(Client { address, state: State::Silent { host, until } }) = self.clients.get(&client) else {
+        let Some(Client { address, state: State::Silent { host, until }, .. }) = self.clients.get(&client)
+        else {
             return;
         };
         let (door, until) = (Door { address: *address, host: Arc::clone(host) }, *until);
@@ -173,19 +203,21 @@ impl Lobbies {
             // It is the same client, and it has missed too much: it begins anew.
             self.supersede(session, now);
         }
-        if !self.session_fits(&door) {
+        if !self.session_fits(&door, now) {
             return self.close(client, Close::Full);
         }
         self.timers.clear(Timer::Hello(client), Some(until));
-        let id = SessionId(self.next_number());
+        let id = self.ids.session();
         let (peer, secret) = (self.ids.peer(), self.ids.bytes());
         self.sessions.insert(id, Session::new(app, peer, secret, door.address, door.host, now));
         self.out.event(Event::SessionOpened);
         self.bind(id, client, false);
     }
 
-    fn session_fits(&mut self, door: &Door) -> bool {
-        self.sessions.len() < self.limits.sessions && self.addresses.take(door.address.into(), Use::Session)
+    fn session_fits(&mut self, door: &Door, now: Instant) -> bool {
+        self.addresses.sessions.fits(door.address, 1)
+            && self.addresses.spend(door.address, Paced::Session, now).is_ok()
+            && self.addresses.sessions.take(door.address, 1)
     }
 
     fn find_session(&self, app: &AppName, resume: &Resume<'_>) -> Option<SessionId> {
@@ -208,16 +240,21 @@ impl Lobbies {
         }
         let moved = self.sessions[&id].address != door.address;
         if moved {
-            self.move_session(id, &door, now);
+            self.move_session(id, &door);
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         self.timers.clear(Timer::Session(id), session.lost_at.take());
         session.host = door.host;
-        session.acknowledge(seq);
+        let freed = session.acknowledge(seq, 0);
+        self.addresses.bytes.give(session.address, freed as u64);
         self.bind(id, client, true);
         let session = &self.sessions[&id];
         if let Some(missed) = session.replay_after(seq) {
             self.out.transmits.extend(missed.map(|frame| (client, Arc::clone(frame))));
+        }
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.queued += session.kept_bytes();
+            client.resumed = session.kept_bytes();
         }
         // Who was cut while a password was hashed has been let in, but granted nothing.
         let lapsed = session.lobby.is_some() && session.renew_at.is_none_or(|at| at <= now);
@@ -225,19 +262,23 @@ impl Lobbies {
         self.out.event(Event::SessionResumed);
         if finished {
             self.close(client, Close::Complete);
-        } else if moved || lapsed {
-            self.renew_grant(id);
+        } else {
+            self.catch_up(id);
+            if moved || lapsed {
+                self.renew_grant(id);
+            }
         }
     }
 
     /// A session comes from another address than before.
-    fn move_session(&mut self, id: SessionId, door: &Door, now: Instant) {
+    fn move_session(&mut self, id: SessionId, door: &Door) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let older = std::mem::replace(&mut session.address, door.address);
-        self.addresses.give(older.into(), Use::Session, now);
-        if !self.addresses.take(door.address.into(), Use::Session) {
-            self.addresses.take_beyond(door.address.into(), Use::Session);
-        }
+        let kept = session.cost();
+        self.addresses.sessions.give(older, 1);
+        self.addresses.sessions.take_surely(door.address, 1);
+        self.addresses.bytes.give(older, kept);
+        self.addresses.bytes.take_surely(door.address, kept);
     }
 
     fn bind(&mut self, id: SessionId, client: ClientId, resumed: bool) {

@@ -1,30 +1,38 @@
 //! Ways into a lobby: create, join, quick, return. A password is hashed outside, and the way goes on afterwards.
 
-use std::time::Instant;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use super::addresses::{AddressKey, Charge, Paced, Use};
+use twocan_base::{Household, Rate};
+
+use super::addresses::{Charge, Paced};
+use super::bans::Banned;
 use super::holding::Holds;
 use super::limits::{
-    CODES_SHORT_MAX, HASH_RETRY, HASHES_MAX, LOBBY_LIFETIME, SEAL_WITHIN, SIZE_DEFAULT, SIZE_MIN,
+    CODES_MAX, FILTER_KEYS_MAX, GUESSES_PER_SESSION_BURST, HASH_RETRY, LOBBY_LIFETIME, SEAL_WITHIN,
+    SIZE_DEFAULT, SIZE_MIN,
 };
-use super::lobby::{Data, Lobby, LobbyId, Member, Stage, or_empty};
+use super::lobby::{Data, Fields, Lobby, LobbyId, Member, Stage, or_empty};
+use super::notices::Notice;
 use super::outside::{Command, Discard, Event, HashId, HashJob};
 use super::secrets::KeptPassword;
 use super::ticket::Ticket;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
-use crate::wire::names::{AppName, LobbyCode, PeerId, SessionId};
-use crate::wire::{Arrived, Create, ErrorCode, Join, Joined, Quick, Return, ServerMessage, render};
+use crate::wire::names::{AppName, CODE_LARGEST, CODE_LONG, LobbyCode, PeerId, SessionId};
+use crate::wire::{CodeKind, Create, ErrorCode, Join, Joined, Quick, Return, ServerMessage, render};
+
+/// What a lobby's `data` costs at most, about; see [`Data::cost`].
+const OPENING_BYTES_MAX: u64 = 8_192;
 
 /// A way in that waits for a hash.
 pub(super) struct Entrance {
     session: SessionId,
     /// The request's number.
     id: u64,
-    address: AddressKey,
+    address: IpAddr,
     me: Box<RawValue>,
     to: To,
 }
@@ -40,6 +48,8 @@ struct Opening {
     public: bool,
     size: usize,
     data: Data,
+    /// A code that nobody can guess.
+    is_long: bool,
 }
 
 impl Lobbies {
@@ -53,7 +63,8 @@ impl Lobbies {
         self.may_enter(session)?;
         self.may_open(session)?;
         let data = Data::read(create.data).ok_or(ErrorCode::BadValue)?;
-        let opening = Opening { public: create.public, size: seats(create.size), data };
+        let is_long = create.code == Some(CodeKind::Long);
+        let opening = Opening { public: create.public, size: seats(create.size), data, is_long };
         let me = or_empty(create.me);
         match &create.password {
             None => self.open(session, id, opening, None, me, now),
@@ -73,24 +84,61 @@ impl Lobbies {
     ) -> Result<(), Refusal> {
         self.may_enter(session)?;
         let Some(state) = self.sessions.get(&session) else { return Ok(()) };
-        let address = AddressKey::from(state.address);
         let key = LobbyCode::parse(&join.code).map(|code| (state.app.clone(), code));
-        let charge = self.addresses.charge(address, key.clone(), now).map_err(Refusal::later)?;
+        let password_at = key.clone().filter(|_| join.password.is_some());
+        let charge = self.charge_guess(session, password_at, now)?;
         let lobby = key.and_then(|(app, code)| self.find(&app, code));
         let known = lobby.and_then(|lobby| self.lobbies.get(&lobby));
         match (known.map(|lobby| &lobby.password), &join.password) {
             (Some(None), _) => {
-                self.addresses.refund(&charge, now);
+                self.refund_guess(session, &charge, now);
                 let lobby = lobby.ok_or(ErrorCode::NotFound)?;
                 self.admit(session, id, lobby, or_empty(join.me), now)
             }
-            (_, None) => Err(ErrorCode::NotFound.into()),
+            (_, None) => Err(self.guessed_wrong(session)),
             (kept, Some(password)) => {
                 let salt = kept.and_then(|kept| kept.as_ref().map(|kept| kept.salt));
                 let salt = salt.unwrap_or_else(|| self.ids.bytes());
                 self.hash(session, id, password, salt, or_empty(join.me), To::Known { lobby, charge }, now)
             }
         }
+    }
+
+    /// Charges a guess to the session and to its household; it is given back if it turns out right.
+    fn charge_guess(
+        &mut self,
+        session: SessionId,
+        password_at: Option<(AppName, LobbyCode)>,
+        now: Instant,
+    ) -> Result<Charge, Refusal> {
+        let rate = self.guess_rate();
+        let state = self.sessions.get_mut(&session).ok_or(ErrorCode::NotFound)?;
+        let (address, is_trusted) = (state.address, state.is_trusted());
+        state.guesses.spend(1, rate, now).map_err(Refusal::later)?;
+        self.addresses.charge(address, password_at, is_trusted, now).map_err(|wait| {
+            state.guesses.refund(1, rate);
+            Refusal::later(wait)
+        })
+    }
+
+    fn refund_guess(&mut self, session: SessionId, charge: &Charge, now: Instant) {
+        let rate = self.guess_rate();
+        self.addresses.refund(charge, now);
+        if let Some(state) = self.sessions.get_mut(&session) {
+            state.guesses.refund(1, rate);
+        }
+    }
+
+    fn guessed_wrong(&mut self, session: SessionId) -> Refusal {
+        if let Some(state) = self.sessions.get_mut(&session) {
+            state.wrong = state.wrong.saturating_add(1);
+        }
+        ErrorCode::NotFound.into()
+    }
+
+    fn guess_rate(&self) -> Rate {
+        let interval = Duration::from_secs(60) / self.limits.guesses_per_session.max(1);
+        Rate { interval, burst: GUESSES_PER_SESSION_BURST }
     }
 
     pub(super) fn quick(
@@ -109,7 +157,7 @@ impl Lobbies {
             Some(lobby) => self.admit(session, id, lobby, me, now),
             None => {
                 self.may_open(session)?;
-                let opening = Opening { public: true, size: seats(quick.size), data };
+                let opening = Opening { public: true, size: seats(quick.size), data, is_long: false };
                 self.open(session, id, opening, None, me, now)
             }
         }
@@ -131,9 +179,8 @@ impl Lobbies {
             return Err(ErrorCode::BadTicket.into());
         }
         let mut found = self.returned.get(&ticket.group).copied();
-        let kicked = found.and_then(|lobby| Some(self.lobbies.get(&lobby)?.kicked.contains(&ticket.peer)));
-        if kicked == Some(true) {
-            return Err(ErrorCode::BadTicket.into());
+        if self.bans.is_barred(ticket.group, ticket.peer) {
+            return Err(ErrorCode::Banned.into());
         }
         if found.is_none() {
             self.may_open(session)?;
@@ -147,6 +194,7 @@ impl Lobbies {
         }
         let lobby = found.unwrap_or_else(|| self.reopen(session, &ticket, now));
         self.enter(session, id, lobby, me, now);
+        self.give_back(lobby, session, &ticket);
         let here = self.lobbies.get(&lobby).map_or(0, |lobby| lobby.members.len());
         self.seal_until(lobby, (here > 1).then(|| now + SEAL_WITHIN));
         Ok(())
@@ -154,8 +202,11 @@ impl Lobbies {
 
     /// A hash has been made; `None` where it could not be.
     pub fn handle_hashed(&mut self, job: HashId, hash: Option<[u8; 32]>, now: Instant) {
+        self.now = now;
         let Some(entrance) = self.entrances.remove(&job) else { return };
-        self.addresses.give(entrance.address, Use::Hash, now);
+        self.addresses.hashes.give(entrance.address, 1);
+        self.hashing = self.hashing.saturating_sub(1);
+        self.next_hash();
         let Entrance { session, id, me, to, .. } = entrance;
         let Some(state) = self.sessions.get_mut(&session) else {
             return self.out.discard(Discard::StaleHash);
@@ -166,7 +217,7 @@ impl Lobbies {
             (None, to) => {
                 // Nothing was learnt from it, so it was no guess.
                 if let To::Known { charge, .. } = &to {
-                    self.addresses.refund(charge, now);
+                    self.refund_guess(session, charge, now);
                 }
                 Err(Refusal::later(HASH_RETRY))
             }
@@ -194,11 +245,11 @@ impl Lobbies {
             }
             To::Known { lobby, charge } => {
                 let found = lobby.and_then(|id| Some((id, self.lobbies.get(&id)?.password.as_ref()?)));
-                let (lobby, kept) = found.ok_or(ErrorCode::NotFound)?;
-                if !kept.matches(&self.keys, hash) {
-                    return Err(ErrorCode::NotFound.into());
-                }
-                self.addresses.refund(&charge, now);
+                let lobby = match found {
+                    Some((lobby, kept)) if kept.matches(&self.keys, hash) => lobby,
+                    _ => return Err(self.guessed_wrong(session)),
+                };
+                self.refund_guess(session, &charge, now);
                 self.admit(session, id, lobby, me, now)
             }
         }
@@ -216,24 +267,34 @@ impl Lobbies {
         now: Instant,
     ) -> Result<(), Refusal> {
         let Some(state) = self.sessions.get_mut(&session) else { return Ok(()) };
-        let address = AddressKey::from(state.address);
-        let room = self.entrances.len() < HASHES_MAX && self.addresses.fits(address, Use::Hash);
-        let paced = match room {
+        let address = state.address;
+        let paced = match self.addresses.hashes.fits(address, 1) {
             true => self.addresses.spend(address, Paced::Hash, now),
             false => Err(HASH_RETRY),
         };
         if let Err(wait) = paced {
             if let To::Known { charge, .. } = &to {
-                self.addresses.refund(charge, now);
+                self.refund_guess(session, charge, now);
             }
             return Err(Refusal::later(wait));
         }
-        self.addresses.take(address, Use::Hash);
+        self.addresses.hashes.take_surely(address, 1);
         state.entering = true;
         let job = HashId(self.next_number());
         self.entrances.insert(job, Entrance { session, id, address, me, to });
-        self.out.commands.push_back(Command::Hash(HashJob { id: job, password: password.into(), salt }));
+        self.hash_queue.push(Household::from(address), HashJob { id: job, password: password.into(), salt });
+        self.next_hash();
         Ok(())
+    }
+
+    /// Has the next passwords hashed, as many at once as may be, one household after another.
+    fn next_hash(&mut self) {
+        while self.hashing < self.limits.hashes_at_once
+            && let Some(job) = self.hash_queue.pop()
+        {
+            self.hashing += 1;
+            self.out.commands.push_back(Command::Hash(job));
+        }
     }
 
     fn may_enter(&self, session: SessionId) -> Result<(), Refusal> {
@@ -247,13 +308,11 @@ impl Lobbies {
     }
 
     fn may_open(&self, session: SessionId) -> Result<(), Refusal> {
-        let address = self.sessions.get(&session).map(|session| AddressKey::from(session.address));
-        let fits = address.is_some_and(|address| self.addresses.fits(address, Use::Lobby));
-        if fits && self.lobbies.len() < self.limits.lobbies {
-            Ok(())
-        } else {
-            Err(ErrorCode::TooManyLobbies.into())
-        }
+        let address = self.sessions.get(&session).map(|session| session.address);
+        let fits = address.is_some_and(|address| {
+            self.addresses.lobbies.fits(address, 1) && self.addresses.bytes.fits(address, OPENING_BYTES_MAX)
+        });
+        fits.then_some(()).ok_or(ErrorCode::TooManyLobbies.into())
     }
 
     fn open(
@@ -266,10 +325,10 @@ impl Lobbies {
         now: Instant,
     ) -> Result<(), Refusal> {
         let Some(state) = self.sessions.get(&session) else { return Ok(()) };
-        let (app, opener) = (state.app.clone(), AddressKey::from(state.address));
+        let (app, opener) = (state.app.clone(), state.address);
         self.addresses.spend(opener, Paced::Opening, now).map_err(Refusal::later)?;
         let lobby = Lobby {
-            code: self.free_code(&app),
+            code: self.free_code(&app, opening.is_long),
             app,
             public: opening.public,
             locked: false,
@@ -280,8 +339,8 @@ impl Lobbies {
             owner: session,
             stage: Stage::Open,
             group: self.ids.group(),
-            returned: false,
-            kicked: Vec::new(),
+            ticket: None,
+            banned: Banned::default(),
             holds: Holds::default(),
             opener,
             opened_at: now,
@@ -295,9 +354,9 @@ impl Lobbies {
     /// A completed lobby, made anew: sealed, unlisted, under its code where that is free.
     fn reopen(&mut self, session: SessionId, ticket: &Ticket, now: Instant) -> LobbyId {
         let free = self.find(&ticket.app, ticket.code).is_none();
-        let opener = self.sessions.get(&session).map(|session| session.address.into());
+        let opener = self.sessions.get(&session).map(|session| session.address);
         let lobby = Lobby {
-            code: if free { ticket.code } else { self.free_code(&ticket.app) },
+            code: if free { ticket.code } else { self.free_code(&ticket.app, false) },
             app: ticket.app.clone(),
             public: false,
             locked: true,
@@ -308,8 +367,8 @@ impl Lobbies {
             owner: session,
             stage: Stage::Sealed { until: None },
             group: ticket.group,
-            returned: true,
-            kicked: Vec::new(),
+            ticket: Some((ticket.expires, ticket.owner)),
+            banned: Banned::default(),
             holds: Holds::default(),
             opener: opener.expect("the session was looked up just before"),
             opened_at: now,
@@ -320,9 +379,19 @@ impl Lobbies {
         id
     }
 
+    /// A lobby that came back is whose it was before, as soon as that one is there.
+    fn give_back(&mut self, lobby_id: LobbyId, session: SessionId, ticket: &Ticket) {
+        let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return };
+        if ticket.owner == Some(ticket.peer) && lobby.owner != session {
+            lobby.owner = session;
+            self.notify_others(lobby_id, None, &Notice::Owner);
+        }
+    }
+
     fn found(&mut self, lobby: Lobby) -> LobbyId {
         let id = LobbyId(self.next_number());
-        self.addresses.take_beyond(lobby.opener, Use::Lobby);
+        self.addresses.lobbies.take_surely(lobby.opener, 1);
+        self.addresses.bytes.take_surely(lobby.opener, lobby.data.cost());
         self.timers.set(Timer::Lobby(id), lobby.ends_at);
         self.apps.entry(lobby.app.clone()).or_default().codes.insert(lobby.code, id);
         self.lobbies.insert(id, lobby);
@@ -330,10 +399,13 @@ impl Lobbies {
         id
     }
 
-    fn free_code(&mut self, app: &AppName) -> LobbyCode {
-        let long = self.lobbies.len() >= CODES_SHORT_MAX;
+    /// A code that no lobby has, as long as it must be so that few guesses hit.
+    fn free_code(&mut self, app: &AppName, is_long: bool) -> LobbyCode {
+        let lobbies = self.apps.get(app).map_or(0, |app| app.codes.len());
+        let letters = CODES_MAX.iter().zip(4..).find(|(most, _)| lobbies < **most);
+        let letters = letters.map_or(CODE_LARGEST, |(_, letters)| letters);
         loop {
-            let code = self.ids.code(long);
+            let code = self.ids.code(if is_long { CODE_LONG } else { letters });
             if self.find(app, code).is_none() {
                 return code;
             }
@@ -358,12 +430,16 @@ impl Lobbies {
         now: Instant,
     ) -> Result<(), Refusal> {
         self.may_enter(session)?;
+        let Some(state) = self.sessions.get(&session) else { return Ok(()) };
+        let (peer, address) = (state.peer, state.address);
         let Some(found) = self.lobbies.get(&lobby) else { return Err(ErrorCode::NotFound.into()) };
         match found {
+            Lobby { banned, .. } if banned.is_barred(peer, address) => Err(ErrorCode::Banned.into()),
             Lobby { stage: Stage::Sealed { .. } | Stage::Completing, .. } => Err(ErrorCode::Sealed.into()),
             Lobby { locked: true, .. } => Err(ErrorCode::Locked.into()),
             Lobby { members, size, .. } if members.len() >= *size => Err(ErrorCode::Full.into()),
             _ => {
+                self.addresses.spend(address, Paced::Entry, now).map_err(Refusal::later)?;
                 self.enter(session, id, lobby, me, now);
                 Ok(())
             }
@@ -375,12 +451,12 @@ impl Lobbies {
         let Some(state) = self.sessions.get_mut(&session) else { return };
         let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return };
         state.lobby = Some(lobby_id);
-        let member = Member::new(session, state.peer, me);
-        let arrived = render(&ServerMessage::Arrived(Arrived { member: member.view() }));
-        lobby.members.push(member);
+        state.notices.clear();
+        let peer = state.peer;
+        lobby.members.push(Member::new(session, peer, me));
         let joined = render(&ServerMessage::Joined(Joined { peer: state.peer, lobby: lobby.view() }));
         self.send(session, Some(id), &joined);
-        self.tell_others(lobby_id, Some(session), &arrived);
+        self.notify_others(lobby_id, Some(session), &Notice::Arrived(peer));
         self.relist(lobby_id, now);
         self.renew_grant(session);
     }
@@ -390,7 +466,8 @@ fn seats(size: Option<i64>) -> usize {
     size.unwrap_or(SIZE_DEFAULT) as usize
 }
 
-/// A filter's fields; a filter that cannot be looked into matches nothing, and is refused.
-pub(super) fn read_filter(filter: Option<&RawValue>) -> Result<Map<String, Value>, Refusal> {
-    Data::read(filter).map(|data| data.fields).ok_or_else(|| ErrorCode::BadValue.into())
+/// A filter's fields; a filter that cannot be looked into, or has too many, matches nothing, and is refused.
+pub(super) fn read_filter(filter: Option<&RawValue>) -> Result<Fields, Refusal> {
+    let fields = Data::read(filter).map(|data| data.fields);
+    fields.filter(|fields| fields.len() <= FILTER_KEYS_MAX).ok_or_else(|| ErrorCode::BadValue.into())
 }

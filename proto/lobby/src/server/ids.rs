@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
-use crate::wire::names::{ALPHABET, CODE_LONG, CODE_SHORT, GroupId, LobbyCode, PeerId};
+use crate::wire::names::{ALPHABET, GroupId, LobbyCode, PeerId, SessionId};
 
 pub(super) struct Ids(ChaCha20Rng);
 
@@ -20,6 +20,11 @@ impl Ids {
         bytes
     }
 
+    /// A number that says nothing of how many there are.
+    pub fn session(&mut self) -> SessionId {
+        SessionId(u64::from_be_bytes(self.bytes()))
+    }
+
     pub fn peer(&mut self) -> PeerId {
         let text = self.letters(8);
         PeerId::parse(&text).expect("eight letters of the alphabet")
@@ -30,8 +35,8 @@ impl Ids {
         GroupId::parse(&text).expect("16 bytes are 22 characters")
     }
 
-    pub fn code(&mut self, long: bool) -> LobbyCode {
-        let text = self.letters(if long { CODE_LONG } else { CODE_SHORT });
+    pub fn code(&mut self, letters: usize) -> LobbyCode {
+        let text = self.letters(letters);
         LobbyCode::parse(&text).expect("letters of the alphabet")
     }
 

@@ -3,16 +3,18 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use super::addresses::Use;
-use super::limits::{SEAL_WITHIN, TICKET_LIFETIME};
+use twocan_base::Household;
+
+use super::limits::{MISSING_MAX, SEAL_WITHIN, TICKET_LIFETIME};
 use super::lobby::{Lobby, LobbyId, Member, Stage};
+use super::notices::Notice;
 use super::outside::{Close, ClosedWhy, Command, Event, Purpose};
 use super::ticket::Ticket;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{PeerId, SessionId};
 use crate::wire::{
-    Complete, ErrorCode, Left, LeftWhy, Owner, Removed, RemovedWhy, Sealed, ServerMessage, Unsealed, render,
+    Complete, ErrorCode, Kick, LeftWhy, Removed, RemovedWhy, Sealed, ServerMessage, Unsealed, render,
 };
 
 impl Lobbies {
@@ -27,24 +29,48 @@ impl Lobbies {
         &mut self,
         session: SessionId,
         id: u64,
-        peer: &str,
+        kick: &Kick<'_>,
         now: Instant,
     ) -> Result<(), Refusal> {
         let lobby = self.own_lobby(session)?;
-        let peer = PeerId::parse(peer);
+        let peer = PeerId::parse(&kick.peer);
         let kicked =
             peer.and_then(|peer| self.lobbies.get(&lobby)?.by_peer(peer)).map(|member| member.session);
         let kicked = kicked.filter(|kicked| *kicked != session).ok_or(ErrorCode::NoSuchPeer)?;
+        if kick.ban {
+            self.ban(lobby, kicked, now);
+        }
         self.reply(session, id, &ServerMessage::Ok);
         self.tell(kicked, &ServerMessage::Removed(Removed { why: RemovedWhy::Kicked }));
         self.remove_member(kicked, LeftWhy::Kicked, now);
         Ok(())
     }
 
+    /// A member is not to come back: neither it, nor whoever comes from its household, unless another member is there too.
+    fn ban(&mut self, lobby_id: LobbyId, kicked: SessionId, now: Instant) {
+        let unix = self.unix(now);
+        let Some((peer, address)) = self.sessions.get(&kicked).map(|session| (session.peer, session.address))
+        else {
+            return;
+        };
+        let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return };
+        let household = Household::from(address);
+        let mut others = lobby.members.iter().filter(|member| member.session != kicked);
+        let is_shared = others.any(|member| {
+            let other = self.sessions.get(&member.session);
+            other.is_some_and(|other| Household::from(other.address) == household)
+        });
+        lobby.banned.add(peer, (!is_shared).then_some(address));
+        if let Some((expires, _)) = lobby.ticket {
+            self.bans.add(lobby.group, peer, expires, unix);
+        }
+    }
+
     /// Takes a session out of its lobby, if it is in one, and tells the others.
     pub(super) fn remove_member(&mut self, id: SessionId, why: LeftWhy, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(lobby_id) = session.lobby.take() else { return };
+        session.notices.clear();
         self.timers.clear(Timer::Renew(id), session.renew_at.take());
         let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return };
         let Some(at) = lobby.members.iter().position(|member| member.session == id) else { return };
@@ -52,24 +78,25 @@ impl Lobbies {
         for member in &mut lobby.members {
             member.linked.remove(&peer);
         }
-        lobby.holds.forget(peer);
+        let freed = lobby.holds.forget(peer, now);
         // Whoever returned holds the credentials of a completed lobby already, and its links may be well.
-        if why == LeftWhy::Kicked {
-            lobby.kicked.push(peer);
-        }
-        if !lobby.returned || why == LeftWhy::Kicked {
+        if !lobby.is_returned() {
             self.out.commands.push_back(Command::Revoke { group: lobby.group, peer });
         }
         let follower = match lobby.members.first() {
-            None => return self.close_lobby(lobby_id, ClosedWhy::Empty, now),
+            None => {
+                self.free(freed);
+                return self.close_lobby(lobby_id, ClosedWhy::Empty, now);
+            }
             Some(first) => (lobby.owner == id).then_some((first.session, first.peer)),
         };
         if let Some((owner, _)) = follower {
             lobby.owner = owner;
         }
-        self.tell_others(lobby_id, None, &render(&ServerMessage::Left(Left { peer, why })));
-        if let Some((_, peer)) = follower {
-            self.tell_others(lobby_id, None, &render(&ServerMessage::Owner(Owner { peer })));
+        self.free(freed);
+        self.notify_others(lobby_id, None, &Notice::Left(peer, why));
+        if follower.is_some() {
+            self.notify_others(lobby_id, None, &Notice::Owner);
         }
         self.relist(lobby_id, now);
         self.settle(lobby_id, now);
@@ -85,7 +112,8 @@ impl Lobbies {
         self.reply(session, id, &ServerMessage::Ok);
         self.seal_until(lobby_id, Some(now + SEAL_WITHIN));
         let within = SEAL_WITHIN.as_secs();
-        self.tell_others(lobby_id, None, &render(&ServerMessage::Sealed(Sealed { within })));
+        let body = render(&ServerMessage::Sealed(Sealed { within }));
+        self.notify_others(lobby_id, None, &Notice::Stage(body.into()));
         self.relist(lobby_id, now);
         self.settle(lobby_id, now);
         Ok(())
@@ -112,8 +140,8 @@ impl Lobbies {
         self.seal_until(id, None);
         let Some(lobby) = self.lobbies.get_mut(&id) else { return };
         lobby.stage = Stage::Open;
-        let body = render(&ServerMessage::Unsealed(Unsealed { missing: lobby.missing() }));
-        self.tell_others(id, None, &body);
+        let body = render(&ServerMessage::Unsealed(Unsealed { missing: lobby.missing(MISSING_MAX) }));
+        self.notify_others(id, None, &Notice::Stage(body.into()));
         self.relist(id, now);
     }
 
@@ -123,9 +151,9 @@ impl Lobbies {
         let alone = lobby.members.len() < 2;
         match lobby.stage {
             Stage::Open => {}
-            _ if alone && lobby.returned => self.seal_until(id, None),
+            _ if alone && lobby.is_returned() => self.seal_until(id, None),
             _ if alone => self.unseal(id, now),
-            Stage::Sealed { .. } if lobby.missing().is_empty() => {
+            Stage::Sealed { .. } if lobby.missing(1).is_empty() => {
                 self.seal_until(id, None);
                 self.ask_farewells(id);
             }
@@ -152,6 +180,8 @@ impl Lobbies {
     fn complete(&mut self, id: LobbyId, now: Instant) {
         let Some(lobby) = self.take_lobby(id, ClosedWhy::Completed, now) else { return };
         let expires = self.unix(now) + TICKET_LIFETIME.as_secs();
+        // Of a lobby that came back, whose it was, whether it came back or not.
+        let owner = lobby.ticket.and_then(|(_, owner)| owner).unwrap_or(lobby.owner_peer());
         let peers: Vec<PeerId> = lobby.members.iter().map(|member| member.peer).collect();
         for member in &lobby.members {
             let ticket = Ticket {
@@ -160,6 +190,7 @@ impl Lobbies {
                 group: lobby.group,
                 peer: member.peer,
                 members: peers.clone(),
+                owner: Some(owner),
                 expires,
             };
             let ticket = ticket.sign(&self.keys.tickets);
@@ -170,6 +201,7 @@ impl Lobbies {
             let Some(session) = self.sessions.get_mut(&member.session) else { continue };
             session.lobby = None;
             session.finished = true;
+            session.notices.clear();
             self.timers.clear(Timer::Renew(member.session), session.renew_at.take());
             if let Some(client) = session.client {
                 self.close(client, Close::Complete);
@@ -184,6 +216,7 @@ impl Lobbies {
             self.tell(session, &ServerMessage::Removed(Removed { why: RemovedWhy::LobbyClosed }));
             if let Some(session_state) = self.sessions.get_mut(&session) {
                 session_state.lobby = None;
+                session_state.notices.clear();
                 self.timers.clear(Timer::Renew(session), session_state.renew_at.take());
             }
         }
@@ -193,7 +226,7 @@ impl Lobbies {
     /// The lobby ends without completing, and its credentials with it.
     fn close_lobby(&mut self, id: LobbyId, why: ClosedWhy, now: Instant) {
         if let Some(lobby) = self.take_lobby(id, why, now)
-            && !lobby.returned
+            && !lobby.is_returned()
         {
             self.out.commands.push_back(Command::CloseGroup { group: lobby.group });
         }
@@ -204,8 +237,10 @@ impl Lobbies {
         self.seal_until(id, None);
         let lobby = self.lobbies.remove(&id)?;
         self.timers.clear(Timer::Lobby(id), Some(lobby.ends_at));
-        self.addresses.give(lobby.opener, Use::Lobby, now);
-        if lobby.returned {
+        self.addresses.lobbies.give(lobby.opener, 1);
+        self.addresses.bytes.give(lobby.opener, lobby.data.cost());
+        self.free(lobby.holds.freed());
+        if lobby.is_returned() {
             self.returned.remove(&lobby.group);
         }
         self.delist(&lobby.app, lobby.code, id, now);

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::limits::{FRAMES_PER_LINK, GRANT_LIFETIME, SIZE_MAX, TICKET_LIFETIME};
+use super::addresses::Paced;
+use super::limits::{FRAMES_PER_LINK, SIZE_MAX, TICKET_LIFETIME};
 use super::lobby::{LobbyId, Stage};
+use super::notices::Notice;
 use super::outside::{Command, Discard, Event, Grant, Purpose};
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{PeerId, SessionId};
-use crate::wire::{ErrorCode, Failed, IceServers, Link, Linked, Passed, Reason, Role, ServerMessage, Signal};
+use crate::wire::{ErrorCode, Failed, IceServers, Linked, Reason, Role, ServerMessage, Signal};
 
 impl Lobbies {
     /// Asks for ICE servers for a member; where its socket is cut, that waits until it is back.
@@ -24,7 +26,7 @@ impl Lobbies {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(lobby) = session.lobby.and_then(|lobby| self.lobbies.get(&lobby)) else { return };
         let lifetime = match purpose {
-            Purpose::Lobby => GRANT_LIFETIME,
+            Purpose::Lobby => self.limits.grant_lifetime,
             Purpose::Completion => TICKET_LIFETIME,
         };
         self.out.commands.push_back(Command::Grant(Grant {
@@ -40,6 +42,7 @@ impl Lobbies {
 
     /// ICE servers have been made for a member.
     pub fn handle_granted(&mut self, grant: &Grant, servers: IceServers, now: Instant) {
+        self.now = now;
         let id = grant.session;
         let lobby_id = self.sessions.get(&id).and_then(|session| session.lobby);
         let lobby = lobby_id.and_then(|lobby| self.lobbies.get_mut(&lobby));
@@ -80,7 +83,8 @@ impl Lobbies {
         let Some(mine) = ready.iter().position(|(session, _)| *session == id) else { return };
         let my_peer = ready[mine].1;
         if let Some(lobby) = self.lobbies.get_mut(&id_of_lobby) {
-            ready.iter().for_each(|(_, peer)| lobby.holds.begin(my_peer, *peer));
+            let freed = ready.iter().flat_map(|(_, peer)| lobby.holds.begin(my_peer, *peer)).collect();
+            self.free(freed);
         }
         for (at, (other, peer)) in ready.into_iter().enumerate() {
             if at == mine {
@@ -89,7 +93,7 @@ impl Lobbies {
             let (my_role, other_role) =
                 if mine > at { (Role::Offer, Role::Answer) } else { (Role::Answer, Role::Offer) };
             for (session, peer, role) in [(other, my_peer, other_role), (id, peer, my_role)] {
-                self.tell(session, &ServerMessage::Link(Link { peer, role, polite: role == Role::Offer }));
+                self.notify(session, Notice::Link(peer, role));
                 if let Some(session) = self.sessions.get_mut(&session) {
                     session.pace.credit(FRAMES_PER_LINK, FRAMES_PER_LINK * SIZE_MAX as u32);
                 }
@@ -106,11 +110,11 @@ impl Lobbies {
         let id = self.lobby_of(session)?;
         let lobby = self.lobbies.get(&id).ok_or(ErrorCode::NotInLobby)?;
         let other = lobby.linked_peer(session, &signal.to).ok_or(ErrorCode::NoLink)?;
-        let (to, other) = (other.session, other.peer);
+        let other = other.peer;
         let from = lobby.member(session).ok_or(ErrorCode::NotInLobby)?.peer;
+        self.admit_signal(id, (from, other), session, signal, now)?;
         if !self.hold(id, (from, other), signal, now) {
-            let Signal { kind, class, data, .. } = *signal;
-            self.tell(to, &ServerMessage::Signal(Passed { from, kind, class, data }));
+            self.pass_on(id, (from, other), signal);
         }
         Ok(())
     }
@@ -130,10 +134,24 @@ impl Lobbies {
         let new = lobby.member_mut(session).is_some_and(|member| member.linked.insert(peer));
         if new {
             let Linked { path, local, remote, ms, .. } = *report;
-            self.out.event(Event::Linked { path, local, remote, took: Duration::from_millis(ms), both });
+            self.report(
+                session,
+                now,
+                Event::Linked { path, local, remote, took: Duration::from_millis(ms), both },
+            );
         }
         self.settle(lobby_id, now);
         Ok(())
+    }
+
+    /// Counts what a peer says of a link, unless its household says too much: what anybody may say must not drown what others
+    /// say.
+    fn report(&mut self, session: SessionId, now: Instant, event: Event) {
+        let Some(address) = self.sessions.get(&session).map(|session| session.address) else { return };
+        match self.addresses.spend(address, Paced::Report, now) {
+            Ok(()) => self.out.event(event),
+            Err(_) => self.out.discard(Discard::Report),
+        }
     }
 
     pub(super) fn failed(
@@ -148,7 +166,8 @@ impl Lobbies {
         if peer.is_none() && report.reason != Reason::PeerLeft {
             return Err(ErrorCode::NoLink.into());
         }
-        self.out.event(Event::Failed(report.reason));
+        self.report(session, now, Event::Failed(report.reason));
+        let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return Ok(()) };
         if let (Some(peer), Some(member)) = (peer, lobby.member_mut(session)) {
             member.linked.remove(&peer);
             if lobby.stage != Stage::Open {

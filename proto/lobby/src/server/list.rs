@@ -1,13 +1,15 @@
 //! The list of public lobbies, and those who watch it: what changed is told at most four times a second.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::time::Instant;
 
-use serde_json::{Map, Value};
-
 use super::entrance::read_filter;
-use super::limits::{CHANGES_MAX, LIST_BYTES_MAX, LIST_INTERVAL, LIST_MAX, SCANNED_MAX, SHOWN_MAX};
-use super::lobby::{Lobby, LobbyId};
+use super::limits::{
+    CHANGED_MAX, CHANGES_MAX, LIST_BYTES_MAX, LIST_INTERVAL, LIST_MAX, SCANNED_MAX, SHOWN_COST, SHOWN_MAX,
+    WATCHERS_AT_ONCE, WATCHERS_INTERVAL,
+};
+use super::lobby::{Fields, Lobby, LobbyId};
 use super::session::Watch;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
@@ -26,12 +28,21 @@ pub(super) struct App {
     changed_set: BTreeSet<LobbyCode>,
     told_at: Option<Instant>,
     due_at: Option<Instant>,
+    /// Under way: some watchers have been told of these, others not yet.
+    round: Option<Round>,
+}
+
+/// What is being told, and the last watcher that was.
+struct Round {
+    codes: Vec<LobbyCode>,
+    next: Option<SessionId>,
 }
 
 impl App {
     /// Remembers a change for the watchers, and says when they are to be told, if that is new.
     fn note(&mut self, code: LobbyCode, now: Instant) -> Option<Instant> {
-        if self.watchers.is_empty() || !self.changed_set.insert(code) {
+        let is_full = self.changed.len() >= CHANGED_MAX;
+        if self.watchers.is_empty() || is_full || !self.changed_set.insert(code) {
             return None;
         }
         self.changed.push_back(code);
@@ -66,8 +77,10 @@ impl Lobbies {
         let body = render(&ServerMessage::Lobbies(Listing { total, lobbies: shown }));
         self.send(session, Some(id), &body);
         if list.watch {
+            self.unwatch(session);
             if let Some(state) = self.sessions.get_mut(&session) {
-                state.watch = Some(Box::new(Watch { filter, shown: codes }));
+                self.addresses.bytes.take_surely(state.address, codes.len() as u64 * SHOWN_COST);
+                state.watch = Some(Box::new(Watch { filter, shown: codes, missed: BTreeSet::new() }));
             }
             self.apps.entry(name).or_default().watchers.insert(session);
         }
@@ -76,15 +89,15 @@ impl Lobbies {
 
     pub(super) fn unwatch(&mut self, session: SessionId) {
         let Some(state) = self.sessions.get_mut(&session) else { return };
-        if state.watch.take().is_none() {
-            return;
-        }
+        let Some(watch) = state.watch.take() else { return };
+        self.addresses.bytes.give(state.address, watch.cost());
         let name = state.app.clone();
         if let Some(app) = self.apps.get_mut(&name) {
             app.watchers.remove(&session);
             if app.watchers.is_empty() {
                 app.changed.clear();
                 app.changed_set.clear();
+                app.round = None;
             }
         }
         self.forget_app(&name);
@@ -126,61 +139,127 @@ impl Lobbies {
         }
     }
 
+    /// Tells a few watchers what changed; the others are due soon, and what changes meanwhile is the next round's.
     pub(super) fn tell_watchers(&mut self, name: &AppName, now: Instant) {
         let Some(app) = self.apps.get_mut(name) else { return };
-        app.told_at = Some(now);
-        app.due_at = None;
-        let count = app.changed.len().min(CHANGES_MAX);
-        let changed: Vec<LobbyCode> = app.changed.drain(..count).collect();
-        for code in &changed {
-            app.changed_set.remove(code);
+        let round = app.round.take().unwrap_or_else(|| {
+            app.told_at = Some(now);
+            let count = app.changed.len().min(CHANGES_MAX);
+            let codes: Vec<LobbyCode> = app.changed.drain(..count).collect();
+            for code in &codes {
+                app.changed_set.remove(code);
+            }
+            Round { codes, next: None }
+        });
+        let from = round.next.map_or(Bound::Unbounded, Bound::Excluded);
+        let watchers: Vec<SessionId> =
+            app.watchers.range((from, Bound::Unbounded)).take(WATCHERS_AT_ONCE).copied().collect();
+        let next = watchers.last().copied().filter(|_| watchers.len() == WATCHERS_AT_ONCE);
+        for code in &round.codes {
+            self.tell_change(name, *code, &watchers);
         }
-        if !app.changed.is_empty() {
-            let due = now + LIST_INTERVAL;
-            app.due_at = Some(due);
+        let Some(app) = self.apps.get_mut(name) else { return };
+        app.due_at = match (next, app.told_at) {
+            (Some(_), _) => Some(now + WATCHERS_INTERVAL),
+            (None, Some(at)) if !app.changed.is_empty() => Some(at.max(now) + LIST_INTERVAL),
+            (None, _) => None,
+        };
+        app.round = next.map(|next| Round { codes: round.codes, next: Some(next) });
+        if let Some(due) = app.due_at {
             self.timers.set(Timer::List(name.clone()), due);
-        }
-        let watchers: Vec<SessionId> = app.watchers.iter().copied().collect();
-        for code in changed {
-            self.tell_change(name, code, &watchers);
         }
     }
 
     fn tell_change(&mut self, name: &AppName, code: LobbyCode, watchers: &[SessionId]) {
-        let id = self.apps.get(name).and_then(|app| app.codes.get(&code)).copied();
-        let lobby = id.and_then(|id| self.lobbies.get(&id)).filter(|lobby| lobby.is_listed());
+        let lobby = self.listed_lobby(name, code);
         let listed = lobby.map(|lobby| render(&ServerMessage::Listed(Listed { lobby: lobby.listed() })));
         let unlisted = render(&ServerMessage::Unlisted(Unlisted { code }));
-        let mut to_tell: Vec<(SessionId, bool)> = Vec::new();
         for session in watchers {
-            let Some(state) = self.sessions.get_mut(session) else { continue };
-            let Some(watch) = state.watch.as_deref_mut() else { continue };
-            let matches = lobby.is_some_and(|lobby| lobby.data.matches(&watch.filter));
-            if matches && (watch.shown.len() < SHOWN_MAX || watch.shown.contains(&code)) {
-                watch.shown.insert(code);
-                to_tell.push((*session, true));
-            } else if watch.shown.remove(&code) {
-                to_tell.push((*session, false));
+            if self.is_behind(*session) {
+                self.miss(*session, code, listed.is_some());
+            } else {
+                self.tell_watcher(*session, name, code, (listed.as_deref(), &unlisted));
             }
         }
-        for (session, there) in to_tell {
-            let body = if there { listed.as_deref().unwrap_or(&unlisted) } else { &unlisted };
-            self.send(session, None, body);
+    }
+
+    /// Tells one watcher of one lobby, if it sees it, or saw it before.
+    fn tell_watcher(
+        &mut self,
+        session: SessionId,
+        name: &AppName,
+        code: LobbyCode,
+        (listed, unlisted): (Option<&str>, &str),
+    ) {
+        let lobby = self.apps.get(name).and_then(|app| app.codes.get(&code));
+        let fields = lobby.and_then(|id| self.lobbies.get(id)).map(|lobby| &lobby.data.fields);
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let Some(watch) = state.watch.as_deref_mut() else { return };
+        let matches = listed.is_some() && fields.is_some_and(|fields| fields.match_all(&watch.filter));
+        let is_shown = watch.shown.contains(&code);
+        if matches
+            && (is_shown
+                || (watch.shown.len() < SHOWN_MAX && self.addresses.bytes.take(state.address, SHOWN_COST)))
+        {
+            watch.shown.insert(code);
+            self.send(session, None, listed.unwrap_or(unlisted));
+        } else if is_shown {
+            watch.shown.remove(&code);
+            self.addresses.bytes.give(state.address, SHOWN_COST);
+            self.send(session, None, unlisted);
         }
+    }
+
+    /// A lobby changed while a watcher was behind in reading.
+    fn miss(&mut self, session: SessionId, code: LobbyCode, is_listed: bool) {
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let Some(watch) = state.watch.as_deref_mut() else { return };
+        let is_shown = watch.shown.contains(&code);
+        if !is_listed && !is_shown {
+            // It came and went unseen.
+            if watch.missed.remove(&code) {
+                self.addresses.bytes.give(state.address, SHOWN_COST);
+            }
+        } else if (is_shown || watch.missed.len() < SHOWN_MAX) && watch.missed.insert(code) {
+            self.addresses.bytes.take_surely(state.address, SHOWN_COST);
+        }
+    }
+
+    /// A watcher has caught up: it is told how what changed meanwhile is now.
+    pub(super) fn tell_missed(&mut self, session: SessionId) {
+        while !self.is_behind(session) {
+            let Some(state) = self.sessions.get_mut(&session) else { return };
+            let Some(code) = state.watch.as_deref_mut().and_then(|watch| watch.missed.pop_first()) else {
+                return;
+            };
+            self.addresses.bytes.give(state.address, SHOWN_COST);
+            let name = state.app.clone();
+            let lobby = self.listed_lobby(&name, code);
+            let listed = lobby.map(|lobby| render(&ServerMessage::Listed(Listed { lobby: lobby.listed() })));
+            let unlisted = render(&ServerMessage::Unlisted(Unlisted { code }));
+            self.tell_watcher(session, &name, code, (listed.as_deref(), &unlisted));
+        }
+    }
+
+    fn listed_lobby(&self, name: &AppName, code: LobbyCode) -> Option<&Lobby> {
+        let id = self.apps.get(name)?.codes.get(&code)?;
+        self.lobbies.get(id).filter(|lobby| lobby.is_listed())
     }
 
     /// The fullest lobby that anyone may enter and that matches.
     pub(super) fn fullest(
         &self,
         session: SessionId,
-        filter: &Map<String, Value>,
+        filter: &Fields,
         size: Option<usize>,
     ) -> Option<LobbyId> {
-        let name = &self.sessions.get(&session)?.app;
+        let state = self.sessions.get(&session)?;
+        let name = &state.app;
         let open = |lobby: &&Lobby| {
             lobby.password.is_none()
                 && !lobby.locked
                 && lobby.members.len() < lobby.size
+                && !lobby.banned.is_barred(state.peer, state.address)
                 && size.is_none_or(|size| size == lobby.size)
         };
         let fullest = self.matching(name, filter).filter(open).max_by_key(|lobby| lobby.members.len())?;
@@ -188,12 +267,8 @@ impl Lobbies {
     }
 
     /// Listed lobbies that match, newest first, among the newest [`SCANNED_MAX`].
-    fn matching<'a>(
-        &'a self,
-        name: &AppName,
-        filter: &'a Map<String, Value>,
-    ) -> impl Iterator<Item = &'a Lobby> {
+    fn matching<'a>(&'a self, name: &AppName, filter: &'a Fields) -> impl Iterator<Item = &'a Lobby> {
         let ids = self.apps.get(name).into_iter().flat_map(|app| app.listed.iter().rev()).take(SCANNED_MAX);
-        ids.filter_map(|id| self.lobbies.get(id)).filter(move |lobby| lobby.data.matches(filter))
+        ids.filter_map(|id| self.lobbies.get(id)).filter(move |lobby| lobby.data.fields.match_all(filter))
     }
 }

@@ -1,12 +1,13 @@
 //! A lobby: who is in it, who is linked with whom, and whether it is leaving.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::addresses::AddressKey;
+use super::bans::Banned;
 use super::holding::Holds;
 use super::secrets::KeptPassword;
 use crate::wire::names::{AppName, GroupId, LobbyCode, PeerId, SessionId};
@@ -29,14 +30,13 @@ pub(super) struct Lobby {
     pub owner: SessionId,
     pub stage: Stage,
     pub group: GroupId,
-    /// Made anew by tickets.
-    pub returned: bool,
-    /// Who was shown out, and does not come back by a ticket.
-    pub kicked: Vec<PeerId>,
+    /// When the last ticket ends of a lobby that came back by tickets, in Unix seconds; and whose it was.
+    pub ticket: Option<(u64, Option<PeerId>)>,
+    pub banned: Banned,
     /// Signals that wait for the other side's.
     pub holds: Holds,
-    /// Whose count of lobbies it is in.
-    pub opener: AddressKey,
+    /// Whose household it is counted for.
+    pub opener: IpAddr,
     pub opened_at: Instant,
     /// When its longest life is over.
     pub ends_at: Instant,
@@ -45,8 +45,13 @@ pub(super) struct Lobby {
 /// A lobby's `data`: the text as it came, and its fields for filters.
 pub(super) struct Data {
     pub raw: Box<RawValue>,
-    pub fields: Map<String, Value>,
+    pub fields: Fields,
 }
+
+/// The fields of a JSON object, for comparing: by name, each value as the one text that stands for all ways of writing it. (A
+/// `Value` may take thirty times the room of its text.)
+#[derive(Debug, Default)]
+pub(super) struct Fields(Box<[(Box<str>, Box<str>)]>);
 
 /// Where a lobby is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,20 +125,28 @@ impl Lobby {
         (me.granted && other.granted && other.session != session).then_some(other)
     }
 
-    /// Pairs that are not linked by the report of both ends.
-    pub fn missing(&self) -> Vec<[PeerId; 2]> {
-        let mut missing = Vec::new();
-        for (at, one) in self.members.iter().enumerate() {
-            for two in &self.members[at + 1..] {
-                if !(one.linked.contains(&two.peer) && two.linked.contains(&one.peer)) {
-                    missing.push([one.peer, two.peer]);
-                }
-            }
-        }
-        missing
+    /// Pairs that are not linked by the report of both ends, at most so many.
+    pub fn missing(&self, most: usize) -> Vec<[PeerId; 2]> {
+        let pairs = self.members.iter().enumerate();
+        let pairs = pairs.flat_map(|(at, one)| self.members[at + 1..].iter().map(move |two| (one, two)));
+        let missing =
+            pairs.filter(|(one, two)| !(one.linked.contains(&two.peer) && two.linked.contains(&one.peer)));
+        missing.map(|(one, two)| [one.peer, two.peer]).take(most).collect()
     }
 
-    fn owner_peer(&self) -> PeerId {
+    /// Came back by tickets.
+    pub fn is_returned(&self) -> bool {
+        self.ticket.is_some()
+    }
+
+    /// Whether this member may do what an owner may: of a lobby that came back, only whose it was before.
+    pub fn is_owner(&self, session: SessionId) -> bool {
+        let before = self.ticket.and_then(|(_, owner)| owner);
+        let is_same = |owner| self.member(session).is_some_and(|member| member.peer == owner);
+        self.owner == session && before.is_none_or(is_same)
+    }
+
+    pub fn owner_peer(&self) -> PeerId {
         let owner = self.member(self.owner).or(self.members.first());
         owner.expect("a lobby without members is removed at once").peer
     }
@@ -152,20 +165,46 @@ impl Member {
 impl Data {
     /// `{}`.
     pub fn none() -> Self {
-        Self { raw: empty(), fields: Map::new() }
+        Self { raw: empty(), fields: Fields::default() }
     }
 
     /// Reads a JSON object; `None` where it cannot be looked into (too deep).
     pub fn read(raw: Option<&RawValue>) -> Option<Self> {
         match raw {
             None => Some(Self::none()),
-            Some(raw) => Some(Self { fields: serde_json::from_str(raw.get()).ok()?, raw: raw.to_owned() }),
+            Some(raw) => Some(Self { fields: Fields::read(raw)?, raw: raw.to_owned() }),
         }
     }
 
+    /// Bytes that it holds.
+    pub fn cost(&self) -> u64 {
+        let fields = self.fields.0.iter().map(|(key, value)| key.len() + value.len() + 32);
+        (self.raw.get().len() + fields.sum::<usize>()) as u64
+    }
+}
+
+impl Fields {
+    /// Reads a JSON object; `None` where it cannot be looked into (too deep).
+    pub fn read(raw: &RawValue) -> Option<Self> {
+        let fields: Map<String, Value> = serde_json::from_str(raw.get()).ok()?;
+        // In the order of their names, as `serde_json` keeps them.
+        Some(Self(fields.into_iter().map(|(key, value)| (key.into(), value.to_string().into())).collect()))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Has an equal value under each key of the filter.
-    pub fn matches(&self, filter: &Map<String, Value>) -> bool {
-        filter.iter().all(|(key, value)| self.fields.get(key) == Some(value))
+    pub fn match_all(&self, filter: &Fields) -> bool {
+        filter.0.iter().all(|(key, value)| {
+            let at = self.0.binary_search_by(|(own, _)| own.cmp(key));
+            at.is_ok_and(|at| self.0[at].1 == *value)
+        })
     }
 }
 

@@ -12,6 +12,7 @@
 //! One task owns a [`Lobbies`]. Sockets are only numbers here, so they may hang on another process.
 
 mod addresses;
+mod bans;
 mod clients;
 mod entrance;
 mod holding;
@@ -21,6 +22,7 @@ pub mod limits;
 mod links;
 mod list;
 mod lobby;
+mod notices;
 mod outside;
 mod pace;
 mod requests;
@@ -33,16 +35,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use self::limits::Limits;
+use twocan_base::{FairQueue, Household};
+
+pub use self::limits::{Limits, MEMORY_DEFAULT};
 pub use self::outside::{
     Close, ClosedWhy, Command, Discard, Door, Ended, Event, Grant, HashId, HashJob, Purpose,
 };
 pub use self::secrets::Keys;
 
 use self::addresses::Addresses;
+use self::bans::Bans;
 use self::clients::Client;
 use self::entrance::Entrance;
 use self::ids::Ids;
+use self::limits::QUEUE_BYTES_MAX;
 use self::list::App;
 use self::lobby::{Lobby, LobbyId};
 use self::outside::Outbox;
@@ -66,11 +72,19 @@ pub struct Lobbies {
     addresses: Addresses,
     /// Lobbies made anew by tickets, under the group that the tickets name.
     returned: BTreeMap<GroupId, LobbyId>,
+    /// Who was shown out of a returned lobby, for as long as tickets of it are good.
+    bans: Bans,
     entrances: BTreeMap<HashId, Entrance>,
+    /// Passwords that wait for their turn, one household after another.
+    hash_queue: FairQueue<Household, HashJob>,
+    /// Passwords that are being hashed.
+    hashing: usize,
     timers: Timers,
     out: Outbox,
     draining: bool,
     last_number: u64,
+    /// The time of the input that is being handled.
+    now: Instant,
 }
 
 impl Lobbies {
@@ -89,11 +103,15 @@ impl Lobbies {
             lobbies: BTreeMap::new(),
             apps: BTreeMap::new(),
             returned: BTreeMap::new(),
+            bans: Bans::default(),
             entrances: BTreeMap::new(),
+            hash_queue: FairQueue::default(),
+            hashing: 0,
             timers: Timers::default(),
             out: Outbox::default(),
             draining: false,
             last_number: 0,
+            now,
         }
     }
 
@@ -146,14 +164,25 @@ impl Lobbies {
     }
 
     /// Numbers a rendered message for a session, keeps it for a resume, and sends it where there is a socket.
-    fn send(&mut self, session: SessionId, id: Option<u64>, body: &str) {
-        let Some(session) = self.sessions.get_mut(&session) else { return };
+    fn send(&mut self, id_of_session: SessionId, id: Option<u64>, body: &str) {
+        let Some(session) = self.sessions.get_mut(&id_of_session) else { return };
         session.seq += 1;
         let frame = number(body, session.seq, id);
-        session.keep(Arc::clone(&frame), &self.limits);
-        if let Some(client) = session.client {
-            self.out.transmits.push_back((client, frame));
+        let (cost, address) = (frame_cost(&frame), session.address);
+        session.keep(Arc::clone(&frame));
+        self.addresses.bytes.take_surely(address, cost as u64);
+        let mut queued = 0;
+        if let Some((id, client)) = session.client.and_then(|id| Some((id, self.clients.get_mut(&id)?))) {
+            client.queued += cost;
+            queued = client.queued;
+            if queued > QUEUE_BYTES_MAX + client.resumed {
+                return self.too_slow(id, self.now);
+            }
+            self.out.transmits.push_back((id, frame));
         }
+        let is_over = !self.addresses.bytes.fits(address, 0);
+        let freed = session.trim(queued, is_over);
+        self.addresses.bytes.give(address, freed as u64);
     }
 
     fn reply(&mut self, session: SessionId, id: u64, message: &ServerMessage<'_>) {
@@ -162,17 +191,6 @@ impl Lobbies {
 
     fn tell(&mut self, session: SessionId, message: &ServerMessage<'_>) {
         self.send(session, None, &render(message));
-    }
-
-    /// The same rendered message to every member but one.
-    fn tell_others(&mut self, lobby: LobbyId, except: Option<SessionId>, body: &str) {
-        let Some(lobby) = self.lobbies.get(&lobby) else { return };
-        let members: Vec<SessionId> = lobby.members.iter().map(|member| member.session).collect();
-        for session in members {
-            if Some(session) != except {
-                self.send(session, None, body);
-            }
-        }
     }
 
     fn refuse(&mut self, session: SessionId, id: u64, refusal: Refusal) {
@@ -185,6 +203,12 @@ impl Lobbies {
             &ServerMessage::Error(Refused { code, message: code.sentence().into(), retry }),
         );
     }
+}
+
+/// What a frame counts for where bytes are bounded: its length, and what it takes to keep it.
+#[must_use]
+pub fn frame_cost(frame: &str) -> usize {
+    frame.len() + limits::FRAME_OVERHEAD
 }
 
 /// Why a request is not done.

@@ -188,6 +188,8 @@ pub enum Discard {
     StaleHash,
     /// A grant for someone who is no longer there.
     StaleGrant,
+    /// A report of a link, from a household that makes too many.
+    Report,
 }
 
 /// What happened, for the log and the counters.

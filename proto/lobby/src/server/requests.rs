@@ -4,15 +4,14 @@ use std::time::Instant;
 
 use twocan_base::Rate;
 
-use super::limits::{COSTLY_FRAMES, REFUSALS_MAX};
+use super::limits::{COSTLY_FRAMES, HASH_RETRY, QUEUE_SMALL_BYTES, REFUSALS_MAX};
 use super::lobby::{Data, LobbyId};
+use super::notices::Notice;
 use super::outside::{Close, Discard};
 use super::pace::TooFast;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{ClientId, SessionId};
-use crate::wire::{
-    ClientFrame, ClientMessage, ErrorCode, ParseError, ServerMessage, Update, Updated, render,
-};
+use crate::wire::{ClientFrame, ClientMessage, ErrorCode, ParseError, ServerMessage, Update};
 
 impl Lobbies {
     pub(super) fn handle_frame(
@@ -26,10 +25,10 @@ impl Lobbies {
             Ok(frame) => (frame.id, cost(&frame.message)),
             Err(error) => (id_of(*error), 1),
         };
-        let Some(state) = self.sessions.get_mut(&session) else { return };
         if let Some(seq) = frame.as_ref().ok().and_then(|frame| frame.ack) {
-            state.acknowledge(seq);
+            self.acknowledge(session, client, seq);
         }
+        let Some(state) = self.sessions.get_mut(&session) else { return };
         let rate = Rate::per_second(self.limits.frames_per_second, self.limits.frames_burst);
         let pace = state.pace.spend(cost, rate, REFUSALS_MAX, now);
         if pace == Err(TooFast::Enough) {
@@ -46,10 +45,31 @@ impl Lobbies {
             (Ok(()), Err(ParseError::Value { .. })) => Err(ErrorCode::BadValue.into()),
             (Ok(()), Err(_)) => Err(ErrorCode::BadMessage.into()),
             (Ok(()), Ok(_)) if hello => Err(ErrorCode::BadMessage.into()),
-            (Ok(()), Ok(frame)) => self.dispatch(session, id, frame.message, now),
+            (Ok(()), Ok(frame)) => {
+                self.may_ask(session, client).and_then(|()| self.dispatch(session, id, frame.message, now))
+            }
         };
         if let Err(refusal) = done {
             self.refuse(session, id, refusal);
+        }
+    }
+
+    fn acknowledge(&mut self, session: SessionId, client: ClientId, seq: u64) {
+        let queued = self.clients.get(&client).map_or(0, |client| client.queued);
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let freed = state.acknowledge(seq, queued);
+        self.addresses.bytes.give(state.address, freed as u64);
+    }
+
+    /// Whether a session may ask for more: not while much waits for it to read and its household uses more than its share.
+    fn may_ask(&self, session: SessionId, client: ClientId) -> Result<(), Refusal> {
+        let queued = self.clients.get(&client).map_or(0, |client| client.queued);
+        let Some(state) = self.sessions.get(&session) else { return Ok(()) };
+        let is_small = queued <= QUEUE_SMALL_BYTES;
+        if is_small || self.addresses.bytes.fits(state.address, QUEUE_SMALL_BYTES as u64) {
+            Ok(())
+        } else {
+            Err(Refusal::later(HASH_RETRY))
         }
     }
 
@@ -73,7 +93,7 @@ impl Lobbies {
                 Ok(())
             }
             ClientMessage::Update(update) => self.update(session, id, &update, now),
-            ClientMessage::Kick(kick) => self.kick(session, id, &kick.peer, now),
+            ClientMessage::Kick(kick) => self.kick(session, id, &kick, now),
             ClientMessage::Leave => self.leave(session, id, now),
             ClientMessage::Seal => self.seal(session, id, now),
             ClientMessage::Signal(signal) => self.signal(session, &signal, now),
@@ -96,7 +116,7 @@ impl Lobbies {
     pub(super) fn own_lobby(&self, session: SessionId) -> Result<LobbyId, Refusal> {
         let lobby = self.lobby_of(session)?;
         match self.lobbies.get(&lobby) {
-            Some(found) if found.owner == session => Ok(lobby),
+            Some(found) if found.is_owner(session) => Ok(lobby),
             _ => Err(ErrorCode::NotOwner.into()),
         }
     }
@@ -113,17 +133,19 @@ impl Lobbies {
         let data = data.transpose()?;
         if let Some(lobby) = self.lobbies.get_mut(&lobby_id) {
             if let Some(data) = data {
+                let (before, after) = (lobby.data.cost(), data.cost());
+                if after > before && !self.addresses.bytes.fits(lobby.opener, after - before) {
+                    return Err(Refusal::later(HASH_RETRY));
+                }
+                self.addresses.bytes.give(lobby.opener, before);
+                self.addresses.bytes.take_surely(lobby.opener, after);
                 lobby.data = data;
             }
             lobby.public = update.public.unwrap_or(lobby.public);
             lobby.locked = update.locked.unwrap_or(lobby.locked);
         }
         self.reply(session, id, &ServerMessage::Ok);
-        let body = self
-            .lobbies
-            .get(&lobby_id)
-            .map(|lobby| render(&ServerMessage::Updated(Updated { lobby: lobby.view() })));
-        self.tell_others(lobby_id, None, &body.unwrap_or_default());
+        self.notify_others(lobby_id, None, &Notice::Updated);
         self.relist(lobby_id, now);
         Ok(())
     }

@@ -7,10 +7,12 @@ use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use twocan_base::Spent;
 
-use super::limits::Limits;
-use super::lobby::LobbyId;
+use super::frame_cost;
+use super::limits::{GUESSES_FIRST, REPLAY_BYTES_MAX, SHOWN_COST};
+use super::lobby::{Fields, LobbyId};
+use super::notices::Notices;
 use super::pace::Pace;
 use crate::wire::names::{AppName, ClientId, LobbyCode, PeerId, SessionId};
 
@@ -29,8 +31,15 @@ pub(super) struct Session {
     /// The highest `seq` given out.
     pub seq: u64,
     replay: VecDeque<Arc<str>>,
+    /// What they cost, see [`frame_cost`].
     replay_bytes: usize,
+    /// What others did and this client is yet to be told.
+    pub notices: Notices,
     pub pace: Pace,
+    /// What is spent of this session's guesses.
+    pub guesses: Spent,
+    /// Wrong joins so far.
+    pub wrong: u8,
     pub lobby: Option<LobbyId>,
     /// A password of this session is being hashed.
     pub entering: bool,
@@ -43,8 +52,17 @@ pub(super) struct Session {
 
 /// What a watcher wants to see, and what it was shown.
 pub(super) struct Watch {
-    pub filter: Map<String, Value>,
+    pub filter: Fields,
     pub shown: BTreeSet<LobbyCode>,
+    /// Changed while the client was behind.
+    pub missed: BTreeSet<LobbyCode>,
+}
+
+impl Watch {
+    /// Bytes that it is counted for.
+    pub fn cost(&self) -> u64 {
+        (self.shown.len() + self.missed.len()) as u64 * SHOWN_COST
+    }
 }
 
 impl Session {
@@ -68,7 +86,10 @@ impl Session {
             seq: 0,
             replay: VecDeque::new(),
             replay_bytes: 0,
+            notices: Notices::default(),
             pace: Pace::new(now),
+            guesses: Spent::nothing(now),
+            wrong: 0,
             lobby: None,
             entering: false,
             watch: None,
@@ -77,23 +98,51 @@ impl Session {
         }
     }
 
-    /// Keeps the frame just numbered, and lets the oldest go where there are too many.
-    pub fn keep(&mut self, frame: Arc<str>, limits: &Limits) {
-        self.replay_bytes += frame.len();
+    /// Keeps the frame just numbered.
+    pub fn keep(&mut self, frame: Arc<str>) {
+        self.replay_bytes += frame_cost(&frame);
         self.replay.push_back(frame);
-        while self.replay.len() > limits.replay_frames || self.replay_bytes > limits.replay_bytes {
-            self.forget_oldest();
-        }
     }
 
-    /// The client has seen everything up to `seq`.
-    pub fn acknowledge(&mut self, seq: u64) {
-        while self.first_kept() <= seq && !self.replay.is_empty() {
+    /// What the frames kept cost.
+    pub fn kept_bytes(&self) -> usize {
+        self.replay_bytes
+    }
+
+    /// All bytes that it is counted for.
+    pub fn cost(&self) -> u64 {
+        self.replay_bytes as u64 + self.watch.as_deref().map_or(0, Watch::cost)
+    }
+
+    /// Lets the oldest frames go where there are too many: of a household that uses too much (`is_over`), all that no longer wait
+    /// in the queue (`queued` bytes). What that frees.
+    pub fn trim(&mut self, queued: usize, is_over: bool) -> usize {
+        let before = self.replay_bytes;
+        let most = if is_over { queued } else { REPLAY_BYTES_MAX };
+        while self.replay_bytes > most.max(queued) && !self.replay.is_empty() {
+            self.forget_oldest();
+        }
+        before - self.replay_bytes
+    }
+
+    /// The client says that it has seen everything up to `seq`; what is still `queued` it cannot have seen. What that frees.
+    pub fn acknowledge(&mut self, seq: u64, queued: usize) -> usize {
+        let before = self.replay_bytes;
+        while self.first_kept() <= seq
+            && let Some(first) = self.replay.front()
+            && self.replay_bytes - frame_cost(first) >= queued
+        {
             self.forget_oldest();
         }
         if self.replay.is_empty() {
             self.replay.shrink_to(4);
         }
+        before - self.replay_bytes
+    }
+
+    /// Has not guessed wrong yet, or hardly.
+    pub fn is_trusted(&self) -> bool {
+        self.wrong < GUESSES_FIRST
     }
 
     /// What came after `seq`; `None` where some of it is no longer held, or was never said.
@@ -118,7 +167,7 @@ impl Session {
 
     fn forget_oldest(&mut self) {
         if let Some(frame) = self.replay.pop_front() {
-            self.replay_bytes -= frame.len();
+            self.replay_bytes -= frame_cost(&frame);
         }
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Ticket {
     pub group: GroupId,
     pub peer: PeerId,
     pub members: Vec<PeerId>,
+    /// Whose the lobby was. Tickets of older servers do not say.
+    pub owner: Option<PeerId>,
     /// Unix seconds.
     pub expires: u64,
 }
@@ -27,6 +29,8 @@ struct Claims {
     group: String,
     peer: String,
     members: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     expires: u64,
 }
 
@@ -39,6 +43,7 @@ impl Ticket {
             group: self.group.as_str().into(),
             peer: self.peer.as_str().into(),
             members: self.members.iter().map(|peer| peer.as_str().into()).collect(),
+            owner: self.owner.map(|peer| peer.as_str().into()),
             expires: self.expires,
         };
         let json = serde_json::to_vec(&claims).expect("strings and numbers");
@@ -54,12 +59,17 @@ impl Ticket {
         hmac::verify(key, body.as_bytes(), &tag).ok()?;
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).ok()?).ok()?;
         let members = claims.members.iter().map(|peer| PeerId::parse(peer)).collect::<Option<Vec<_>>>()?;
+        let owner = match &claims.owner {
+            Some(peer) => Some(PeerId::parse(peer)?),
+            None => None,
+        };
         let ticket = Self {
             app: AppName::parse(&claims.app)?,
             code: LobbyCode::parse(&claims.code)?,
             group: GroupId::parse(&claims.group)?,
             peer: PeerId::parse(&claims.peer)?,
             members,
+            owner,
             expires: claims.expires,
         };
         (claims.v == 1 && unix < ticket.expires && ticket.members.contains(&ticket.peer)).then_some(ticket)
@@ -78,6 +88,7 @@ mod tests {
             group: GroupId::parse("AAAAAAAAAAAAAAAAAAAAAA").unwrap(),
             peer: peer("7HRK2M9D"),
             members: vec![peer("7HRK2M9D"), peer("K2V8RT4N")],
+            owner: Some(peer("7HRK2M9D")),
             expires: 1_000,
         }
     }

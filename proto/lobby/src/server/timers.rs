@@ -53,6 +53,7 @@ impl Timers {
 impl Lobbies {
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Hello(client) => self.hello_is_late(client),

@@ -40,10 +40,22 @@ pub struct Create<'a> {
     pub size: Option<i64>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<CodeKind>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub data: Option<&'a RawValue>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub me: Option<&'a RawValue>,
+}
+
+/// What kind of code a lobby is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CodeKind {
+    /// As short as can be without being guessed.
+    Short,
+    /// One that nobody can guess, for links.
+    Long,
 }
 
 /// Enters a lobby by its code.
@@ -95,6 +107,13 @@ pub struct Update<'a> {
 pub struct Kick<'a> {
     #[serde(borrow)]
     pub peer: Text<'a>,
+    /// For as long as the lobby lives.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub ban: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Comes back to a completed lobby.

@@ -9,8 +9,8 @@ mod server;
 pub mod words;
 
 pub use client::{
-    Class, ClientFrame, ClientMessage, Create, Failed, Hello, Join, Kick, Kind, Linked, List, ParseError,
-    Path, Quick, Reason, Resume, Return, Signal, Update, parse,
+    Class, ClientFrame, ClientMessage, CodeKind, Create, Failed, Hello, Join, Kick, Kind, Linked, List,
+    ParseError, Path, Quick, Reason, Resume, Return, Signal, Update, parse,
 };
 pub use server::{
     Arrived, Complete, IceServer, IceServers, Joined, Left, LeftWhy, Link, Listed, ListedLobby, Listing,

@@ -9,10 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The letters of lobby codes and peer names: none that people mistake for another.
 pub const ALPHABET: &[u8; 29] = b"23456789ABCDEFGHJKMNPRSTVWXYZ";
-/// Letters in a lobby code while few are taken.
-pub const CODE_SHORT: usize = 4;
-/// Letters in a lobby code when many are taken.
-pub const CODE_LONG: usize = 6;
+/// Letters that lobby codes have: more of them where many are taken.
+pub const CODE_LENGTHS: [usize; 5] = [4, 5, 6, CODE_LARGEST, CODE_LONG];
+/// Letters where very many are taken.
+pub const CODE_LARGEST: usize = 8;
+/// Letters of a code that nobody can guess: one in 4·10¹⁴.
+pub const CODE_LONG: usize = 10;
 
 /// One socket, as `net/signaling` numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +43,7 @@ impl AppName {
     }
 }
 
-/// A lobby's code, in capitals: four letters of [`ALPHABET`], or six.
+/// A lobby's code, in capitals: letters of [`ALPHABET`], as many as [`CODE_LENGTHS`] has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LobbyCode {
     letters: [u8; CODE_LONG],
@@ -53,7 +55,7 @@ impl LobbyCode {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut letters = [0; CODE_LONG];
-        if text.len() != CODE_SHORT && text.len() != CODE_LONG {
+        if !CODE_LENGTHS.contains(&text.len()) {
             return None;
         }
         for (slot, letter) in letters.iter_mut().zip(text.bytes()) {

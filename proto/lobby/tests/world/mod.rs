@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use twocan_lobby::wire::{IceServer, IceServers};
 use twocan_lobby::{
-    ClientId, Close, Command, Door, Ended, Event, Grant, HashJob, Keys, Limits, Lobbies, Purpose,
+    ClientId, Close, Command, Door, Ended, Event, Grant, HashJob, Keys, Limits, Lobbies, Purpose, frame_cost,
 };
 
 pub const UNIX: u64 = 1_790_000_000;
@@ -18,6 +18,8 @@ pub struct World {
     pub lobbies: Lobbies,
     now: Instant,
     inboxes: BTreeMap<ClientId, Vec<Value>>,
+    /// Clients that do not read, and what waits for each. (What is in their inboxes they will hear once they read.)
+    pub unread: BTreeMap<ClientId, usize>,
     pub closed: BTreeMap<ClientId, Close>,
     /// What the relay was told, in order.
     pub relay: Vec<String>,
@@ -67,6 +69,7 @@ impl World {
             lobbies: Lobbies::new(limits, Keys::new([2; 32], [3; 32]), seed, UNIX, start),
             now: start,
             inboxes: BTreeMap::new(),
+            unread: BTreeMap::new(),
             closed: BTreeMap::new(),
             relay: Vec::new(),
             events: Vec::new(),
@@ -165,6 +168,18 @@ impl World {
         self.inboxes.remove(&client).unwrap_or_default()
     }
 
+    /// From now on this player does not read.
+    pub fn stop_reading(&mut self, player: &Player) {
+        self.unread.insert(player.client, 0);
+    }
+
+    /// It reads all that waits, and goes on reading.
+    pub fn read_on(&mut self, player: &Player) {
+        let waiting = self.unread.remove(&player.client).unwrap_or(0);
+        self.lobbies.handle_written(player.client, waiting, self.now);
+        self.settle();
+    }
+
     pub fn cut(&mut self, player: &Player) {
         self.end(player.client, Ended::Cut);
     }
@@ -256,6 +271,10 @@ impl World {
     pub fn settle(&mut self) {
         loop {
             while let Some((client, frame)) = self.lobbies.poll_transmit() {
+                match self.unread.get_mut(&client) {
+                    Some(unread) => *unread += frame_cost(&frame),
+                    None => self.lobbies.handle_written(client, frame_cost(&frame), self.now),
+                }
                 self.inboxes.entry(client).or_default().push(serde_json::from_str(&frame).unwrap());
             }
             match self.lobbies.poll_command() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use twocan_lobby::wire::IceServers;
-use twocan_lobby::{ClientId, Door, Ended, Grant, HashJob, Keys, Limits, Lobbies};
+use twocan_lobby::{ClientId, Door, Ended, Grant, HashJob, Keys, Limits, Lobbies, Quota};
 
 use crate::input::Input;
 use player::Player;
@@ -42,14 +42,15 @@ struct World {
 fn limits() -> Limits {
     Limits {
         guesses_per_address: 3,
-        guesses_per_lobby: 4,
-        sockets_per_address: 5,
-        sessions_per_address: 4,
-        lobbies_per_address: 2,
-        sessions: 8,
-        lobbies: 3,
-        replay_frames: 12,
-        replay_bytes: 4_096,
+        first_guesses_per_address: 3,
+        passwords_per_address: 2,
+        first_passwords_per_address: 2,
+        passwords_per_code: 4,
+        sockets: Quota { total: 20, household: 5, site: 5, floor: 5 },
+        sessions: Quota { total: 8, household: 4, site: 4, floor: 4 },
+        lobbies: Quota { total: 3, household: 2, site: 2, floor: 2 },
+        hashes: Quota { total: 4, household: 2, site: 2, floor: 1 },
+        bytes: Quota { total: 65_536, household: 16_384, site: 32_768, floor: 1_024 },
         ..Limits::default()
     }
 }

@@ -9,8 +9,6 @@ use super::{World, limits};
 
 /// Bytes of the longest frame: a list has 48 KiB, a lobby of 64 members with the largest `me` less.
 const FRAME_BYTES_MAX: usize = 64 << 10;
-/// Hashes that may wait, from everyone.
-const HASHES_MAX: usize = 64;
 /// Timers that may run, one after the other, once everyone has gone.
 const LAST_TIMERS_MAX: usize = 2_000;
 
@@ -21,16 +19,17 @@ impl World {
             while self.lobbies.poll_event().is_some() {}
             if let Some((client, frame)) = self.lobbies.poll_transmit() {
                 self.deliver(client, &frame);
+                self.lobbies.handle_written(client, twocan_lobby::frame_cost(&frame), self.now);
                 continue;
             }
             let Some(command) = self.lobbies.poll_command() else { break };
             self.obey(command);
         }
         let limits = limits();
-        assert!(self.lobbies.sessions() <= limits.sessions);
-        assert!(self.lobbies.lobbies() <= limits.lobbies);
+        assert!(self.lobbies.sessions() as u64 <= limits.sessions.total);
+        assert!(self.lobbies.lobbies() as u64 <= limits.lobbies.total);
         assert_eq!(self.lobbies.clients(), self.sockets.len());
-        assert!(self.hashes.len() <= HASHES_MAX);
+        assert!(self.hashes.len() <= limits.hashes_at_once);
     }
 
     fn deliver(&mut self, client: ClientId, frame: &str) {
@@ -77,8 +76,9 @@ impl World {
             }
         }
         self.holds = false;
-        for job in std::mem::take(&mut self.hashes) {
+        while let Some(job) = self.hashes.pop() {
             self.hash(&job);
+            self.settle();
         }
         for grant in std::mem::take(&mut self.grants) {
             self.grant(&grant);
