@@ -41,18 +41,24 @@ impl Spent {
     /// # Errors
     /// How long to wait for them.
     pub fn spend(&mut self, units: u32, rate: Rate, now: Instant) -> Result<(), Duration> {
-        let full_at = self.0.max(now) + rate.interval * units;
-        let wait = full_at.saturating_duration_since(now + rate.interval * rate.burst);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        self.0 = full_at;
+        self.check(units, rate, now)?;
+        self.spend_surely(units, rate, now);
         Ok(())
     }
 
-    /// Gives `units` back.
-    pub fn refund(&mut self, units: u32, rate: Rate) {
-        self.0 = self.0.checked_sub(rate.interval * units).unwrap_or(self.0);
+    /// Whether `units` may be spent.
+    ///
+    /// # Errors
+    /// How long to wait for them.
+    pub fn check(&self, units: u32, rate: Rate, now: Instant) -> Result<(), Duration> {
+        let full_at = self.0.max(now) + rate.interval * units;
+        let wait = full_at.saturating_duration_since(now + rate.interval * rate.burst);
+        if wait.is_zero() { Ok(()) } else { Err(wait) }
+    }
+
+    /// Spends `units` whether or not they are there: what is owed has to come back first.
+    pub fn spend_surely(&mut self, units: u32, rate: Rate, now: Instant) {
+        self.0 = self.0.max(now) + rate.interval * units;
     }
 
     /// Nothing is spent any more.
@@ -80,15 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refunded_can_be_spent_again() {
+    fn what_is_owed_comes_back_first() {
         let start = Instant::now_for_tests();
-        let rate = Rate::per_minute(1);
+        let rate = Rate::per_minute(10);
         let mut spent = Spent::nothing(start);
-        assert!(spent.spend(1, rate, start).is_ok());
-        spent.refund(1, rate);
-        assert!(spent.is_full(start));
-        assert!(spent.spend(1, rate, start).is_ok());
-        assert!(!spent.is_full(start));
+        (0..15).for_each(|_| spent.spend_surely(1, rate, start));
+        assert_eq!(spent.check(1, rate, start), Err(Duration::from_secs(36)));
+        assert!(spent.check(1, rate, start + Duration::from_secs(36)).is_ok());
     }
 
     trait TestClock {

@@ -259,7 +259,7 @@ fn passwords_that_wait_are_limited_and_the_next_household_still_gets_its_turn() 
             refused += world.hear_only(player, "error").len();
         }
     }
-    assert!(refused > 600, "{refused}");
+    assert!(refused > 100, "{refused}");
     let mut ada = world.player_from("192.0.2.9", "test");
     world.say(&mut ada, json!({"type":"create","password":"y"}));
     assert!(world.hear(&mut ada).is_empty(), "she is not refused");
@@ -414,10 +414,10 @@ fn an_address_opens_sixty_lobbies_a_minute() {
 }
 
 #[test]
-fn an_address_has_two_hundred_and_forty_passwords_hashed_a_minute() {
+fn an_address_has_four_hundred_and_eighty_passwords_hashed_a_minute() {
     let mut world = World::with(Limits { openings_per_address: 10_000, ..Limits::default() });
     let mut ada = world.player();
-    for _ in 0..240 {
+    for _ in 0..480 {
         assert_eq!(world.ask(&mut ada, json!({"type":"create", "password":"x"}))["type"], "joined");
         world.ask(&mut ada, json!({"type":"leave"}));
         world.pass(100);
@@ -426,7 +426,7 @@ fn an_address_has_two_hundred_and_forty_passwords_hashed_a_minute() {
     while code_or_type(&world.ask(&mut ada, json!({"type":"create", "password":"x"}))) == "joined" {
         world.ask(&mut ada, json!({"type":"leave"}));
     }
-    assert!(world.hashes_made - made <= 97, "four come back each second");
+    assert!(world.hashes_made - made <= 385, "eight come back each second");
 }
 
 fn code_or_type(reply: &Value) -> &str {

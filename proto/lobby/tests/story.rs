@@ -276,11 +276,11 @@ fn who_leaves_a_lobby_made_anew_or_is_kicked_keeps_its_credentials_and_stays_out
     world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
     world.ask(&mut ada, json!({"type":"kick","peer":old[1].peer}));
     let again = world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
-    assert_eq!(code(&again), "banned", "shown out is out, ticket or not");
+    assert_eq!(code(&again), "kicked", "shown out is out, ticket or not");
     world.ask(&mut ada, json!({"type":"leave"}));
     assert_eq!(world.lobbies.lobbies(), 0);
     let again = world.ask(&mut bob, json!({"type":"return","ticket":tickets[1]}));
-    assert_eq!(code(&again), "banned", "also when nobody is there any more");
+    assert_eq!(code(&again), "kicked", "also when nobody is there any more");
     let takes_back = |line: &String| line.starts_with("revoke") || line == "close";
     assert!(!world.relay.iter().any(takes_back), "{:?}", world.relay);
     let joined = world.ask(&mut ada, json!({"type":"return","ticket":tickets[0]}));

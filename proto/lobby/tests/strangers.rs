@@ -219,9 +219,9 @@ fn a_kick_is_a_ban_for_the_lobbys_life() {
     let mut eve = world.player();
     world.join(&mut eve, &lobby);
     world.ask(&mut ada, json!({"type":"kick","peer":eve.peer}));
-    assert_eq!(code(&world.join(&mut eve, &lobby)), "banned", "the same session");
+    assert_eq!(code(&world.join(&mut eve, &lobby)), "kicked", "the same session");
     let mut again = world.player();
-    assert_eq!(code(&world.join(&mut again, &lobby)), "banned", "another of the same address");
+    assert_eq!(code(&world.join(&mut again, &lobby)), "kicked", "another of the same address");
     assert_ne!(world.ask(&mut again, json!({"type":"quick"}))["lobby"]["code"], json!(lobby));
     let mut bob = world.player_from("192.0.2.2", "test");
     assert_eq!(world.join(&mut bob, &lobby)["type"], "joined");
@@ -234,7 +234,7 @@ fn a_ban_does_not_reach_the_neighbours_of_whoever_is_there() {
     let lobby = world.create(&mut ada, json!({"size":4}));
     world.join(&mut eve, &lobby);
     world.ask(&mut ada, json!({"type":"kick","peer":eve.peer}));
-    assert_eq!(code(&world.join(&mut eve, &lobby)), "banned");
+    assert_eq!(code(&world.join(&mut eve, &lobby)), "kicked");
     assert_eq!(world.join(&mut bob, &lobby)["type"], "joined", "the owner is behind the same address");
 }
 

@@ -32,7 +32,7 @@ const PACED: usize = 7;
 /// Rows looked at for each one that is asked for, so that those with nothing to remember go.
 const SWEPT_EACH: usize = 4;
 
-type CodeKey = (AppName, LobbyCode);
+pub(super) type CodeKey = (AppName, LobbyCode);
 
 /// Wrong passwords at one code.
 #[derive(Clone, Debug)]
@@ -81,15 +81,6 @@ impl AtCode {
     fn is_full(&self, now: Instant) -> bool {
         self.spent.iter().all(|spent| spent.is_full(now))
     }
-}
-
-/// A guess that was charged; it is given back when it was right.
-#[derive(Clone, Debug)]
-pub(super) struct Charge {
-    address: IpAddr,
-    what: Paced,
-    /// For a password: at which code, and how much.
-    code: Option<(CodeKey, u32)>,
 }
 
 pub(super) struct Addresses {
@@ -143,63 +134,45 @@ impl Addresses {
         self.row(address, now).spent(what, now).spend(1, rate, now)
     }
 
-    /// Charges one guess: at a code alone, or at the password of one. `is_first`: this session has not guessed wrong before,
-    /// and is not to pay for a neighbour who has. Or says how long to wait.
-    pub fn charge(
+    /// Whether a session may guess: a code, and the password at `code` where it gives one. `is_first`: it has not guessed wrong
+    /// before, and is not to pay for a neighbour who has. Or how long it is to wait.
+    ///
+    /// Where all together guess too much at one code, a household that has not guessed there lately still has a try: a lock
+    /// against guessing is none against entering.
+    pub fn may_guess(
         &mut self,
         address: IpAddr,
-        password_at: Option<CodeKey>,
+        code: Option<&CodeKey>,
         is_first: bool,
         now: Instant,
-    ) -> Result<Charge, Duration> {
+    ) -> Result<(), Duration> {
         let what = if is_first { Paced::FirstGuess } else { Paced::Guess };
-        let Some(key) = password_at else {
-            self.spend(address, what, now)?;
-            return Ok(Charge { address, what, code: None });
-        };
-        let units = self.charge_code(address, &key, is_first, now)?;
-        Ok(Charge { address, what, code: Some((key, units)) })
-    }
-
-    /// A wrong password counts at its code, for the household and for all. Where all together guess too much, a household
-    /// that has not guessed there lately still has one try a minute: a lock against guessing is none against entering.
-    fn charge_code(
-        &mut self,
-        address: IpAddr,
-        key: &CodeKey,
-        is_first: bool,
-        now: Instant,
-    ) -> Result<u32, Duration> {
+        let rate = self.rates[what as usize];
+        self.row(address, now).spent(what, now).check(1, rate, now)?;
+        let Some(key) = code else { return Ok(()) };
         let (rate, per_code) = (self.at_code[usize::from(is_first)], self.per_code);
-        let by_all = self.code(key, now).spend(1, per_code, now);
+        let by_all = self.code(key, now).check(1, per_code, now);
         let at_code = self.row(address, now).at_code(key, now);
-        let units = match by_all {
-            Ok(()) => 1,
-            Err(_) if at_code.is_full(now) => rate.burst,
-            Err(wait) => return Err(wait),
-        };
-        let spent = at_code.spent[usize::from(is_first)].spend(units, rate, now);
-        if spent.is_err() && by_all.is_ok() {
-            // A household that is stopped does not use up what all may guess.
-            self.code(key, now).refund(1, per_code);
+        match by_all {
+            Err(_) if at_code.is_full(now) => Ok(()),
+            Err(wait) => Err(wait),
+            Ok(()) => at_code.spent[usize::from(is_first)].check(1, rate, now),
         }
-        spent.map(|()| units)
     }
 
-    /// The guess was right: it does not count.
-    pub fn refund(&mut self, charge: &Charge, now: Instant) {
-        let (at_code, per_code) = (self.at_code, self.per_code);
-        let is_first = matches!(charge.what, Paced::FirstGuess);
-        let rate = self.rates[charge.what as usize];
-        let row = self.row(charge.address, now);
-        let Some((key, units)) = &charge.code else {
-            return row.spent(charge.what, now).refund(1, rate);
-        };
-        let at = usize::from(is_first);
-        row.at_code(key, now).spent[at].refund(*units, at_code[at]);
-        if *units == 1 {
-            self.code(key, now).refund(1, per_code);
+    /// It guessed, and it was wrong: only then it counts. A siege costs a household all that it may guess there in a minute.
+    pub fn guessed_wrong(&mut self, address: IpAddr, code: Option<&CodeKey>, is_first: bool, now: Instant) {
+        let what = if is_first { Paced::FirstGuess } else { Paced::Guess };
+        let rate = self.rates[what as usize];
+        self.row(address, now).spent(what, now).spend_surely(1, rate, now);
+        let Some(key) = code else { return };
+        let (rate, per_code) = (self.at_code[usize::from(is_first)], self.per_code);
+        let spent = self.code(key, now);
+        let units = if spent.check(1, per_code, now).is_ok() { 1 } else { rate.burst };
+        if units == 1 {
+            spent.spend_surely(1, per_code, now);
         }
+        self.row(address, now).at_code(key, now).spent[usize::from(is_first)].spend_surely(units, rate, now);
     }
 
     /// A household's row. A few others are looked at, and go if there is nothing to remember.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use twocan_base::{Household, Rate};
 
-use super::addresses::{Charge, Paced};
+use super::addresses::{CodeKey, Paced};
 use super::bans::Banned;
 use super::holding::Holds;
 use super::limits::{
@@ -41,7 +41,7 @@ enum To {
     /// A lobby to open under this password.
     New { opening: Opening, salt: [u8; 16] },
     /// The lobby that has this code, if any: without one the hash is made all the same.
-    Known { lobby: Option<LobbyId>, charge: Charge },
+    Known { lobby: Option<LobbyId>, code: Option<CodeKey> },
 }
 
 struct Opening {
@@ -86,51 +86,39 @@ impl Lobbies {
         let Some(state) = self.sessions.get(&session) else { return Ok(()) };
         let key = LobbyCode::parse(&join.code).map(|code| (state.app.clone(), code));
         let password_at = key.clone().filter(|_| join.password.is_some());
-        let charge = self.charge_guess(session, password_at, now)?;
+        self.may_guess(session, password_at.as_ref(), now)?;
         let lobby = key.and_then(|(app, code)| self.find(&app, code));
         let known = lobby.and_then(|lobby| self.lobbies.get(&lobby));
         match (known.map(|lobby| &lobby.password), &join.password) {
             (Some(None), _) => {
-                self.refund_guess(session, &charge, now);
                 let lobby = lobby.ok_or(ErrorCode::NotFound)?;
                 self.admit(session, id, lobby, or_empty(join.me), now)
             }
-            (_, None) => Err(self.guessed_wrong(session)),
+            (_, None) => Err(self.guessed_wrong(session, None, now)),
             (kept, Some(password)) => {
                 let salt = kept.and_then(|kept| kept.as_ref().map(|kept| kept.salt));
                 let salt = salt.unwrap_or_else(|| self.ids.bytes());
-                self.hash(session, id, password, salt, or_empty(join.me), To::Known { lobby, charge }, now)
+                let to = To::Known { lobby, code: password_at };
+                self.hash(session, id, password, salt, or_empty(join.me), to, now)
             }
         }
     }
 
-    /// Charges a guess to the session and to its household; it is given back if it turns out right.
-    fn charge_guess(
-        &mut self,
-        session: SessionId,
-        password_at: Option<(AppName, LobbyCode)>,
-        now: Instant,
-    ) -> Result<Charge, Refusal> {
+    /// Whether a session may guess: within its own pace, its household's, and that at the code.
+    fn may_guess(&mut self, session: SessionId, code: Option<&CodeKey>, now: Instant) -> Result<(), Refusal> {
         let rate = self.guess_rate();
-        let state = self.sessions.get_mut(&session).ok_or(ErrorCode::NotFound)?;
-        let (address, is_trusted) = (state.address, state.is_trusted());
-        state.guesses.spend(1, rate, now).map_err(Refusal::later)?;
-        self.addresses.charge(address, password_at, is_trusted, now).map_err(|wait| {
-            state.guesses.refund(1, rate);
-            Refusal::later(wait)
-        })
+        let state = self.sessions.get(&session).ok_or(ErrorCode::NotFound)?;
+        let (address, is_first) = (state.address, state.is_trusted());
+        let may = state.guesses.check(1, rate, now);
+        may.and_then(|()| self.addresses.may_guess(address, code, is_first, now)).map_err(Refusal::later)
     }
 
-    fn refund_guess(&mut self, session: SessionId, charge: &Charge, now: Instant) {
+    /// A guess was wrong: it counts.
+    fn guessed_wrong(&mut self, session: SessionId, code: Option<&CodeKey>, now: Instant) -> Refusal {
         let rate = self.guess_rate();
-        self.addresses.refund(charge, now);
         if let Some(state) = self.sessions.get_mut(&session) {
-            state.guesses.refund(1, rate);
-        }
-    }
-
-    fn guessed_wrong(&mut self, session: SessionId) -> Refusal {
-        if let Some(state) = self.sessions.get_mut(&session) {
+            self.addresses.guessed_wrong(state.address, code, state.is_trusted(), now);
+            state.guesses.spend_surely(1, rate, now);
             state.wrong = state.wrong.saturating_add(1);
         }
         ErrorCode::NotFound.into()
@@ -180,7 +168,7 @@ impl Lobbies {
         }
         let mut found = self.returned.get(&ticket.group).copied();
         if self.bans.is_barred(ticket.group, ticket.peer) {
-            return Err(ErrorCode::Banned.into());
+            return Err(ErrorCode::Kicked.into());
         }
         if found.is_none() {
             self.may_open(session)?;
@@ -194,7 +182,6 @@ impl Lobbies {
         }
         let lobby = found.unwrap_or_else(|| self.reopen(session, &ticket, now));
         self.enter(session, id, lobby, me, now);
-        self.give_back(lobby, session, &ticket);
         let here = self.lobbies.get(&lobby).map_or(0, |lobby| lobby.members.len());
         self.seal_until(lobby, (here > 1).then(|| now + SEAL_WITHIN));
         Ok(())
@@ -214,13 +201,8 @@ impl Lobbies {
         state.entering = false;
         let done = match (hash, to) {
             (Some(hash), to) => self.go_on(session, id, me, to, &hash, now),
-            (None, to) => {
-                // Nothing was learnt from it, so it was no guess.
-                if let To::Known { charge, .. } = &to {
-                    self.refund_guess(session, charge, now);
-                }
-                Err(Refusal::later(HASH_RETRY))
-            }
+            // Nothing was learnt from it, so it was no guess.
+            (None, _) => Err(Refusal::later(HASH_RETRY)),
         };
         if let Err(refusal) = done {
             self.refuse(session, id, refusal);
@@ -243,13 +225,12 @@ impl Lobbies {
                 let password = KeptPassword::new(&self.keys, salt, hash);
                 self.open(session, id, opening, Some(password), me, now)
             }
-            To::Known { lobby, charge } => {
+            To::Known { lobby, code } => {
                 let found = lobby.and_then(|id| Some((id, self.lobbies.get(&id)?.password.as_ref()?)));
                 let lobby = match found {
                     Some((lobby, kept)) if kept.matches(&self.keys, hash) => lobby,
-                    _ => return Err(self.guessed_wrong(session)),
+                    _ => return Err(self.guessed_wrong(session, code.as_ref(), now)),
                 };
-                self.refund_guess(session, &charge, now);
                 self.admit(session, id, lobby, me, now)
             }
         }
@@ -272,12 +253,7 @@ impl Lobbies {
             true => self.addresses.spend(address, Paced::Hash, now),
             false => Err(HASH_RETRY),
         };
-        if let Err(wait) = paced {
-            if let To::Known { charge, .. } = &to {
-                self.refund_guess(session, charge, now);
-            }
-            return Err(Refusal::later(wait));
-        }
+        paced.map_err(Refusal::later)?;
         self.addresses.hashes.take_surely(address, 1);
         state.entering = true;
         let job = HashId(self.next_number());
@@ -379,15 +355,6 @@ impl Lobbies {
         id
     }
 
-    /// A lobby that came back is whose it was before, as soon as that one is there.
-    fn give_back(&mut self, lobby_id: LobbyId, session: SessionId, ticket: &Ticket) {
-        let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return };
-        if ticket.owner == Some(ticket.peer) && lobby.owner != session {
-            lobby.owner = session;
-            self.notify_others(lobby_id, None, &Notice::Owner);
-        }
-    }
-
     fn found(&mut self, lobby: Lobby) -> LobbyId {
         let id = LobbyId(self.next_number());
         self.addresses.lobbies.take_surely(lobby.opener, 1);
@@ -434,7 +401,7 @@ impl Lobbies {
         let (peer, address) = (state.peer, state.address);
         let Some(found) = self.lobbies.get(&lobby) else { return Err(ErrorCode::NotFound.into()) };
         match found {
-            Lobby { banned, .. } if banned.is_barred(peer, address) => Err(ErrorCode::Banned.into()),
+            Lobby { banned, .. } if banned.is_barred(peer, address) => Err(ErrorCode::Kicked.into()),
             Lobby { stage: Stage::Sealed { .. } | Stage::Completing, .. } => Err(ErrorCode::Sealed.into()),
             Lobby { locked: true, .. } => Err(ErrorCode::Locked.into()),
             Lobby { members, size, .. } if members.len() >= *size => Err(ErrorCode::Full.into()),
@@ -454,9 +421,17 @@ impl Lobbies {
         state.notices.clear();
         let peer = state.peer;
         lobby.members.push(Member::new(session, peer, me));
+        // A lobby that came back is whose it was before, as soon as that one is there.
+        let is_given_back = lobby.is_before(peer) && lobby.owner != session;
+        if is_given_back {
+            lobby.owner = session;
+        }
         let joined = render(&ServerMessage::Joined(Joined { peer: state.peer, lobby: lobby.view() }));
         self.send(session, Some(id), &joined);
         self.notify_others(lobby_id, Some(session), &Notice::Arrived(peer));
+        if is_given_back {
+            self.notify_others(lobby_id, Some(session), &Notice::Owner);
+        }
         self.relist(lobby_id, now);
         self.renew_grant(session);
     }

@@ -141,9 +141,14 @@ impl Lobby {
 
     /// Whether this member may do what an owner may: of a lobby that came back, only whose it was before.
     pub fn is_owner(&self, session: SessionId) -> bool {
-        let before = self.ticket.and_then(|(_, owner)| owner);
-        let is_same = |owner| self.member(session).is_some_and(|member| member.peer == owner);
-        self.owner == session && before.is_none_or(is_same)
+        let has_owner = self.ticket.is_some_and(|(_, owner)| owner.is_some());
+        let is_before = || self.member(session).is_some_and(|member| self.is_before(member.peer));
+        self.owner == session && (!has_owner || is_before())
+    }
+
+    /// Whether a lobby that came back was this peer's.
+    pub fn is_before(&self, peer: PeerId) -> bool {
+        self.ticket.is_some_and(|(_, owner)| owner == Some(peer))
     }
 
     pub fn owner_peer(&self) -> PeerId {
