@@ -17,7 +17,7 @@ use super::limits::{
 use super::lobby::{Data, Fields, Lobby, LobbyId, Member, Stage, or_empty};
 use super::notices::Notice;
 use super::outside::{Command, Discard, Event, HashId, HashJob};
-use super::secrets::KeptPassword;
+use super::secrets::{KeptPassword, Keys};
 use super::ticket::Ticket;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
@@ -62,7 +62,7 @@ impl Lobbies {
     ) -> Result<(), Refusal> {
         self.may_enter(session)?;
         self.may_open(session)?;
-        let data = Data::read(create.data).ok_or(ErrorCode::BadValue)?;
+        let data = Data::read(create.data, &self.keys).ok_or(ErrorCode::BadValue)?;
         let is_long = create.code == Some(CodeKind::Long);
         let opening = Opening { public: create.public, size: seats(create.size), data, is_long };
         let me = or_empty(create.me);
@@ -137,8 +137,8 @@ impl Lobbies {
         now: Instant,
     ) -> Result<(), Refusal> {
         self.may_enter(session)?;
-        let filter = read_filter(quick.filter)?;
-        let data = Data::read(quick.data.or(quick.filter)).ok_or(ErrorCode::BadValue)?;
+        let filter = read_filter(quick.filter, &self.keys)?;
+        let data = Data::read(quick.data.or(quick.filter), &self.keys).ok_or(ErrorCode::BadValue)?;
         let size = quick.size.map(|size| seats(Some(size)));
         let me = or_empty(quick.me);
         match self.fullest(session, &filter, size) {
@@ -442,7 +442,7 @@ fn seats(size: Option<i64>) -> usize {
 }
 
 /// A filter's fields; a filter that cannot be looked into, or has too many, matches nothing, and is refused.
-pub(super) fn read_filter(filter: Option<&RawValue>) -> Result<Fields, Refusal> {
-    let fields = Data::read(filter).map(|data| data.fields);
+pub(super) fn read_filter(filter: Option<&RawValue>, keys: &Keys) -> Result<Fields, Refusal> {
+    let fields = Data::read(filter, keys).map(|data| data.fields);
     fields.filter(|fields| fields.len() <= FILTER_KEYS_MAX).ok_or_else(|| ErrorCode::BadValue.into())
 }

@@ -57,7 +57,7 @@ impl App {
 
 impl Lobbies {
     pub(super) fn list(&mut self, session: SessionId, id: u64, list: &List<'_>) -> Result<(), Refusal> {
-        let filter = read_filter(list.filter)?;
+        let filter = read_filter(list.filter, &self.keys)?;
         let Some(state) = self.sessions.get(&session) else { return Ok(()) };
         let name = state.app.clone();
         let (mut total, mut bytes, mut shown) = (0, 0, Vec::new());

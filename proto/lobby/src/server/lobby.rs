@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::bans::Banned;
 use super::holding::Holds;
-use super::secrets::KeptPassword;
+use super::secrets::{KeptPassword, Keys};
 use crate::wire::names::{AppName, GroupId, LobbyCode, PeerId, SessionId};
 use crate::wire::{IceServers, ListedLobby, LobbyView, MemberView};
 
@@ -48,10 +48,11 @@ pub(super) struct Data {
     pub fields: Fields,
 }
 
-/// The fields of a JSON object, for comparing: by name, each value as the one text that stands for all ways of writing it. (A
-/// `Value` may take thirty times the room of its text.)
+/// The fields of a JSON object, for comparing: of each a tag of its name and its value, sorted. A thousand lobbies are compared in
+/// a fraction of a millisecond, and a value of any shape takes eight bytes. Tags are made with a key of this process, so that
+/// nobody can find two fields with the same one.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Box<[(Box<str>, Box<str>)]>);
+pub(super) struct Fields(Box<[u64]>);
 
 /// Where a lobby is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,26 +175,28 @@ impl Data {
     }
 
     /// Reads a JSON object; `None` where it cannot be looked into (too deep).
-    pub fn read(raw: Option<&RawValue>) -> Option<Self> {
+    pub fn read(raw: Option<&RawValue>, keys: &Keys) -> Option<Self> {
         match raw {
             None => Some(Self::none()),
-            Some(raw) => Some(Self { fields: Fields::read(raw)?, raw: raw.to_owned() }),
+            Some(raw) => Some(Self { fields: Fields::read(raw, keys)?, raw: raw.to_owned() }),
         }
     }
 
     /// Bytes that it holds.
     pub fn cost(&self) -> u64 {
-        let fields = self.fields.0.iter().map(|(key, value)| key.len() + value.len() + 32);
-        (self.raw.get().len() + fields.sum::<usize>()) as u64
+        (self.raw.get().len() + self.fields.len() * size_of::<u64>()) as u64
     }
 }
 
 impl Fields {
     /// Reads a JSON object; `None` where it cannot be looked into (too deep).
-    pub fn read(raw: &RawValue) -> Option<Self> {
+    pub fn read(raw: &RawValue, keys: &Keys) -> Option<Self> {
         let fields: Map<String, Value> = serde_json::from_str(raw.get()).ok()?;
-        // In the order of their names, as `serde_json` keeps them.
-        Some(Self(fields.into_iter().map(|(key, value)| (key.into(), value.to_string().into())).collect()))
+        // The name as JSON, too: where it ends is part of it. `serde_json` writes each value in one way.
+        let tag = |(name, value)| keys.tag(format!("{}:{value}", Value::String(name)).as_bytes());
+        let mut tags: Box<[u64]> = fields.into_iter().map(tag).collect();
+        tags.sort_unstable();
+        Some(Self(tags))
     }
 
     pub fn len(&self) -> usize {
@@ -206,10 +209,7 @@ impl Fields {
 
     /// Has an equal value under each key of the filter.
     pub fn match_all(&self, filter: &Fields) -> bool {
-        filter.0.iter().all(|(key, value)| {
-            let at = self.0.binary_search_by(|(own, _)| own.cmp(key));
-            at.is_ok_and(|at| self.0[at].1 == *value)
-        })
+        filter.0.iter().all(|tag| self.0.binary_search(tag).is_ok())
     }
 }
 

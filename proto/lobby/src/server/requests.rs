@@ -129,7 +129,7 @@ impl Lobbies {
         now: Instant,
     ) -> Result<(), Refusal> {
         let lobby_id = self.own_lobby(session)?;
-        let data = update.data.map(|raw| Data::read(Some(raw)).ok_or(ErrorCode::BadValue));
+        let data = update.data.map(|raw| Data::read(Some(raw), &self.keys).ok_or(ErrorCode::BadValue));
         let data = data.transpose()?;
         if let Some(lobby) = self.lobbies.get_mut(&lobby_id) {
             if let Some(data) = data {

@@ -20,6 +20,12 @@ impl Keys {
         }
     }
 
+    /// A short name for these bytes that only this process can work out.
+    pub(super) fn tag(&self, bytes: &[u8]) -> u64 {
+        let tag = hmac::sign(&self.local, bytes);
+        u64::from_be_bytes(*tag.as_ref().first_chunk().expect("a SHA-256 tag has 32 bytes"))
+    }
+
     /// Whether `given` is `kept`, in a time that does not depend on either.
     pub(super) fn same(&self, kept: &[u8], given: &[u8]) -> bool {
         let tag = hmac::sign(&self.local, kept);
