@@ -42,6 +42,10 @@ pub(crate) enum Said {
     Written {
         bytes: usize,
     },
+    /// The client has received all up to this.
+    Seen {
+        seq: u64,
+    },
     Disconnected {
         how: Ended,
     },
@@ -133,6 +137,7 @@ impl Machine {
                 self.lobbies.handle_message(client, &text, now);
                 drop(permit);
             }
+            Said::Seen { seq } => self.lobbies.handle_seen(client, seq, now),
             Said::Written { bytes } => self.lobbies.handle_written(client, bytes, now),
             Said::Disconnected { how } => {
                 self.queues.remove(&client);
@@ -178,6 +183,11 @@ impl Machine {
                 self.metrics.closed(why);
                 if let Some(queue) = self.queues.get(&client) {
                     queue.close(why);
+                }
+            }
+            Command::Ping { client, seq } => {
+                if let Some(queue) = self.queues.get(&client) {
+                    queue.ping(seq);
                 }
             }
             Command::Hash(job) => self.hasher.hash(job),

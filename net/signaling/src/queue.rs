@@ -16,7 +16,7 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    frames: VecDeque<Arc<str>>,
+    frames: VecDeque<Next>,
     close: Option<Close>,
 }
 
@@ -24,15 +24,25 @@ struct Waiting {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Frame(Arc<str>),
+    Ping(u64),
     Close(Close),
 }
 
 impl Queue {
     /// Adds a frame, unless the socket is to be closed.
     pub fn push(&self, frame: Arc<str>) {
+        self.add(Next::Frame(frame));
+    }
+
+    /// Adds a ping with this number behind the frames that wait.
+    pub fn ping(&self, seq: u64) {
+        self.add(Next::Ping(seq));
+    }
+
+    fn add(&self, next: Next) {
         let mut waiting = self.lock();
         if waiting.close.is_none() {
-            waiting.frames.push_back(frame);
+            waiting.frames.push_back(next);
             self.wake.notify_one();
         }
     }
@@ -50,11 +60,11 @@ impl Queue {
     /// What is next, if anything.
     pub fn pop(&self) -> Option<Next> {
         let mut waiting = self.lock();
-        let Some(frame) = waiting.frames.pop_front() else { return waiting.close.map(Next::Close) };
+        let Some(next) = waiting.frames.pop_front() else { return waiting.close.map(Next::Close) };
         if waiting.frames.is_empty() {
             waiting.frames.shrink_to(4);
         }
-        Some(Next::Frame(frame))
+        Some(next)
     }
 
     /// Waits for what is next.

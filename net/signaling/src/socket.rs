@@ -115,7 +115,16 @@ async fn exchange(socket: &mut WebSocket, queue: &Queue, pulse: Pulse, machine: 
                     Some(Ok(Message::Text(text))) => text,
                     // No frame of ours is binary; an empty text is answered as one that cannot be read.
                     Some(Ok(Message::Binary(_))) => Utf8Bytes::from_static(""),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                    Some(Ok(Message::Pong(payload))) => {
+                        // Pings that only keep the connection alive carry nothing.
+                        if let Ok(seq) = <[u8; 8]>::try_from(&payload[..])
+                            && machine.tell(Said::Seen { seq: u64::from_be_bytes(seq) }).await.is_err()
+                        {
+                            return Outcome::Dead;
+                        }
+                        continue;
+                    }
+                    Some(Ok(Message::Ping(_))) => continue,
                     Some(Ok(Message::Close(frame))) => return Outcome::Theirs(frame.map(|frame| frame.code)),
                     Some(Err(error)) => return broken(&error),
                     None => return Outcome::Dead,
@@ -154,6 +163,10 @@ async fn write(
             Some(Next::Frame(frame)) => {
                 *written += frame_cost(&frame);
                 socket.feed(Message::Text((&*frame).into())).await.map_err(|_| Gone)?;
+            }
+            Some(Next::Ping(seq)) => {
+                let payload = bytes::Bytes::copy_from_slice(&seq.to_be_bytes());
+                socket.feed(Message::Ping(payload)).await.map_err(|_| Gone)?;
             }
             Some(Next::Close(why)) => {
                 socket.flush().await.map_err(|_| Gone)?;

@@ -270,3 +270,26 @@ fn a_session_token_says_nothing_of_how_many_there_are() {
     let starts: std::collections::BTreeSet<&str> = tokens.iter().map(|token| &token[..8]).collect();
     assert_eq!(starts.len(), 3);
 }
+
+#[test]
+fn of_who_listens_and_says_nothing_no_more_is_kept_than_it_may_have_missed() {
+    let limits = Limits { bytes: Quota::new(4 << 20, 4 << 20), ..Limits::default() };
+    let mut world = World::with(limits);
+    world.answer_pings = true;
+    let mut owner = world.player_from("198.51.100.1", "test");
+    world.create(&mut owner, json!({"public":true}));
+    let mut watchers: Vec<Player> = (0..100).map(|_| world.player()).collect();
+    for watcher in &mut watchers {
+        world.ask(watcher, json!({"type":"list","watch":true}));
+    }
+    for n in 0..200 {
+        world.say(&mut owner, json!({"type":"update","data":{"n":n,"x":"y".repeat(2_000)}}));
+        world.pass(250);
+    }
+    // Each has heard 400 KB and never acknowledged any; 40 MB could not have been kept.
+    for watcher in &mut watchers {
+        assert_eq!(world.hear_only(watcher, "listed").len(), 200);
+        world.cut(watcher);
+        assert_eq!(world.resume(watcher, "192.0.2.1")["resumed"], true);
+    }
+}

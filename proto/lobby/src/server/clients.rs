@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::Lobbies;
 use super::addresses::Paced;
-use super::limits::{DRAIN_WITHIN, HELLO_WITHIN, RESUME_WITHIN};
+use super::limits::{ASK_BYTES, DRAIN_WITHIN, HELLO_WITHIN, RESUME_WITHIN};
 use super::lobby::Stage;
 use super::outside::{Close, Command, Discard, Door, Ended, Event};
 use super::session::{Session, read_token};
@@ -22,6 +22,8 @@ pub(super) struct Client {
     pub queued: usize,
     /// How much of that came back with its session, and does not count against it.
     pub resumed: usize,
+    /// It was asked how far it has come, and has not answered.
+    is_asked: bool,
 }
 
 enum State {
@@ -40,7 +42,8 @@ impl Lobbies {
         let fits = self.addresses.sockets.take(door.address, 1);
         let until = now + HELLO_WITHIN;
         let state = State::Silent { host: door.host, until };
-        self.clients.insert(client, Client { address: door.address, state, queued: 0, resumed: 0 });
+        self.clients
+            .insert(client, Client { address: door.address, state, queued: 0, resumed: 0, is_asked: false });
         if self.draining {
             self.close(client, Close::GoingAway);
         } else if fits {
@@ -91,7 +94,29 @@ impl Lobbies {
         let Some(entry) = self.clients.get_mut(&client) else { return };
         entry.queued = entry.queued.saturating_sub(bytes);
         if let State::Bound(session) = entry.state {
+            self.ask_how_far(session, client);
             self.catch_up(session);
+        }
+    }
+
+    /// A client's end of the socket has answered a [`Command::Ping`]: it has received all up to `seq`.
+    pub fn handle_seen(&mut self, client: ClientId, seq: u64, now: Instant) {
+        self.now = now;
+        let Some(entry) = self.clients.get_mut(&client) else { return };
+        entry.is_asked = false;
+        if let State::Bound(session) = entry.state {
+            self.acknowledge(session, client, seq);
+            self.ask_how_far(session, client);
+        }
+    }
+
+    /// Where much is kept of what a client may have seen long since, it is asked: most say so only with their next frame.
+    fn ask_how_far(&mut self, session: SessionId, client: ClientId) {
+        let Some(entry) = self.clients.get_mut(&client).filter(|entry| !entry.is_asked) else { return };
+        let Some(session) = self.sessions.get(&session) else { return };
+        if session.kept_bytes() >= entry.queued + ASK_BYTES {
+            entry.is_asked = true;
+            self.out.commands.push_back(Command::Ping { client, seq: session.seq });
         }
     }
 

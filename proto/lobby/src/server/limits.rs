@@ -66,6 +66,8 @@ pub const QUEUE_BYTES_MAX: usize = 196_608;
 pub const KERNEL_BYTES_MAX: usize = 131_072;
 /// Bytes kept for a session that may come back: all that a cut can lose.
 pub const REPLAY_BYTES_MAX: usize = QUEUE_BYTES_MAX + KERNEL_BYTES_MAX;
+/// Bytes kept of what was written for which a client is asked how far it has come.
+pub const ASK_BYTES: usize = 16_384;
 /// Waiting bytes below which a session gets what it asks for though its household uses more than its share.
 pub const QUEUE_SMALL_BYTES: usize = 16_384;
 /// Signals of one side of a link that wait until the other reads, bytes; beyond, they are refused.

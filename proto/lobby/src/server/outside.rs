@@ -146,6 +146,14 @@ pub enum Command {
         /// Why.
         why: Close,
     },
+    /// Ask this client's end of the socket, behind what was sent to it, to answer with this number (a WebSocket ping, RFC 6455
+    /// 5.5.2), and call `handle_seen` when it does.
+    Ping {
+        /// Which.
+        client: ClientId,
+        /// The highest `seq` sent.
+        seq: u64,
+    },
     /// Hash this (Argon2) and call `handle_hashed`.
     Hash(HashJob),
     /// Make credentials and call `handle_granted`.

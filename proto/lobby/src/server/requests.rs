@@ -54,7 +54,7 @@ impl Lobbies {
         }
     }
 
-    fn acknowledge(&mut self, session: SessionId, client: ClientId, seq: u64) {
+    pub(super) fn acknowledge(&mut self, session: SessionId, client: ClientId, seq: u64) {
         let queued = self.clients.get(&client).map_or(0, |client| client.queued);
         let Some(state) = self.sessions.get_mut(&session) else { return };
         let freed = state.acknowledge(seq, queued);

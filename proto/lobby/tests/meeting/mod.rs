@@ -384,7 +384,7 @@ impl Meeting {
                     let expires = grant.lifetime.as_secs();
                     server.handle_granted(&grant, IceServers { servers, expires }, self.now);
                 }
-                Command::Revoke { .. } | Command::CloseGroup { .. } => {}
+                Command::Revoke { .. } | Command::CloseGroup { .. } | Command::Ping { .. } => {}
             }
         }
         while let Some((client, text)) = server.poll_transmit() {

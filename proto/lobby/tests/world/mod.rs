@@ -28,6 +28,8 @@ pub struct World {
     pub hold_hashes: bool,
     pub hashes: Vec<HashJob>,
     pub hashes_made: usize,
+    /// Clients answer the machine's pings.
+    pub answer_pings: bool,
     /// Grants are made at once, unless this is set.
     pub hold_grants: bool,
     pub grants: Vec<Grant>,
@@ -76,6 +78,7 @@ impl World {
             hold_hashes: false,
             hashes: Vec::new(),
             hashes_made: 0,
+            answer_pings: false,
             hold_grants: false,
             grants: Vec::new(),
             next_client: 1,
@@ -282,6 +285,10 @@ impl World {
                 Some(Command::Close { client, why }) => {
                     self.closed.insert(client, why);
                 }
+                Some(Command::Ping { client, seq }) if self.answer_pings => {
+                    self.lobbies.handle_seen(client, seq, self.now);
+                }
+                Some(Command::Ping { .. }) => {}
                 Some(Command::Hash(job)) if self.hold_hashes => self.hashes.push(job),
                 Some(Command::Hash(job)) => self.make_hash(&job),
                 Some(Command::Grant(grant)) if self.hold_grants => self.grants.push(grant),

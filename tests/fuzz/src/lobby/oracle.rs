@@ -55,6 +55,7 @@ impl World {
                 }
                 self.disconnect(client, Ended::Goodbye);
             }
+            Command::Ping { client, seq } => self.lobbies.handle_seen(client, seq, self.now),
             Command::Hash(job) if self.holds => self.hashes.push(job),
             Command::Hash(job) => self.hash(&job),
             Command::Grant(grant) if self.holds => self.grants.push(grant),
