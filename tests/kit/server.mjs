@@ -22,12 +22,13 @@ export class Server {
   #child
   output = ''
 
-  /** Starts `twocan serve` with these arguments, in `place` of `world` or else right here, and waits until it serves. */
-  static async start(args, { world, place, env = {} } = {}) {
+  /** Starts `twocan serve` with these arguments, in `place` of `world` or else right here, and waits until it serves. `adopt` is told its pid at once. */
+  static async start(args, { world, place, env = {}, adopt } = {}) {
     const server = new Server()
     const options = { stdio: ['ignore', 'pipe', 'pipe'], env: { ...environment, ...env, NO_COLOR: '1' } }
     const line = ['serve', ...args]
     server.#child = world ? world.spawn(place, binary, line, options) : spawn(binary, line, options)
+    adopt?.(server.#child.pid)
     server.exited = new Promise((resolve) => server.#child.once('exit', (code, signal) => resolve({ code, signal })))
     for (const stream of [server.#child.stdout, server.#child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => { server.output += text })

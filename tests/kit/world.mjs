@@ -148,6 +148,21 @@ export class World {
     this.#networks6.push(n)
   }
 
+  /** A place that holds whole networks (`80.81.0.0/16`, `2a05:81::/32`): each of their addresses can be bound there, and the server knows the way. */
+  crowd(...networks) {
+    const place = this.player('public')
+    for (const setting of ['net.ipv4.ip_nonlocal_bind=1', 'net.ipv6.ip_nonlocal_bind=1', 'net.ipv4.ip_local_port_range=1024 65535']) this.sysctl(place, setting)
+    for (const network of networks) {
+      const [family, way] = network.includes(':') ? ['-6 ', place.address6] : ['', place.address]
+      this.#ip(place.space, `${family}route add local ${network} dev lo`)
+      this.#ip(this.server.space, `${family}route add ${network} via ${way}`)
+    }
+    return place
+  }
+
+  /** Sets one of a place's own sysctls: `net.ipv4.tcp_wmem=4096 16384 262144`. */
+  sysctl(place, setting) { execFileSync('ip', ['netns', 'exec', place.name, 'sysctl', '-qw', setting]) }
+
   #sysctl(space, setting) { run(`ip netns exec ${this.#name(space)} sysctl -qw ${setting}`) }
 
   #nft(space, rules) {
