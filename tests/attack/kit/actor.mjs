@@ -4,12 +4,15 @@ import { fileURLToPath } from 'node:url'
 
 const self = fileURLToPath(import.meta.url)
 
+/** For one call, ms; the longest attacks take a minute. */
+const patience = process.env.TWOCAN_ATTACK === 'long' ? 600_000 : 120_000
+
 export class Actor {
   #child
   #waiting = new Map()
   #next = 1
 
-  /** `nice` 10 for attackers: elsewhere they would have processors of their own. */
+  /** `nice` 19 for attackers: elsewhere they would have processors of their own. */
   static async start(world, place, { nice = 0 } = {}) {
     const actor = new Actor()
     actor.place = place
@@ -34,7 +37,9 @@ export class Actor {
   run(code, ...args) {
     const id = this.#next++
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
+      const late = setTimeout(() => { this.#waiting.delete(id); reject(new Error(`not done within ${patience / 1_000} s: ${String(code).slice(0, 120)}`)) }, patience)
+      const settle = (end) => (value) => { clearTimeout(late); end(value) }
+      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) })
       this.#child.stdin.write(`${JSON.stringify({ id, source: String(code), args })}\n`)
     })
   }

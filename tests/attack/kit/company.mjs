@@ -92,7 +92,8 @@ export class Company {
     })
     let turn = 0
     this.#every(50, () => this.#ping(this.pingers[++turn % 2]))
-    this.#every(50, () => this.#echo())
+    this.#every(50, () => this.#echo(false))
+    this.#every(250, () => this.#echo(true))
     this.#bindings()
     this.#joins()
   }
@@ -109,12 +110,14 @@ export class Company {
     else phase.unanswered.push(`ping: ${reply.type} ${reply.code ?? ''}`)
   }
 
-  #echo() {
+  #echo(work) {
     const phase = this.#phase
     if (!phase || phase.draining) return
-    this.echoes ??= createSocket('udp4').on('error', () => {}).on('message', (bytes) => this.#phase?.echoes.push(performance.now() - bytes.readDoubleBE(0)))
-    const packet = Buffer.alloc(8)
+    this.echoes ??= createSocket('udp4').on('error', () => {})
+      .on('message', (bytes) => this.#phase?.[bytes[8] ? 'works' : 'echoes'].push(performance.now() - bytes.readDoubleBE(0)))
+    const packet = Buffer.alloc(9)
     packet.writeDoubleBE(performance.now())
+    packet[8] = work ? 1 : 0
     this.echoes.send(packet, this.#at.echo, this.#at.host)
   }
 
@@ -134,7 +137,7 @@ export class Company {
   async #joins() {
     for (let n = 0; !this.#stopped; n++) {
       const phase = this.#phase
-      if (phase && !phase.draining) await this.#visit(n % 4 === 3, phase)
+      if (phase && !phase.draining) await this.#visit(n % 2 === 1, phase)
       await sleep(120)
     }
   }
@@ -160,7 +163,7 @@ export class Company {
   }
 
   begin() {
-    this.#phase = { number: (Math.random() * 2 ** 32) >>> 0, sent: 0, arrived: 0, travel: [], pings: [], echoes: [], bindings: [], joins: [], passworded: [], turnedAway: [], unanswered: [], began: Date.now() }
+    this.#phase = { number: (Math.random() * 2 ** 32) >>> 0, sent: 0, arrived: 0, travel: [], pings: [], echoes: [], works: [], bindings: [], joins: [], passworded: [], turnedAway: [], unanswered: [], began: Date.now() }
   }
 
   /** Ends a phase: what is under way may still come, for a second and a half. */
@@ -170,7 +173,7 @@ export class Company {
     await sleep(1_500)
     this.#phase = null
     const { sent, arrived, turnedAway, unanswered } = phase
-    const figures = Object.fromEntries(['travel', 'pings', 'echoes', 'bindings', 'joins', 'passworded'].map((name) => [name, summary(phase[name])]))
+    const figures = Object.fromEntries(['travel', 'pings', 'echoes', 'works', 'bindings', 'joins', 'passworded'].map((name) => [name, summary(phase[name])]))
     const closed = [this.ann, this.bob, this.keeper].map((member) => member.closed)
     return { seconds: (Date.now() - phase.began) / 1000, sent, lost: sent - arrived, turnedAway, unanswered, closed, ...figures }
   }

@@ -34,15 +34,19 @@ export const word = {
 
 /** Times within which waiting ends, ms. Each stands in docs/protocol.md or docs/operation.md; some slack for a busy machine is added where they are used. */
 export const within = {
-  hello: 10_000,
+  /** Ten seconds for it to come, three for the close to be answered. */
+  hello: 13_000,
   httpHead: 5_000,
   httpIdle: 30_000,
   notRead: 30_000,
   webSocketNotRead: 45_000,
+  webSocketFrame: 60_000,
   turnSilent: 30_000,
   turnFrame: 10_000,
   turnUnproved: 60_000,
   tls: 10_000,
+  /** After a kick, in a relay that is another process. */
+  acrossHalves: 30_000,
 }
 export const slack = 3_000
 
@@ -73,6 +77,8 @@ export const share = {
   /** Bytes of a 401 for a byte of what asked. */
   amplification: 5,
   realmBytes: 32,
+  /** Answers a second to private sources that prove nothing, all together; twice as many at once. */
+  answersPrivate: 10_000,
   /** Series that `/metrics` may have, whatever strangers say. */
   series: 400,
 }

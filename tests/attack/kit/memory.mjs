@@ -1,6 +1,6 @@
 // A memory cgroup for the server, v1 or v2, and what it holds by now: resident, and in the kernel's TCP buffers.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { bytes } from './contract.mjs'
 
@@ -81,19 +81,19 @@ export function resident(pid) {
   } catch { return null }
 }
 
-/** Milliseconds of processor time that a process has used. */
+/** Milliseconds of processor time that a process has used, in all its threads. */
 export function cpu(pid) {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
-    return (Number(fields[11]) + Number(fields[12])) * 10
-  } catch { return NaN }
+  const threads = readdirSync(`/proc/${pid}/task`)
+  return threads.reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6, 0)
 }
 
-/** TCP connections that a place holds established at these ports. */
-export function established(place, ...ports) {
-  const filter = ports.map((port) => `sport = :${port}`).join(' or ')
-  const text = execFileSync('ip', ['netns', 'exec', place.name, 'ss', '-Htn', 'state', 'established', `( ${filter} )`], { encoding: 'utf8' })
-  return text.split('\n').filter(Boolean).length
+/** TCP connections that a place's kernel still holds data for, from addresses that begin so: not those that are ended and wait for the other side's end only. */
+export function connections(place, prefix) {
+  const text = execFileSync('ip', ['netns', 'exec', place.name, 'ss', '-Htan'], { encoding: 'utf8', maxBuffer: 1 << 26 })
+  return text.split('\n').filter((line) => {
+    const [state, , , , peer] = line.trim().split(/\s+/)
+    return peer?.replace('[::ffff:', '').startsWith(prefix) && !['TIME-WAIT', 'FIN-WAIT-2', 'LISTEN'].includes(state)
+  }).length
 }
 
 export const mib = (amount) => Math.round(amount / 104_857.6) / 10

@@ -1,12 +1,14 @@
 // What an actor has at hand: clients of both halves, addresses by the thousand, and a memory of what it holds open.
+import { scrypt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { Client, frame, upgrade } from './websocket.mjs'
+import * as stun from './stun.mjs'
 import { Turn } from './turn.mjs'
 
 export { Client, frame, upgrade } from './websocket.mjs'
-export * as stun from './stun.mjs'
+export { stun }
 export { Turn } from './turn.mjs'
 export { Company } from './company.mjs'
 
@@ -21,6 +23,9 @@ export function hold(thing) {
   open.add(thing)
   return thing
 }
+
+/** Forgets what ends by itself. */
+export const drop = (thing) => open.delete(thing)
 
 export function rest() {
   for (const thing of open) thing.destroy()
@@ -77,12 +82,12 @@ export function tcp({ host, port, from, tls = false, read = true }) {
   })
 }
 
-/** When the other side ended a connection that is not read: only its kernel knows, so a byte is written until that fails. */
-export async function gone(socket, timeout, byte = null) {
+/** Waits until the other side has ended a connection: ms from its beginning, or null. One that is not read learns of it only by writing: `byte`. */
+export async function gone(socket, timeout, { byte = null, every = 100 } = {}) {
   const until = Date.now() + timeout
   while (socket.ended === null && Date.now() < until) {
     if (byte) socket.write(byte)
-    await sleep(100)
+    await sleep(every)
   }
   return socket.ended
 }
@@ -130,9 +135,76 @@ export const outcome = (reply) => (reply?.type === 'error' ? reply.code : reply?
 
 export { frame as webSocketFrame }
 
-/** Sends every datagram back: what this machine does to a round trip without a server of ours. */
+/** Sends every datagram back, some after a hash of about 25 ms: what this machine does to a round trip and to work without a server of ours. */
 export function echo(host, port) {
   const socket = createSocket('udp4')
-  socket.on('message', (bytes, { address, port: to }) => socket.send(bytes, to, address))
+  socket.on('message', (bytes, { address, port: to }) => {
+    const answer = () => socket.send(bytes, to, address)
+    if (bytes[8]) scrypt('password', 'salt', 16, { N: 8_192 }, answer)
+    else answer()
+  })
   return new Promise((resolve) => socket.bind(port, host, () => resolve(true)))
+}
+
+/** A UDP port that counts what comes, and sends each back while it is `answering`. */
+export async function listener(host, port) {
+  const socket = createSocket(host.includes(':') ? { type: 'udp6', ipv6Only: true, recvBufferSize: 1 << 22 } : { type: 'udp4', recvBufferSize: 1 << 22 })
+  Object.assign(socket, { packets: 0, bytes: 0, answering: false, destroy: () => { try { socket.close() } catch { /* closed */ } } })
+  socket.on('error', () => {}).on('message', (bytes, { address, port: to }) => {
+    socket.packets += 1
+    socket.bytes += bytes.length
+    if (socket.answering) socket.send(bytes, to, address)
+  })
+  await new Promise((resolve, reject) => socket.once('error', reject).bind(port, host, resolve))
+  return hold(socket)
+}
+
+/** Comes from the n-th of 256 addresses, asks once, goes: what it was told. */
+export async function brief(at, n, how, fields) {
+  const one = await enter({ ...at, from: v4(n % 256) }, how, fields)
+  one.leave()
+  drop(one)
+  return outcome(one.reply)
+}
+
+/** A member allocates with its credential, uses all that a relay offers, and gives it back: the codes. */
+export async function relays(at, n, over) {
+  const from = v4(n % 256)
+  const member = await enter({ ...at, from }, 'create', {})
+  const proof = member.code && await login(member)
+  const codes = [outcome(member.reply)]
+  if (proof) {
+    const one = await turn({ host: at.host, port: at.turnPort, from, over, login: proof })
+    const peer = { address: from, port: 9 }
+    codes.push(await one.allocate(), await one.permit(peer), await one.bind(0x4001, peer))
+    one.indicate(peer, Buffer.alloc(1_000))
+    one.send(0x4001, Buffer.alloc(1_000))
+    codes.push(await one.refresh(0))
+    one.close()
+    drop(one)
+  }
+  member.leave()
+  drop(member)
+  return codes.join(' ')
+}
+
+/** Writes a text a byte a second, from its beginning again when it is through, until the other side ends it: ms, or null. */
+export async function trickle(socket, text, seconds) {
+  const all = Buffer.from(text, 'latin1')
+  for (let n = 0; n < seconds && socket.ended === null; n++) {
+    socket.write(all.subarray(n % all.length, (n % all.length) + 1))
+    await gone(socket, 1_000)
+  }
+  return socket.ended
+}
+
+/** Asks the same every 20 s over TCP, and never more: when it was ended, ms, or null. */
+export async function unproved(options, make, timeout) {
+  const socket = await tcp(options)
+  const until = Date.now() + timeout
+  while (socket.ended === null && Date.now() < until) {
+    socket.write(make(stun))
+    await gone(socket, Math.min(20_000, until - Date.now()))
+  }
+  return socket.ended
 }

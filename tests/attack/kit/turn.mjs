@@ -28,7 +28,7 @@ export class Turn {
     if (over === 'udp') {
       const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1 << 21 })
       socket.on('error', () => {}).on('message', (bytes) => turn.#hear(bytes))
-      await new Promise((resolve) => socket.bind(fromPort, from, resolve))
+      await new Promise((resolve, reject) => socket.once('error', reject).bind(fromPort, from, resolve))
       await new Promise((resolve) => socket.connect(port, host, resolve))
       turn.#socket = socket
     } else {
