@@ -27,7 +27,7 @@ pub fn check(root: &Path) -> anyhow::Result<bool> {
 
 /// The parts of `test`, in the order in which they run.
 type Part = (&'static str, fn(&mut Steps, &Path) -> anyhow::Result<()>);
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("house", |steps, _| house(steps)),
     ("rust", |steps, _| rust(steps)),
     ("web", |steps, _| web_part(steps)),
@@ -36,6 +36,7 @@ const PARTS: [Part; 8] = [
     ("native", native),
     ("browsers", |steps, _| browsers(steps)),
     ("lab", lab),
+    ("attack", |steps, _| attack(steps)),
 ];
 
 /// Peers on other people's stacks: a workspace of their own.
@@ -229,8 +230,16 @@ fn lab(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the node tests of `tests/FOLDER`, so many files at a time: two where they wait most of the time, one where browsers need
-/// both of the machine's cores.
+/// Strangers who wish the release binary ill, and honest company that measures what it feels: alone on the machine as far as may be.
+fn attack(steps: &mut Steps) -> anyhow::Result<()> {
+    if prepare(steps)? {
+        node(steps, "attack", 1)?;
+    }
+    Ok(())
+}
+
+/// Runs the node tests of `tests/FOLDER`, so many files at a time: two where they wait most of the time, one where browsers or
+/// attacks need both of the machine's cores.
 fn node(steps: &mut Steps, folder: &str, files: usize) -> anyhow::Result<bool> {
     let mut command = Command::new("sh");
     let line =
