@@ -72,8 +72,8 @@ export const share = {
   portsPerSite: 1_024,
   /** Wrong passwords or codes a minute that are looked at, from one address. */
   guessesPerAddress: 60,
-  /** Wrong passwords a minute that are looked at, for one lobby, from many. */
-  guessesPerLobby: 120,
+  /** Wrong passwords a minute that are looked at, for one lobby, from 64 addresses that try eight each. */
+  guessesPerLobby: 320,
   /** Bytes of a 401 for a byte of what asked. */
   amplification: 5,
   realmBytes: 32,

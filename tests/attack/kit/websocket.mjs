@@ -166,7 +166,10 @@ export class Client {
 
   #take(first, payload) {
     const opcode = first & 0x0f
-    if (opcode === 8) return this.#end(payload.length >= 2 ? payload.readUInt16BE(0) : 1005)
+    if (opcode === 8) {
+      this.#socket.end(frame(payload, { opcode: 8 }))
+      return this.#end(payload.length >= 2 ? payload.readUInt16BE(0) : 1005)
+    }
     if (opcode === 9) return this.#socket.write(frame(payload, { opcode: 10 }))
     if (opcode > 2) return
     this.#parts.push(payload)
@@ -190,7 +193,8 @@ export class Client {
     for (const done of [...this.#waiting.values()]) done({ type: 'closed', code })
     for (const watch of [...this.#watchers]) watch(null)
     this.heard?.(null)
-    this.#socket.destroy()
+    // What was ended goes out before it closes.
+    this.#socket.destroySoon()
   }
 
   /** Closes as a page does that will not come back: the session ends. */
