@@ -53,7 +53,7 @@ export class Field {
     const line = [...base, ...args]
     const server = await Server.start(line, {
       world: this.world, place: this.world.server, env: { [stateVariable]: kept, ...env }, adopt: (pid) => cgroup.adopt(pid),
-    })
+    }).catch((error) => { cgroup.remove(); throw error })
     let gone = null
     server.exited.then((end) => { gone = end })
     const siege = new Siege(this, server, cgroup, () => gone)
