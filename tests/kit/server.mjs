@@ -15,10 +15,6 @@ if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build --re
 const state = mkdtempSync(join(tmpdir(), 'twocan-state-'))
 process.on('exit', () => rmSync(state, { recursive: true, force: true }))
 // The server takes every variable that begins so for a setting.
-// What a server keeps is not kept where one of this machine's own would.
-const state = mkdtempSync(join(tmpdir(), 'twocan-state-'))
-process.on('exit', () => rmSync(state, { recursive: true, force: true }))
-// The server takes every variable that begins so for a setting.
 const { TWOCAN_BIN: _, TWOCAN_ATTACK: __, ...inherited } = process.env
 export const environment = { ...inherited, TWOCAN_STATE: state }
 
