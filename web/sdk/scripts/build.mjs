@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { minify } from 'terser'
+import { shortNames } from './names.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 process.chdir(root)
@@ -24,10 +25,16 @@ const { outputFiles: [map, bundle] } = await build({
   legalComments: 'none',
   // Members that begin with an underscore are our own.
   mangleProps: /^_/,
+  mangleCache: shortNames('src'),
   logLevel: 'warning',
 })
-// It finds 200 bytes more, of 8,000.
-const { code, map: sourceMap } = await minify(bundle.text, { module: true, ecma: 2020, sourceMap: { content: map.text } })
+// It finds 200 bytes more, of 8,500.
+const { code, map: sourceMap } = await minify(bundle.text, {
+  module: true,
+  ecma: 2020,
+  compress: { pure_getters: true, reduce_funcs: false },
+  sourceMap: { content: map.text },
+})
 mkdirSync('dist')
 writeFileSync('dist/twocan.js', code)
 writeFileSync('dist/twocan.js.map', sourceMap)
