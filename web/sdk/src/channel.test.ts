@@ -1,24 +1,48 @@
 // Sending that is felt by whoever sends.
 
 import { expect, test } from 'vitest'
-import { BACKLOG_BYTES_MAX, BUFFER_BYTES_LOW, BUFFER_BYTES_MAX, Channel } from './channel.js'
-import { FakeChannel, settled } from './testing/world.js'
+import { BACKLOG_BYTES_MAX, BUFFER_BYTES_LOW, BUFFER_BYTES_MAX, Channel, SEND_MS, SLOW_BYTES_MAX, SLOW_MS, type Line } from './channel.js'
+import { encode, JSON_DEPTH_MAX, JSON_VALUES_MAX, MESSAGE_BYTES, TEXT_BYTES_MAX } from './framing.js'
+import { FakeChannel, settled, World } from './testing/world.js'
+import type { Sendable } from './types.js'
 
-function make(options: RTCDataChannelInit = {}, pieceMax = 65_535) {
+/** A link with nothing but channels. */
+function makeLine(pieceMax = 65_535): Line & { world: World; channels: Channel[] } {
+  const world = new World()
+  const channels: Channel[] = []
+  return {
+    world,
+    channels,
+    _underway: 0,
+    _after: (ms, then) => world._after(ms, then),
+    _keep: () => true,
+    _pieceMax: () => pieceMax,
+    _ended: (ended) => channels.filter((each) => each !== ended).forEach((each) => each._pump()),
+  }
+}
+
+function make(options: RTCDataChannelInit = {}, pieceMax = 65_535, line = makeLine(pieceMax)) {
   const fake = new FakeChannel('x', options)
   const got: unknown[] = []
   let closed = 0
-  const channel = new Channel(fake as unknown as RTCDataChannel, () => pieceMax, {
+  const channel = new Channel(fake as unknown as RTCDataChannel, line, MESSAGE_BYTES, {
     _open: () => {},
     _message: (data) => got.push(data),
     _closed: () => closed++,
   })
-  return { fake, channel, got, closed: () => closed }
+  line.channels.push(channel)
+  const send = (data: Sendable, forAll?: boolean): Promise<void> => channel._send(encode(data), forAll)
+  return { fake, channel, send, got, world: line.world, closed: () => closed }
+}
+
+/** How a promise stands. */
+async function state(promise: Promise<unknown>): Promise<'done' | 'refused' | 'waits'> {
+  return Promise.race([promise.then(() => 'done' as const, () => 'refused' as const), settled().then(() => 'waits' as const)])
 }
 
 test('what is sent before the channel opens goes when it does', async () => {
-  const { fake, channel } = make()
-  const sent = channel._send('hi')
+  const { fake, send } = make()
+  const sent = send('hi')
   expect(fake.sent).toEqual([])
   fake.open()
   await sent
@@ -26,11 +50,11 @@ test('what is sent before the channel opens goes when it does', async () => {
 })
 
 test('send waits while the buffer is at its watermark, and goes on below the low one', async () => {
-  const { fake, channel } = make()
+  const { fake, send } = make()
   fake.open()
   expect(fake.bufferedAmountLowThreshold).toBe(BUFFER_BYTES_LOW)
   let done = 0
-  for (let index = 0; index < 6; index++) void channel._send(new Uint8Array(65_535)).then(() => done++)
+  for (let index = 0; index < 6; index++) void send(new Uint8Array(65_535)).then(() => done++)
   await settled()
   expect([done, fake.bufferedAmount]).toEqual([4, BUFFER_BYTES_MAX])
   fake.drain()
@@ -39,9 +63,9 @@ test('send waits while the buffer is at its watermark, and goes on below the low
 })
 
 test('bytes may be used again at once, even if they wait', async () => {
-  const { fake, channel } = make()
+  const { fake, send } = make()
   const bytes = new Uint8Array([5])
-  const sent = channel._send(bytes)
+  const sent = send(bytes)
   bytes[0] = 9
   fake.open()
   await sent
@@ -49,44 +73,126 @@ test('bytes may be used again at once, even if they wait', async () => {
 })
 
 test('a peer that takes less gets smaller pieces', async () => {
-  const { fake, channel } = make({}, 10)
+  const { fake, send } = make({}, 10)
   fake.open()
-  await channel._send(new Uint8Array(25))
+  await send(new Uint8Array(25))
   expect(fake.sent.map((piece) => piece.length)).toEqual([11, 11, 6])
 })
 
 test('an unreliable channel refuses more than one piece', async () => {
-  const { fake, channel } = make({ ordered: false, maxRetransmits: 0 }, 10)
+  const { fake, send } = make({ ordered: false, maxRetransmits: 0 }, 10)
   fake.open()
-  await channel._send(new Uint8Array(10))
-  await expect(channel._send(new Uint8Array(11))).rejects.toMatchObject({ code: 'too-large' })
+  await send(new Uint8Array(10))
+  await expect(send(new Uint8Array(11))).rejects.toMatchObject({ code: 'too-large' })
 })
 
-test('a message of more than 64 MiB is refused', async () => {
-  await expect(make().channel._send(new Uint8Array(64 * 1024 * 1024 + 1))).rejects.toMatchObject({ code: 'too-large' })
+test.each([
+  ['bytes over the limit', () => new Uint8Array(MESSAGE_BYTES + 1)],
+  ['text of more than 1 MiB', () => 'x'.repeat(TEXT_BYTES_MAX + 1)],
+  ['text of more than 1 MiB as it goes out', () => 'é'.repeat(TEXT_BYTES_MAX / 2 + 1)],
+  ['JSON of more than 1 MiB', () => ['x'.repeat(TEXT_BYTES_MAX)]],
+  ['JSON of too many values', () => new Array(JSON_VALUES_MAX + 1).fill(0)],
+  ['JSON of too many levels', () => nested(JSON_DEPTH_MAX + 1)],
+])('%s is too large', async (_, data) => {
+  await expect(make().send(data())).rejects.toMatchObject({ code: 'too-large' })
 })
 
-test('more than 64 MiB of waiting messages are refused', async () => {
-  const { channel } = make()
-  void channel._send(new Uint8Array(BACKLOG_BYTES_MAX))
-  await expect(channel._send('one more')).rejects.toMatchObject({ code: 'backlog' })
+test('what is as large as it may be goes', async () => {
+  for (const data of [new Uint8Array(MESSAGE_BYTES), 'x'.repeat(TEXT_BYTES_MAX), new Array(JSON_VALUES_MAX).fill(0), nested(JSON_DEPTH_MAX)]) {
+    expect(await state(make().send(data))).toBe('waits')
+  }
+})
+
+/** Arrays inside one another, so many. */
+function nested(levels: number): unknown[] {
+  return levels > 1 ? [nested(levels - 1)] : []
+}
+
+test('a backlog of 64 MiB is full', async () => {
+  const { send } = make()
+  const full = new Uint8Array(MESSAGE_BYTES)
+  for (let queued = 0; queued < BACKLOG_BYTES_MAX; queued += full.length) void send(full)
+  await expect(send('one more')).rejects.toMatchObject({ code: 'backlog' })
+})
+
+test('a message to all does not wait for a slow channel, which gets what fits', async () => {
+  const { fake, send, world } = make()
+  fake.open()
+  const fill = new Uint8Array(BUFFER_BYTES_MAX)
+  void send(fill)
+  const own = send('own')
+  const [first, second] = [send('first', true), send('second', true)]
+  world.pass(SLOW_MS - 1)
+  expect([await state(first), await state(second)]).toEqual(['waits', 'waits'])
+  world.pass(1)
+  expect([await state(first), await state(second), await state(own)]).toEqual(['done', 'done', 'waits'])
+  const piece = new Uint8Array(64 * 1024)
+  let queued = 0
+  while ((await state(send(piece, true))) === 'done') queued += piece.length
+  expect([queued > SLOW_BYTES_MAX - 2 * BUFFER_BYTES_MAX, queued <= SLOW_BYTES_MAX]).toEqual([true, true])
+  await expect(send(piece, true)).rejects.toMatchObject({ code: 'backlog' })
+  while (fake.bufferedAmount) fake.drain()
+  expect(await state(own)).toBe('done')
+  expect(await state(send(fill, true))).toBe('waits')
+})
+
+test('a channel that takes what waits is not slow', async () => {
+  const { fake, send, world } = make()
+  fake.open()
+  for (let round = 0; round < 10; round++) {
+    void send(new Uint8Array(BUFFER_BYTES_MAX))
+    const sent = send('x', true)
+    world.pass(SLOW_MS - 1)
+    expect(await state(sent)).toBe('waits')
+    while (fake.bufferedAmount) fake.drain()
+    expect(await state(sent)).toBe('done')
+  }
+})
+
+test('a message that is too long on its way is given up, and the other side told so', async () => {
+  const { fake, send, world } = make()
+  fake.open()
+  const sent = send(new Uint8Array(10 * 65_535))
+  const after = send('after')
+  world.pass(SEND_MS - 1)
+  expect([await state(sent), fake.sent.length]).toEqual(['waits', 4])
+  world.pass(1)
+  await expect(sent).rejects.toMatchObject({ code: 'timeout' })
+  expect(fake.sent.at(-1)).toEqual(new Uint8Array([3]))
+  fake.drain()
+  await after
+  expect(fake.sent.at(-1)![0]).toBe(1)
+})
+
+test('long messages of one link are underway together only as far as the other side keeps them', async () => {
+  const line = makeLine()
+  const [one, two, three] = [make({}, 0, line), make({}, 0, line), make({}, 0, line)]
+  for (const each of [one, two, three]) each.fake.open()
+  void one.send(new Uint8Array(MESSAGE_BYTES - 100_000))
+  const [small, large] = [two.send(new Uint8Array(100_000)), three.send(new Uint8Array(100_000))]
+  expect([await state(small), await state(large), two.fake.sent.length, three.fake.sent.length]).toEqual(['done', 'done', 2, 2])
+  const waits = two.send(new Uint8Array(300_000))
+  expect([await state(waits), two.fake.sent.length]).toEqual(['waits', 2])
+  while (one.fake.bufferedAmount) one.fake.drain()
+  two.fake.drain()
+  expect([await state(waits), line._underway]).toEqual(['done', 0])
 })
 
 test('on an unreliable channel the oldest waiting messages give way', async () => {
-  const { fake, channel } = make({ ordered: false, maxRetransmits: 0 })
-  const sent = Array.from({ length: 6 }, (_, index) => channel._send(new Uint8Array(65_000).fill(index)))
+  const { fake, send } = make({ ordered: false, maxRetransmits: 0 })
+  const sent = Array.from({ length: 6 }, (_, index) => send(new Uint8Array(65_000).fill(index)))
   await Promise.all(sent.slice(0, 2))
   fake.open()
   expect(fake.sent.map((piece) => piece[1])).toEqual([2, 3, 4, 5])
 })
 
 test('a channel that closes rejects what waits and what comes', async () => {
-  const { fake, channel, closed } = make()
-  const waiting = channel._send('hi')
+  const { fake, send, closed } = make()
+  const waiting = send('hi')
   fake.readyState = 'closed'
   fake.onclose?.()
   await expect(waiting).rejects.toMatchObject({ code: 'link-closed' })
-  await expect(channel._send('hi')).rejects.toMatchObject({ code: 'link-closed' })
+  await expect(send('hi')).rejects.toMatchObject({ code: 'link-closed' })
   expect(closed()).toBe(1)
 })
 

@@ -85,8 +85,8 @@ export function readReport(report: Report): Figures {
 
 function candidate(row: Row): CandidateInfo {
   return {
-    type: row.candidateType ?? 'host',
-    protocol: row.protocol ?? 'udp',
+    type: row.candidateType!,
+    protocol: row.protocol!,
     address: row.address ?? row.ip ?? '',
     port: row.port ?? 0,
   }

@@ -1,7 +1,9 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
 import { expect, test } from 'vitest'
-import { ALONE_MS, BYE_MS, CONNECT_MS, DESCRIPTIONS_MAX, DESCRIPTIONS_MS, FALTER_MS, MEND_MS, RELAY_MS, RESTART_MS } from './link.js'
+import { ALONE_MS, BYE_MS, CONNECT_MS, FALTER_MS, LOOK_OPEN_MS, MEND_MS, RELAY_MS, RESTART_MS, STEPS_MAX } from './link.js'
+import { CONTROL_BYTES_MAX, PIECE_BYTES_MAX } from './framing.js'
+import { CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS } from './signals.js'
 import { BOB, SERVERS, Table } from './testing/table.js'
 import { settled } from './testing/world.js'
 
@@ -276,6 +278,86 @@ test('a flood of offers is answered ten times, and again later', async () => {
   table.world.pass(DESCRIPTIONS_MS)
   await table.signal('description', { type: 'offer', sdp: 'o=- 9 501 IN' })
   expect(table.sent('signal').length).toBe(DESCRIPTIONS_MAX + 1)
+})
+
+test.each(['server', 'link'] as const)('a flood of candidates over the %s costs 64 of them, and is counted', async (way) => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  const signal = (kind: string, data: unknown): void =>
+    way === 'server' ? table.says({ type: 'signal', from: BOB, kind, data }) : void table.bobSays({ type: 'signal', kind, data })
+  for (let flood = 0; flood < 10_000; flood++) signal(flood % 2 ? 'candidate' : 'end-of-candidates', { candidate: HOST })
+  expect(table.link._waiting).toBe(CANDIDATES_MAX)
+  await settled()
+  for (let turn = 0; turn < 50; turn++) await settled()
+  expect([table.connection.candidates.length, table.link._waiting]).toEqual([CANDIDATES_MAX, 0])
+  expect((await table.link.stats()).discarded).toBe(10_000 - CANDIDATES_MAX)
+})
+
+test('candidates that wait for their turn are limited too', async () => {
+  const table = new Table()
+  table.world._stays = true
+  await (await table.enter()).arrive('offer')
+  table.connection.onicecandidate?.({ candidate: { candidate: HOST, toJSON: () => ({ candidate: HOST }) } })
+  const timers = table.world.timers.length
+  for (let flood = 0; flood < 1_000; flood++) await table.signal('candidate', { candidate: RELAY })
+  expect(table.world.timers.length - timers).toBe(CANDIDATES_MAX)
+})
+
+test('where the browser does not come to an end with a description, what follows is limited', async () => {
+  const table = await (await new Table().enter()).arrive()
+  table.connection.setRemoteDescription = () => new Promise(() => {})
+  for (let version = 1; version < 100; version++) {
+    table.says({ type: 'signal', from: BOB, kind: 'description', data: { type: 'offer', sdp: `o=- 9 ${version} IN\r\na=ice-ufrag:${version}\r\n` } })
+    for (let flood = 0; flood < 100; flood++) table.says({ type: 'signal', from: BOB, kind: 'candidate', data: { candidate: HOST } })
+    table.world.pass(1_000)
+  }
+  expect(table.link._waiting).toBe(STEPS_MAX)
+})
+
+test('a description that is none does no harm to a link that comes up', async () => {
+  const table = await (await new Table().enter()).arrive()
+  for (const data of [null, 7, [], { type: 'offer' }, { type: 'rollback', sdp: 'v=0' }]) await table.signal('description', data)
+  expect([table.link.state, table.sent('signal')]).toEqual(['connecting', []])
+})
+
+test('on the control channel 64 KiB is the most, whatever the kind', async () => {
+  const table = await (await (await new Table({ maxMessage: 64 * 1024 * 1024 }).enter()).arrive()).up()
+  await table.bobSays({ type: 'bye', fill: 'x'.repeat(CONTROL_BYTES_MAX) })
+  const [control] = table.connection.channels
+  const piece = new Uint8Array(1 + PIECE_BYTES_MAX)
+  piece[0] = 0x80
+  for (let sent = 0; sent < 10; sent++) control!.onmessage?.({ data: piece.slice().buffer })
+  expect([table.link.state, table.link._kept]).toEqual(['open', 0])
+  expect((await table.link.stats()).discarded).toBe(2)
+})
+
+test('maxMessage says how long a message may be, both ways', async () => {
+  const table = await (await (await new Table({ maxMessage: 2_000 }).enter()).arrive()).up()
+  for (const bytes of [2_000, 2_001]) table.connection.channels[1]!.onmessage?.({ data: new Uint8Array(1 + bytes).buffer })
+  expect(table.log.filter(([event]) => event === 'message').length).toBe(1)
+  await table.link.send('reliable', new Uint8Array(2_000))
+  await expect(table.link.send('reliable', new Uint8Array(2_001))).rejects.toMatchObject({ code: 'too-large' })
+})
+
+test('channels that the other side opens besides are closed', async () => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  let closed = 0
+  for (let flood = 0; flood < 1_000; flood++) table.connection.ondatachannel?.({ channel: { close: () => closed++ } })
+  expect(closed).toBe(1_000)
+})
+
+test('a panel remembers the pairs that are there, and no others', async () => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  table.room.on('trace', () => {})
+  const { _figures: figures } = table.link
+  for (let round = 0; round < 20; round++) {
+    table.link._figures = async () => {
+      const read = await figures.call(table.link)
+      return { ...read, _pairs: Array.from({ length: 10 }, (_, index) => ({ ...read._pairs[0]!, _id: `${round}.${index}` })) }
+    }
+    table.world.pass(LOOK_OPEN_MS)
+    await settled()
+  }
+  expect(table.link._pairStates.size).toBe(10)
 })
 
 test('control messages and kinds that are none are passed over', async () => {

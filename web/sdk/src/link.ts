@@ -4,12 +4,13 @@
 //       └───────── no way found ──> failed <── no way found ──┘            any ── close, bye ──> closed
 
 import { readCandidate } from './candidate.js'
-import { Channel } from './channel.js'
+import { Channel, type Line } from './channel.js'
 import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import { readReport, type Figures } from './figures.js'
-import { PIECE_BYTES_MAX, PIECE_BYTES_MIN } from './framing.js'
+import { CONTROL_BYTES_MAX, encode, HALF_MESSAGES_PEER_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, type Encoded } from './framing.js'
 import type { Connection, Io } from './io/ports.js'
+import { gate } from './signals.js'
 import type {
   CandidateInfo,
   ChannelOptions,
@@ -24,7 +25,7 @@ import type {
   Sendable,
   Trace,
 } from './types.js'
-import { sentence, verdict, type Evidence } from './verdict.js'
+import { sentence, UNREACHABLE, verdict, type Evidence } from './verdict.js'
 import type { Outgoing, SignalKind } from './wire.js'
 
 /** From the beginning to the first open channel. */
@@ -39,9 +40,8 @@ export const RESTART_MS = 8_000
 export const ALONE_MS = 2_000
 /** For relayed candidates to wait in a browser that stays with the first way that works, where it decides. */
 export const RELAY_MS = 400
-/** Descriptions taken from the other side within so long; more are passed over. */
-export const DESCRIPTIONS_MAX = 10
-export const DESCRIPTIONS_MS = 10_000
+/** Steps of negotiation that wait for those before them; a signal that would be one more is passed over. */
+export const STEPS_MAX = 256
 /** From the goodbye to the end of the connection. */
 export const BYE_MS = 100
 /** Between two looks at the statistics, while a link comes up and when it is up. */
@@ -59,6 +59,10 @@ export type LinkTrace = Untimed<Extract<Trace, { peer: string }>>
 export interface Host {
   readonly _io: Io
   readonly _channels: Record<string, ChannelOptions>
+  /** Content bytes of one message: the option `maxMessage`. */
+  readonly _messageMax: number
+  /** Counts bytes of half-received messages, over all links. Where they are too many, the link that keeps the most loses them: false if that is this one. */
+  _keep(link: Link, bytes: number): boolean
   _configuration(): RTCConfiguration
   /** Signals go over this, even if its socket is away for a moment; undefined after we left the server. */
   readonly _session: { readonly _up: boolean; _note(frame: Outgoing): void } | undefined
@@ -79,9 +83,10 @@ interface ControlMessage {
   data?: unknown
 }
 
-export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
+export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   state: PeerState = 'connecting'
   connectMs: number | undefined
+  /** Undefined where the browser refuses it. */
   _pc!: Connection
   /** In the order of their ids; the control channel first. */
   _all: Channel[] = []
@@ -89,19 +94,24 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   _began: number
   /** Negotiation steps, one after another. */
   _steps = Promise.resolve()
+  _waiting = 0
+  _admits = gate((ms, then) => this._after(ms, then))
+  /** Signals that were passed over. */
+  _discarded = 0
+  /** Bytes of half-received messages. */
+  _kept = 0
+  _underway = 0
   _ice = false
   _left = false
   _incompatible = false
   _local = new Set<string>()
   _remote = 0
-  _turnErrors: number[] = []
+  _turnError = 0
   _online?: boolean
   _relayOnly?: boolean
   _gaveUp?: boolean
   /** `o=` line of the last description applied, as session and version. */
   _origin: [string, number] = ['', -1]
-  /** Descriptions taken lately. */
-  _taken = 0
   _pairStates = new Map<string, string>()
   _selectedId = ''
   _deadline?: (() => void) | undefined
@@ -119,14 +129,18 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     this._began = _host._io._now()
   }
 
-  send(channel: string, data: Sendable): Promise<void> {
+  async send(channel: string, data: Sendable): Promise<void> {
+    return this._sendEncoded(channel, encode(data))
+  }
+
+  async _sendEncoded(channel: string, message: Encoded, forAll?: boolean): Promise<void> {
     const found = this._byName.get(channel)
-    if (found) return found._send(data)
-    return Promise.reject(new TwocanError('no-channel', 'No such channel.'))
+    if (!found) throw new TwocanError('no-channel', 'No such channel.')
+    return found._send(message, forAll)
   }
 
   async stats(): Promise<PeerStats> {
-    const discarded = this._all.reduce((sum, channel) => sum + channel._reassembler._discarded, 0)
+    const discarded = this._all.reduce((sum, channel) => sum + channel._reassembler._discarded, this._discarded)
     return { ...(await this._figures())._stats, discarded }
   }
 
@@ -135,7 +149,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   }
 
   close(): void {
-    this._bye()
+    // A goodbye, as far as that can be said.
+    if (this.state !== 'closed') this._control({ type: 'bye' })
     this._close()
   }
 
@@ -146,15 +161,18 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
       const pc = (this._pc = this._host._io._connection(this._host._configuration()))
       pc.onicecandidate = ({ candidate }) => this._gathered(candidate)
       pc.onicecandidateerror = (event) => {
-        if (/^turn/.test(event.url)) this._turnErrors.push(event.errorCode)
+        if (/^turn/.test(event.url) && (!this._turnError || event.errorCode !== UNREACHABLE)) this._turnError = event.errorCode
         this._trace({ type: 'candidate-error', url: event.url, code: event.errorCode, message: event.errorText })
       }
+      // Both sides declare their channels: one that is opened besides is nobody's.
+      pc.ondatachannel = ({ channel }) => channel.close()
       pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => this._watch()
 
       const options: Record<string, ChannelOptions> = { unreliable: { ordered: false, maxRetransmits: 0 }, ...this._host._channels }
       const names = [...BUILT_IN, ...Object.keys(this._host._channels).sort()]
       names.forEach((name, id) => {
-        const channel = new Channel(pc.createDataChannel(name, { ...options[name], negotiated: true, id }), () => Math.max(PIECE_BYTES_MIN, this._pieceMax()), {
+        const max = id ? this._host._messageMax : CONTROL_BYTES_MAX
+        const channel = new Channel(pc.createDataChannel(name, { ...options[name], negotiated: true, id }), this, max, {
           _open: () => this._opened(),
           _message: (data) => (id ? this._received(name, data) : this._controlled(data as ControlMessage | null)),
           // Only the other side, or an end of its page, closes a channel of a link that is up.
@@ -178,12 +196,15 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     else this._mend(true)
   }
 
-  /** A signal from the other side. */
+  /** A signal from the other side, over the server or over the link. */
   _signal(kind: SignalKind, data: unknown): void {
+    if (this._waiting >= STEPS_MAX || !this._admits(kind, data)) {
+      this._discarded++
+      return
+    }
     this._step(async () => {
       if (kind === 'description') return this._described(data as RTCSessionDescriptionInit)
       const candidate = kind === 'candidate' ? (data as RTCIceCandidateInit) : undefined
-      if (!candidate && kind !== 'end-of-candidates') return
       const info = readCandidate(candidate?.candidate ?? '')
       await this._inTurn(info, () => {
         if (info) {
@@ -210,18 +231,12 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
     return this._host._io._after(ms, then)
   }
 
-  /** Says goodbye, as far as that can be said. */
-  _bye(): void {
-    if (this.state !== 'closed') void this._all[0]!._send({ type: 'bye' }).catch(() => {})
-  }
-
   _close(): void {
     if (this.state === 'closed') return
     this._quiet()
     this._looking?.()
     this._become('closed')
-    const pc: Connection | undefined = this._pc
-    this._after(BYE_MS, () => pc?.close())
+    this._after(BYE_MS, () => this._pc?.close())
     for (const channel of this._all) channel._fail()
     this._emit('close')
     this._host._closed(this)
@@ -236,7 +251,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   }
 
   _step(step: () => Promise<void>): void {
+    this._waiting++
     this._steps = this._steps.then(() => {
+      this._waiting--
       if (this.state !== 'closed') return step()
       return
     }).catch(() => {
@@ -262,11 +279,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
 
   async _described(description: RTCSessionDescriptionInit): Promise<void> {
     const pc = this._pc
-    if (this._taken >= DESCRIPTIONS_MAX) return
-    this._taken++
-    this._after(DESCRIPTIONS_MS, () => this._taken--)
     const offer = description.type === 'offer'
-    const [, session = '', version = '0'] = /^o=\S+ (\S+) (\d+)/m.exec(description.sdp ?? '') ?? []
+    const [, session = '', version = '0'] = /^o=\S+ (\S+) (\d+)/m.exec(description.sdp!) ?? []
     // One that was overtaken on its way: an offer over a link that was dead meanwhile.
     if (session === this._origin[0] && Number(version) < this._origin[1]) return
     if (offer ? !this._polite && pc.signalingState !== 'stable' : pc.signalingState !== 'have-local-offer') return
@@ -312,8 +326,13 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   _send(kind: SignalKind, data: unknown, type?: string): void {
     const signal: Outgoing = { type: 'signal', kind, data }
     const session = this._host._session
-    if (!session) void this._all[0]!._send(signal).catch(() => {})
+    if (!session) this._control(signal)
     else session._note({ ...signal, to: this.id, class: type })
+  }
+
+  /** Says something on the control channel, as far as that can be said. */
+  _control(message: Outgoing): void {
+    void this._all[0]!._send(encode(message)).catch(() => {})
   }
 
   _watch(): void {
@@ -333,7 +352,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   /** A channel opened, or the connection came back. */
   _opened(): void {
     if (this.state === 'open' || this.state === 'closed' || !this._all.some((each) => each._channel.readyState === 'open')) return
-    if (this._pieceMax() < PIECE_BYTES_MIN) return this._unfit()
+    if (this._pc.sctp && this._pc.sctp.maxMessageSize <= PIECE_BYTES_MIN) return this._unfit()
     const first = this.connectMs === undefined
     this._quiet()
     if (first) {
@@ -368,7 +387,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   _mend(restart: boolean): void {
     this._quiet()
     this._ice = this._incompatible = this._left = false
-    this._turnErrors = []
+    this._turnError = 0
     this._become(this.connectMs === undefined ? 'connecting' : 'mending')
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
     this._look()
@@ -426,7 +445,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
 
   _controlled(message: ControlMessage | null): void {
     if (message?.type === 'bye') this._gone()
-    else if (message?.type === 'signal' && message.kind) this._signal(message.kind, message.data)
+    else if (message?.type === 'signal') this._signal(message.kind!, message.data)
   }
 
   _received(channel: string, data: Received): void {
@@ -435,7 +454,21 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   }
 
   _pieceMax(): number {
-    return Math.min(PIECE_BYTES_MAX, (this._pc.sctp?.maxMessageSize ?? PIECE_BYTES_MAX + 1) - 1)
+    return Math.max(PIECE_BYTES_MIN, Math.min(PIECE_BYTES_MAX, (this._pc.sctp?.maxMessageSize ?? PIECE_BYTES_MAX + 1) - 1))
+  }
+
+  _keep(bytes: number): boolean {
+    this._kept += bytes
+    return this._host._keep(this, bytes) && this._kept <= HALF_MESSAGES_PEER_MAX * this._host._messageMax
+  }
+
+  /** Drops what has come of messages that are not whole. */
+  _drop(): void {
+    for (const channel of this._all) channel._reassembler._spoil()
+  }
+
+  _ended(ended: Channel): void {
+    for (const channel of this._all) if (channel !== ended) channel._pump()
   }
 
   async _figures(): Promise<Figures> {
@@ -453,10 +486,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence {
   }
 
   _show(figures: Figures): void {
+    const before = this._pairStates
+    this._pairStates = new Map(figures._pairs.map(({ _id, _state }) => [_id, _state]))
     for (const { _id: id, _state: state, _pair: pair } of figures._pairs) {
-      if (this._pairStates.get(id) === state) continue
-      this._pairStates.set(id, state)
-      this._trace({ type: 'pair', id, state, pair })
+      if (before.get(id) !== state) this._trace({ type: 'pair', id, state, pair })
     }
     const selected = figures._selected
     if (!selected) return

@@ -3,6 +3,7 @@
 import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import type { Io } from './io/ports.js'
+import { encode, HALF_MESSAGES_LOBBY_MAX, MESSAGE_BYTES } from './framing.js'
 import { Link, type Host, type LinkTrace } from './link.js'
 import { closed, FORGOTTEN, Session } from './session.js'
 import type {
@@ -42,13 +43,24 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   readonly me: string
   readonly peers = new Map<string, Link>()
   readonly all = {
-    send: async (channel: string, data: Sendable): Promise<void> => {
+    send: async (channel: string, data: Sendable): Promise<Link[]> => {
+      const message = encode(data)
+      const missed: Link[] = []
+      const send = (link: Link): Promise<void> =>
+        link._sendEncoded(channel, message, true).catch((error: TwocanError) => {
+          if (error.code === 'backlog') missed.push(link)
+          else if (error.code !== 'link-closed') throw error
+        })
       const open = [...this.peers.values()].filter((link) => link.state === 'open' || link.state === 'mending')
-      await Promise.all(open.map((link) => link.send(channel, data)))
+      await Promise.all(open.map(send))
+      return missed
     },
   }
   readonly _io: Io
   readonly _channels: Record<string, ChannelOptions>
+  readonly _messageMax: number
+  /** Bytes of half-received messages, over all links. */
+  _kept = 0
   /** Undefined once the server let go of us, and we of it. */
   _session: Session | undefined
   _url: string
@@ -71,6 +83,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     this._session = session
     this.me = session._peer
     this._channels = _options.channels ?? {}
+    this._messageMax = _options.maxMessage ?? MESSAGE_BYTES
     this._began = this._io._now()
     this._apply(snapshot)
     this._forget = this._io._leaving(() => void this.leave())
@@ -179,6 +192,14 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   }
 
   // What links ask of their lobby.
+
+  _keep(link: Link, bytes: number): boolean {
+    this._kept += bytes
+    if (this._kept <= HALF_MESSAGES_LOBBY_MAX * this._messageMax) return true
+    const most = [...this.peers.values()].reduce((one, two) => (two._kept > one._kept ? two : one), link)
+    if (most !== link) most._drop()
+    return most !== link
+  }
 
   _configuration(): RTCConfiguration {
     return {

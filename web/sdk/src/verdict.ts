@@ -16,8 +16,8 @@ export interface Evidence {
   _local: ReadonlySet<string>
   /** Candidates received. */
   _remote: number
-  /** Codes of `icecandidateerror` from TURN servers. */
-  _turnErrors: readonly number[]
+  /** Code of the last `icecandidateerror` of a TURN server, one that answered if any did; 0 without. */
+  _turnError: number
   /** Only relayed candidates are wanted. */
   _relayOnly?: boolean
   /** ICE gave up by itself, before our time ran out. */
@@ -25,7 +25,7 @@ export interface Evidence {
 }
 
 /** 701: no answer from the server (W3C webrtc, RTCPeerConnectionIceErrorEvent). All others are STUN error codes. */
-const UNREACHABLE = 701
+export const UNREACHABLE = 701
 
 const SENTENCES: Record<FailReason, string> = {
   'no-candidates': 'This device found no address.',
@@ -45,9 +45,9 @@ export function verdict(seen: Evidence): FailReason {
   if (seen._incompatible) return 'incompatible'
   if (seen._ice) return 'dtls-failed'
   if (!seen._online) return 'signaling-lost'
-  const relayMissing = seen._turnErrors.length > 0 && !seen._local.has('relay')
+  const relayMissing = seen._turnError && !seen._local.has('relay')
   if (relayMissing && (seen._remote > 0 || seen._relayOnly)) {
-    return seen._turnErrors.every((code) => code === UNREACHABLE) ? 'turn-unreachable' : 'turn-rejected'
+    return seen._turnError === UNREACHABLE ? 'turn-unreachable' : 'turn-rejected'
   }
   if (!seen._local.size) return 'no-candidates'
   if (!seen._remote) return 'no-remote-candidates'

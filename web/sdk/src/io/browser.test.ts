@@ -37,6 +37,10 @@ test('a channel of a name that every link has is refused', async () => {
   await expect(connect('wss://play.example', { app: 'x', channels: { reliable: {} } })).rejects.toMatchObject({ code: 'bad-value' })
 })
 
+test.each([0, 1_023, 64 * 1024 * 1024 + 1, NaN])('maxMessage: %s is refused', async (maxMessage) => {
+  await expect(connect('wss://play.example', { app: 'x', maxMessage })).rejects.toMatchObject({ code: 'bad-value' })
+})
+
 test('the socket asks for our subprotocol', () => {
   const asked: unknown[][] = []
   class Socket {

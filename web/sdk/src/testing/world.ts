@@ -80,6 +80,7 @@ export class FakeConnection {
   onicecandidate?: (event: { candidate: unknown }) => void
   onconnectionstatechange?: () => void
   onicecandidateerror?: (event: object) => void
+  ondatachannel?: (event: { channel: { close(): void } }) => void
   channels: FakeChannel[] = []
   candidates: unknown[] = []
   restarts = 0

@@ -1,0 +1,69 @@
+// Signals of a peer that means no good.
+
+import { expect, test } from 'vitest'
+import { CANDIDATE_LENGTH_MAX, CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS, gate, SDP_LENGTH_MAX } from './signals.js'
+import { World } from './testing/world.js'
+import type { SignalKind } from './wire.js'
+
+function make() {
+  const world = new World()
+  return { world, admits: gate((ms, then) => world._after(ms, then)) }
+}
+
+/** A description of this generation, with so many candidates in it. */
+function offer(ufrag = 'one', candidates = 0): object {
+  const lines = Array.from({ length: candidates }, (_, index) => `a=candidate:${index} 1 udp 1 192.0.2.1 9 typ host`)
+  return { type: 'offer', sdp: ['v=0', 'o=- 9 1 IN IP4 0.0.0.0', `a=ice-ufrag:${ufrag}`, ...lines, ''].join('\r\n') }
+}
+
+const CANDIDATE = { candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host' }
+
+test.each<[string, SignalKind, unknown]>([
+  ['a description that is nothing', 'description', null],
+  ['a description without text', 'description', { type: 'offer' }],
+  ['a description whose text is a list', 'description', { type: 'offer', sdp: ['v=0'] }],
+  ['a rollback of our offer', 'description', { type: 'rollback', sdp: '' }],
+  ['a type that is a list', 'description', { type: ['offer'], sdp: 'v=0' }],
+  ['a description of more than 32 KiB', 'description', { type: 'offer', sdp: 'x'.repeat(SDP_LENGTH_MAX + 1) }],
+  ['a description with more than 64 candidates', 'description', offer('one', CANDIDATES_MAX + 1)],
+  ['a candidate that is nothing', 'candidate', null],
+  ['a candidate that is a number', 'candidate', 7],
+  ['a candidate that is a list', 'candidate', []],
+  ['a candidate whose text is a number', 'candidate', { candidate: 7 }],
+  ['a candidate whose text is an object', 'candidate', { candidate: { length: 1 } }],
+  ['a candidate of 60 KB', 'candidate', { candidate: 'x'.repeat(60_000) }],
+  ['a candidate one character too long', 'candidate', { candidate: 'x'.repeat(CANDIDATE_LENGTH_MAX + 1) }],
+  ['a kind that is none', 'constructor' as SignalKind, CANDIDATE],
+  ['a kind that is a list', ['candidate'] as unknown as SignalKind, CANDIDATE],
+])('%s is passed over', (_, kind, data) => {
+  expect(make().admits(kind, data)).toBe(false)
+})
+
+test('what a browser says is taken', () => {
+  const { admits } = make()
+  expect([admits('description', offer('one', 10)), admits('candidate', CANDIDATE), admits('candidate', { candidate: '' }), admits('end-of-candidates', null)]).toEqual([
+    true, true, true, true,
+  ])
+})
+
+test('64 candidates of a generation are taken, with those in the description and the end of them', () => {
+  const { admits } = make()
+  admits('description', offer('one', 60))
+  const taken = [1, 2, 3, 4, 5].map(() => admits('candidate', CANDIDATE))
+  expect(taken).toEqual([true, true, true, true, false])
+  expect(admits('end-of-candidates', null)).toBe(false)
+  admits('description', offer('one'))
+  expect(admits('candidate', CANDIDATE)).toBe(false)
+  admits('description', offer('two'))
+  expect(admits('candidate', CANDIDATE)).toBe(true)
+})
+
+test('ten descriptions are taken in ten seconds', () => {
+  const { admits, world } = make()
+  const taken = (): number => Array.from({ length: 100 }, (_, index) => admits('description', offer(`${index}`))).filter(Boolean).length
+  expect(taken()).toBe(DESCRIPTIONS_MAX)
+  world.pass(DESCRIPTIONS_MS - 1)
+  expect(taken()).toBe(0)
+  world.pass(1)
+  expect(taken()).toBe(DESCRIPTIONS_MAX)
+})
