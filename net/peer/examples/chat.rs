@@ -66,7 +66,11 @@ async fn talk(net: &Client, way: Way) -> Result<(), Box<dyn Error>> {
     loop {
         tokio::select! {
             line = lines.next_line() => match line? {
-                Some(text) => lobby.all().send("reliable", text).await?,
+                Some(text) => {
+                    for peer in lobby.all().send("reliable", text).await? {
+                        say(&format!("{} is too slow to hear that", peer.id()));
+                    }
+                }
                 None => break,
             },
             event = lobby.next() => match event {

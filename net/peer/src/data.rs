@@ -47,15 +47,6 @@ impl Data {
         }
     }
 
-    /// Bytes that it holds in memory, about.
-    pub(crate) fn weight(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Text(text) => text.len(),
-            Self::Json(value) => weight(value),
-        }
-    }
-
     /// The bytes, if it is bytes.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
@@ -73,19 +64,6 @@ impl Data {
     pub fn as_json(&self) -> Option<&Value> {
         if let Self::Json(value) = self { Some(value) } else { None }
     }
-}
-
-/// Values may take many times the room of their text: `[0,0,0]`. The reader of JSON bounds how deep they lie.
-fn weight(value: &Value) -> usize {
-    let parts = match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(values) => values.iter().map(weight).sum(),
-        Value::Object(fields) => {
-            fields.iter().map(|(key, value)| size_of::<String>() + key.len() + weight(value)).sum()
-        }
-    };
-    size_of::<Value>() + parts
 }
 
 impl fmt::Debug for Data {

@@ -59,6 +59,12 @@ pub enum Error {
         /// Bytes of content.
         max: usize,
     },
+    /// The JSON has more values than 65,536, or more levels than 64.
+    #[error("this JSON is too costly to read: at most 65,536 values, and 64 levels")]
+    TooComplex,
+    /// The message was 50 s on its way, in pieces, and is given up.
+    #[error("the message took too long on its way")]
+    TooSlow,
     /// More waits to be sent than a channel holds, or than the server is told.
     #[error("too much waits to be sent")]
     Backlog,
@@ -77,12 +83,12 @@ impl Error {
             Self::BadValue { .. } => "bad-value",
             Self::Unreachable { .. } => "unreachable",
             Self::ServerFull => "server-full",
-            Self::Timeout => "timeout",
+            Self::Timeout | Self::TooSlow => "timeout",
             Self::Closed => "closed",
             Self::SessionLost => "session-lost",
             Self::Unsealed => "unsealed",
             Self::NoChannel => "no-channel",
-            Self::TooLarge { .. } => "too-large",
+            Self::TooLarge { .. } | Self::TooComplex => "too-large",
             Self::Backlog => "backlog",
             Self::LinkClosed => "link-closed",
         }

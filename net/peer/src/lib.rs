@@ -57,12 +57,14 @@ mod driver;
 mod error;
 mod event;
 mod framing;
+mod halves;
 mod link;
 mod list;
 mod lobby;
 mod peer;
 mod pending;
 mod runtime;
+mod signals;
 
 pub use client::{Client, Connect, Create, Join, Lobbies, Quick, block_on};
 pub use connection::{Connection, FailReason, Roots, TransportPolicy};

@@ -1,7 +1,7 @@
 //! The task of one link: between its connection, which carries, and the client, which knows the lobby.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use twocan_lobby::PeerId;
@@ -11,15 +11,17 @@ use twocan_lobby::wire::Kind as SignalKind;
 use crate::client::{Input, Report};
 use crate::connection::{
     Channel, ChannelInit, CloseReason, Connection, ConnectionConfig, ConnectionEvent, FailReason, IceServer,
-    Message, Payload, Reliability, Signal,
+    Message, Payload, Reliability,
 };
-use crate::data::Data;
 use crate::error::Error;
 use crate::event::LobbyEvent;
-use crate::framing::{Encoded, PIECE_BYTES_MIN, Reassembler};
+use crate::framing::{CONTROL_BYTES_MAX, Encoded, PIECE_BYTES_MIN, Reassembler, Whole};
+use crate::halves::{Halves, Share};
 use crate::peer::{Outlet, Peer, PeerStats, piece_max};
+use crate::signals::Gate;
 
-/// Bytes of received messages that may wait for the program in one lobby. Past that the other sides are told to wait.
+/// Bytes of received messages that may wait for the program in one lobby, in memory once they are read; or one message. Past that the
+/// other sides are told to wait.
 const EVENT_BYTES_MAX: usize = 4 << 20;
 /// What an event counts beside its bytes.
 const EVENT_BYTES: usize = 128;
@@ -86,13 +88,17 @@ pub(crate) struct Events {
     room: Arc<Semaphore>,
     /// For what is not a message.
     places: Arc<Semaphore>,
+    /// For messages that are not whole.
+    halves: Arc<Halves>,
 }
 
 impl Events {
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<Waiting>) {
+    /// `message_max`: content bytes of one message.
+    pub fn new(message_max: usize) -> (Self, mpsc::UnboundedReceiver<Waiting>) {
         let (queue, waiting) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(EVENT_BYTES_MAX));
-        (Self { queue, room, places: Arc::new(Semaphore::new(EVENTS_MAX)) }, waiting)
+        let places = Arc::new(Semaphore::new(EVENTS_MAX));
+        (Self { queue, room, places, halves: Halves::new(message_max) }, waiting)
     }
 
     /// What is not a message.
@@ -113,6 +119,10 @@ pub(crate) struct Start {
     pub offers: bool,
     pub config: ConnectionConfig,
     pub channels: Arc<[(Arc<str>, ChannelOptions)]>,
+    /// Content bytes of one message: the option `max_message`.
+    pub message_max: usize,
+    /// Within which a message must be whole.
+    pub whole_within: Duration,
     pub events: Events,
     pub inputs: mpsc::Sender<Input>,
     pub asks: mpsc::WeakUnboundedSender<crate::client::Ask>,
@@ -141,19 +151,22 @@ pub(crate) fn channels(own: &[(String, ChannelOptions)]) -> Arc<[(Arc<str>, Chan
 pub(crate) fn start(start: Start) -> Result<Peer, Error> {
     let connection = Connection::new(start.config).map_err(|_| Error::LinkClosed)?;
     let (link, told) = mpsc::unbounded_channel();
+    let share = start.events.halves.share();
+    let underway = Arc::new(Semaphore::new(start.message_max));
     let mut lines = Vec::new();
     let mut outlets = Vec::new();
     for (id, (name, options)) in start.channels.iter().enumerate() {
         let ChannelOptions { ordered, reliability } = *options;
         let init = ChannelInit { ordered, reliability, ..ChannelInit::new(&**name) };
         let channel = connection.open_channel(init.negotiated(id as u16));
+        let max = if id == 0 { CONTROL_BYTES_MAX } else { start.message_max };
         lines.push(Line {
             name: name.clone(),
             channel: channel.clone(),
-            reassembler: Reassembler::new(options.joins()),
+            reassembler: Reassembler::new(options.joins(), max, start.whole_within),
         });
         if id > 0 {
-            outlets.push(Outlet::new(name.clone(), channel, options.joins()));
+            outlets.push(Outlet::new(name.clone(), channel, options.joins(), max, underway.clone()));
         }
     }
     if start.offers {
@@ -167,6 +180,10 @@ pub(crate) fn start(start: Start) -> Result<Peer, Error> {
         lines,
         events: start.events,
         inputs: start.inputs,
+        share,
+        signals: Gate::default(),
+        control: Gate::default(),
+        discarded: 0,
         may_deliver: false,
         held: None,
     };
@@ -187,17 +204,26 @@ struct Link {
     lines: Vec<Line>,
     events: Events,
     inputs: mpsc::Sender<Input>,
+    /// What is kept of messages that are not whole.
+    share: Share,
+    /// Of all signals, by whichever way they come.
+    signals: Gate,
+    /// Of those that come over the link itself: before the client, which all links share, hears of them.
+    control: Gate,
+    /// Signals that were passed over.
+    discarded: u64,
     /// The program knows of the peer.
     may_deliver: bool,
-    /// A message that waits for room; no other is read meanwhile.
-    held: Option<(LobbyEvent, u32)>,
+    /// A message that waits for room, on the channel of this name, before it is read; no other is taken meanwhile.
+    held: Option<(Arc<str>, Whole)>,
 }
 
 impl Link {
     async fn run(mut self, mut told: mpsc::UnboundedReceiver<ToLink>) {
         loop {
             let room = self.events.room.clone();
-            let need = self.held.as_ref().filter(|_| self.may_deliver).map(|(_, bytes)| *bytes);
+            let need = self.held.as_ref().filter(|_| self.may_deliver).map(|(_, whole)| need(whole));
+            let due = self.lines.iter().filter_map(|line| line.reassembler.poll_timeout()).min();
             tokio::select! {
                 biased;
                 what = told.recv() => match what {
@@ -206,9 +232,16 @@ impl Link {
                     None => return self.close(true).await,
                 },
                 permit = room.acquire_many_owned(need.unwrap_or(0)), if need.is_some() => {
-                    if let (Some((event, _)), Ok(permit)) = (self.held.take(), permit) {
-                        let _ = self.events.queue.send((event, permit));
+                    if let (Some((channel, whole)), Ok(permit)) = (self.held.take(), permit) {
+                        self.deliver(channel, whole, permit);
                     }
+                }
+                () = self.share.overdrawn() => {
+                    self.lines.iter_mut().for_each(|line| line.reassembler.spoil(&self.share));
+                }
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    let now = Instant::now();
+                    self.lines.iter_mut().for_each(|line| line.reassembler.handle_timeout(&self.share, now));
                 }
                 // Mending does not wait for a program that does not read.
                 event = next(&mut self.connection, self.held.is_some()) => match event {
@@ -226,9 +259,9 @@ impl Link {
 
     async fn obey(&mut self, what: ToLink) {
         match what {
-            ToLink::Signal(kind, data) => match read_signal(kind, data.as_deref()) {
+            ToLink::Signal(kind, data) => match self.signals.admit(kind, data.as_deref(), Instant::now()) {
                 Some(signal) => self.connection.signal(signal),
-                None => tracing::debug!("a signal that is none"),
+                None => self.discarded += 1,
             },
             ToLink::Servers(servers) => self.connection.set_servers(servers),
             ToLink::Signaling(is_up) => self.connection.set_signaling(is_up),
@@ -253,7 +286,8 @@ impl Link {
     }
 
     async fn stats(&self) -> PeerStats {
-        let discarded = self.lines.iter().map(|line| line.reassembler.discarded).sum();
+        let discarded =
+            self.lines.iter().map(|line| line.reassembler.discarded).sum::<u64>() + self.discarded;
         let Ok(stats) = self.connection.stats().await else {
             return PeerStats { discarded, ..PeerStats::default() };
         };
@@ -277,6 +311,12 @@ impl Link {
             ConnectionEvent::SignalRefused(why) => tracing::debug!(%why, "a signal was refused"),
             ConnectionEvent::StateChanged(state) => self.report(Report::State(state)).await,
             ConnectionEvent::Path(path) => self.report(Report::Path(path)).await,
+            // Both sides declare their channels: one that is opened besides is nobody's.
+            ConnectionEvent::ChannelOpen(channel)
+                if self.lines.iter().all(|line| line.channel != channel) =>
+            {
+                channel.close();
+            }
             ConnectionEvent::ChannelOpen(_) => {
                 if piece_max(self.connection.max_message_size()) < PIECE_BYTES_MIN {
                     self.report(Report::Failed(FailReason::Incompatible)).await;
@@ -310,21 +350,31 @@ impl Link {
         let line = &mut self.lines[at];
         // Text frames are not ours; they count as unreadable.
         let piece = if message.kind == Payload::Binary { message.bytes } else { bytes::Bytes::new() };
-        let Some(data) = line.reassembler.push(piece) else { return };
+        let Some(whole) = line.reassembler.push(piece, &self.share, Instant::now()) else { return };
         if at == 0 {
-            if let Data::Json(value) = data {
-                self.report(Report::Control(value.to_string())).await;
+            match whole.json_text() {
+                Some(text) if self.control.admits_control(&text, Instant::now()) => {
+                    self.report(Report::Control(text)).await;
+                }
+                _ => self.discarded += 1,
             }
             return;
         }
-        let need = (data.weight() + EVENT_BYTES).min(EVENT_BYTES_MAX) as u32;
-        let (peer, channel) = (self.peer.clone(), line.name.clone());
-        let event = LobbyEvent::Message { peer, channel, data };
-        match self.events.room.clone().try_acquire_many_owned(need) {
-            Ok(permit) if self.may_deliver => {
+        let channel = line.name.clone();
+        match self.events.room.clone().try_acquire_many_owned(need(&whole)) {
+            Ok(permit) if self.may_deliver => self.deliver(channel, whole, permit),
+            _ => self.held = Some((channel, whole)),
+        }
+    }
+
+    /// Reads a message for which there is room, and hands it to the program.
+    fn deliver(&mut self, channel: Arc<str>, whole: Whole, permit: OwnedSemaphorePermit) {
+        match whole.read() {
+            Some(data) => {
+                let event = LobbyEvent::Message { peer: self.peer.clone(), channel, data };
                 let _ = self.events.queue.send((event, permit));
             }
-            _ => self.held = Some((event, need)),
+            None => self.discarded += 1,
         }
     }
 
@@ -353,17 +403,20 @@ async fn next(connection: &mut Connection, only_news: bool) -> Option<Connection
     if only_news { Some(connection.next_news().await) } else { connection.next().await }
 }
 
-fn read_signal(kind: SignalKind, data: Option<&str>) -> Option<Signal> {
-    Some(match kind {
-        SignalKind::Description => Signal::Description(serde_json::from_str(data?).ok()?),
-        SignalKind::Candidate => Signal::Candidate(serde_json::from_str(data?).ok()?),
-        SignalKind::EndOfCandidates => Signal::EndOfCandidates,
-    })
+/// The room that a message takes: all there is, if it is larger.
+fn need(whole: &Whole) -> u32 {
+    (whole.weight() + EVENT_BYTES).min(EVENT_BYTES_MAX) as u32
 }
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+pub(crate) use hostile::room;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framing::MESSAGE_BYTES;
 
     #[test]
     fn channels_have_the_ids_that_a_page_gives_them() {
@@ -377,7 +430,7 @@ mod tests {
 
     #[test]
     fn events_that_nobody_reads_are_limited() {
-        let (events, mut waiting) = Events::new();
+        let (events, mut waiting) = Events::new(MESSAGE_BYTES);
         for _ in 0..EVENTS_MAX + 5 {
             events.push(LobbyEvent::Update);
         }
@@ -385,15 +438,5 @@ mod tests {
         assert!(waiting.try_recv().is_ok());
         events.push(LobbyEvent::Complete);
         assert_eq!(waiting.len(), EVENTS_MAX, "what was read makes room");
-    }
-
-    #[test]
-    fn signals_of_a_page_are_read() {
-        let candidate = r#"{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":null}"#;
-        assert!(read_signal(SignalKind::Candidate, Some(candidate)).is_some());
-        assert!(read_signal(SignalKind::Description, Some(r#"{"type":"offer","sdp":"v=0"}"#)).is_some());
-        assert_eq!(read_signal(SignalKind::EndOfCandidates, None), Some(Signal::EndOfCandidates));
-        assert_eq!(read_signal(SignalKind::Description, Some("7")), None);
-        assert_eq!(read_signal(SignalKind::Candidate, None), None);
     }
 }

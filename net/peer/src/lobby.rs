@@ -253,15 +253,32 @@ impl fmt::Debug for Lobby {
 pub struct All(Vec<Peer>);
 
 impl All {
-    /// Sends to each, at the same time; done when every link has room for more. One that closes meanwhile is passed over.
+    #[cfg(test)]
+    pub(crate) fn of(peers: Vec<Peer>) -> Self {
+        Self(peers)
+    }
+
+    /// Sends to each, at the same time; done when every link has room for more, but for those in which a message to all has waited
+    /// for 10 s: until they have caught up these are not waited for, and 4 MiB may wait for them in a channel.
+    ///
+    /// The answer names the peers for whom too much waits already: to them, this was not sent. One that closes meanwhile is passed
+    /// over.
     ///
     /// # Errors
-    /// [`Error::NoChannel`], [`Error::TooLarge`].
-    pub async fn send(&self, channel: &str, data: impl Into<Data>) -> Result<(), Error> {
+    /// [`Error::NoChannel`], [`Error::TooLarge`], [`Error::TooComplex`]; [`Error::TooSlow`] where a long message to one of them was
+    /// given up.
+    pub async fn send(&self, channel: &str, data: impl Into<Data>) -> Result<Vec<Peer>, Error> {
         let message = encode(data.into());
-        let sends = self.0.iter().map(|peer| peer.send_encoded(channel, message.clone()));
-        let results = join_all(sends).await.into_iter();
-        results.filter(|result| *result != Err(Error::LinkClosed)).collect()
+        let sends = self.0.iter().map(|peer| peer.send_patiently(channel, message.clone()));
+        let mut missed = Vec::new();
+        for (peer, sent) in self.0.iter().zip(join_all(sends).await) {
+            match sent {
+                Ok(true) | Err(Error::LinkClosed) => {}
+                Ok(false) => missed.push(peer.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(missed)
     }
 
     /// Sends to each that has room now; says how many had.

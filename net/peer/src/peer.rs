@@ -1,13 +1,16 @@
 //! The other end of a link: a handle that sends.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use twocan_lobby::PeerId;
 use twocan_lobby::client::RoomId;
 
@@ -16,8 +19,16 @@ use crate::connection::{Channel, Kind, Message, Path, Protocol, SendError, WATER
 use crate::data::Data;
 use crate::error::Error;
 use crate::event::PeerState;
-use crate::framing::{Encoded, MESSAGE_BYTES_MAX, PIECE_BYTES_MAX, encode};
+use crate::framing::{Encoded, PIECE_BYTES_MAX, encode, spoiling_piece};
 use crate::link::ToLink;
+
+/// From the first piece of a message to its last, or it is given up: in good time before the other side does
+/// ([`WHOLE_WITHIN`](crate::framing::WHOLE_WITHIN)).
+const SEND_WITHIN: Duration = Duration::from_secs(50);
+/// A channel in which a message to all has waited so long is slow until nothing waits: sending to all does not wait for it.
+const SLOW_AFTER: Duration = Duration::from_secs(10);
+/// Bytes that wait for a slow channel; beyond, it gets no message to all.
+const SLOW_BYTES_MAX: usize = 4 << 20;
 
 /// A link's figures.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,7 +50,7 @@ pub struct PeerStats {
     pub bytes_sent: u64,
     /// Bytes of messages and their headers, over all channels.
     pub bytes_received: u64,
-    /// Pieces that could not be read, since the start.
+    /// Pieces, messages and signals that could not be read, or were beyond a limit, since the start.
     pub discarded: u64,
 }
 
@@ -74,13 +85,29 @@ pub(crate) struct Outlet {
     pub channel: Channel,
     /// Ordered and reliable: messages may have more than one piece.
     pub joins: bool,
+    /// Content bytes of one message.
+    max: usize,
     /// Whoever holds it sends: pieces of two messages do not mix.
     turn: Arc<Mutex<()>>,
+    /// Bytes of messages of several pieces that may be begun and not at their end, over all channels of the link.
+    underway: Arc<Semaphore>,
+    slow: Arc<Slow>,
 }
 
+/// What becomes of messages to all in a channel that does not keep up.
+#[derive(Default)]
+struct Slow {
+    is_slow: AtomicBool,
+    /// Bytes that wait for it, and that nobody waits for.
+    waiting: AtomicUsize,
+}
+
+/// What a message of several pieces holds while it is sent.
+type Turn = (OwnedMutexGuard<()>, OwnedSemaphorePermit);
+
 impl Outlet {
-    pub fn new(name: Arc<str>, channel: Channel, joins: bool) -> Self {
-        Self { name, channel, joins, turn: Arc::default() }
+    pub fn new(name: Arc<str>, channel: Channel, joins: bool, max: usize, underway: Arc<Semaphore>) -> Self {
+        Self { name, channel, joins, max, turn: Arc::default(), underway, slow: Arc::default() }
     }
 
     fn piece_max(&self) -> usize {
@@ -89,8 +116,33 @@ impl Outlet {
 
     fn admit(&self, message: &Encoded) -> Result<usize, Error> {
         let piece_max = self.piece_max();
-        let max = if self.joins { MESSAGE_BYTES_MAX } else { piece_max };
-        if message.len() > max { Err(Error::TooLarge { max }) } else { Ok(piece_max) }
+        let max = message.longest(self.max).min(if self.joins { usize::MAX } else { piece_max });
+        if message.len() > max {
+            return Err(Error::TooLarge { max });
+        }
+        if message.fits(self.max) { Ok(piece_max) } else { Err(Error::TooComplex) }
+    }
+
+    /// How many of [`underway`](Self::underway) a message takes: all, if it is as large as any.
+    fn share(&self, message: &Encoded) -> u32 {
+        u32::try_from(message.len().min(self.max)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether messages to all are not waited for; no longer, once nothing waits.
+    fn is_slow(&self) -> bool {
+        let waits = self.channel.buffered_amount() > 0 || self.slow.waiting.load(Ordering::Acquire) > 0;
+        if !waits {
+            self.slow.is_slow.store(false, Ordering::Release);
+        }
+        self.slow.is_slow.load(Ordering::Acquire)
+    }
+}
+
+impl Slow {
+    /// Takes room for a message that nobody waits for.
+    fn reserve(&self, bytes: usize) -> bool {
+        let take = |waiting: usize| (waiting + bytes <= SLOW_BYTES_MAX).then_some(waiting + bytes);
+        self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok()
     }
 }
 
@@ -99,11 +151,39 @@ pub(crate) fn piece_max(message_max: usize) -> usize {
     message_max.saturating_sub(1).clamp(1, PIECE_BYTES_MAX)
 }
 
-async fn send_all(channel: Channel, message: Encoded, piece_max: usize) -> Result<(), SendError> {
-    for piece in message.pieces(piece_max) {
-        channel.send(Message::binary(piece)).await?;
+/// Sends a message of several pieces, and answers when it is out, or is not going to be.
+async fn send_long(
+    channel: Channel,
+    message: Encoded,
+    piece_max: usize,
+    turn: Turn,
+    answer: oneshot::Sender<Result<(), Error>>,
+) {
+    let mut pieces = message.pieces(piece_max).map(Message::binary);
+    let begun = match pieces.next() {
+        Some(first) => channel.send(first).await,
+        None => Ok(()),
+    };
+    let rest = async {
+        for piece in pieces {
+            channel.send(piece).await?;
+        }
+        Ok(())
+    };
+    let sent = match begun {
+        Ok(()) => tokio::time::timeout(SEND_WITHIN, rest).await,
+        Err(error) => Ok(Err(error)),
+    };
+    // Nobody may be waiting for the answer any more.
+    match sent {
+        Ok(sent) => drop(answer.send(sent.map_err(Error::from))),
+        Err(_) => {
+            let _ = answer.send(Err(Error::TooSlow));
+            // The other side drops it when it hears of its end.
+            let _ = channel.send(Message::binary(spoiling_piece())).await;
+        }
     }
-    Ok(())
+    drop(turn);
 }
 
 impl From<SendError> for Error {
@@ -185,7 +265,8 @@ impl Peer {
     /// has begun goes out to its end.
     ///
     /// # Errors
-    /// [`Error::NoChannel`], [`Error::TooLarge`], [`Error::LinkClosed`].
+    /// [`Error::NoChannel`], [`Error::TooLarge`], [`Error::TooComplex`], [`Error::LinkClosed`]; [`Error::TooSlow`] where a message of
+    /// several pieces was 50 s on its way: the other side gets nothing of it.
     pub async fn send(&self, channel: &str, data: impl Into<Data>) -> Result<(), Error> {
         self.send_encoded(channel, encode(data.into())).await
     }
@@ -195,15 +276,49 @@ impl Peer {
         let piece_max = outlet.admit(&message)?;
         let turn = outlet.turn.clone().lock_owned().await;
         if message.len() <= piece_max {
-            return Ok(send_all(outlet.channel.clone(), message, piece_max).await?);
+            for piece in message.pieces(piece_max) {
+                outlet.channel.send(Message::binary(piece)).await?;
+            }
+            return Ok(());
         }
+        let share = outlet.underway.clone().acquire_many_owned(outlet.share(&message)).await;
+        let turn = (turn, share.map_err(|_| Error::LinkClosed)?);
+        let (answer, sent) = oneshot::channel();
         // In a task of its own: half a message must not be what remains of a future that is dropped.
-        let channel = outlet.channel.clone();
-        let sending = self.0.runtime.spawn(async move {
-            let _turn = turn;
-            send_all(channel, message, piece_max).await
+        self.0.runtime.spawn(send_long(outlet.channel.clone(), message, piece_max, turn, answer));
+        sent.await.unwrap_or(Err(Error::LinkClosed))
+    }
+
+    /// Sends a message that goes to others, too, and does not wait for a channel that is slow. `false`: too much waits for that
+    /// already, and this was not sent.
+    pub(crate) async fn send_patiently(&self, channel: &str, message: Encoded) -> Result<bool, Error> {
+        let outlet = self.outlet(channel)?;
+        outlet.admit(&message)?;
+        let (peer, name, bytes) = (self.clone(), outlet.name.clone(), message.len());
+        let mut sending: Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> =
+            Box::pin(async move { peer.send_encoded(&name, message).await });
+        if !outlet.is_slow() {
+            if let Ok(sent) = tokio::time::timeout(SLOW_AFTER, &mut sending).await {
+                return sent.map(|()| true);
+            }
+            outlet.slow.is_slow.store(true, Ordering::Release);
+        }
+        if !outlet.slow.reserve(bytes) {
+            return Ok(false);
+        }
+        let slow = outlet.slow.clone();
+        // It takes its place behind what waits, before it is left to a task.
+        let look = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context)));
+        if let Poll::Ready(sent) = look.await {
+            slow.waiting.fetch_sub(bytes, Ordering::AcqRel);
+            return sent.map(|()| true);
+        }
+        self.0.runtime.spawn(async move {
+            // Nobody hears of a link that is closed meanwhile but by its events.
+            let _ = sending.await;
+            slow.waiting.fetch_sub(bytes, Ordering::AcqRel);
         });
-        Ok(sending.await.unwrap_or(Err(SendError::Closed))?)
+        Ok(true)
     }
 
     /// Sends a message if there is room for it now: never waits.
@@ -227,12 +342,11 @@ impl Peer {
         if outlet.channel.buffered_amount() >= WATERMARK {
             return Err(Error::Backlog);
         }
-        let channel = outlet.channel.clone();
-        self.0.runtime.spawn(async move {
-            let _turn = turn;
-            // Nobody hears of a link that is closed meanwhile but by its events.
-            let _ = send_all(channel, message, piece_max).await;
-        });
+        let share = outlet.underway.clone().try_acquire_many_owned(outlet.share(&message));
+        let turn = (turn, share.map_err(|_| Error::Backlog)?);
+        // Nobody hears of a link that is closed meanwhile but by its events.
+        let (answer, _) = oneshot::channel();
+        self.0.runtime.spawn(send_long(outlet.channel.clone(), message, piece_max, turn, answer));
         Ok(())
     }
 
@@ -285,3 +399,6 @@ impl fmt::Debug for Peer {
         formatter.debug_tuple("Peer").field(&self.id()).field(&self.state()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use twocan_lobby::wire::IceServer;
 use super::{Ask, Client, raw, task, url};
 use crate::connection::{Addresses, ConnectionConfig, Roots, TransportPolicy};
 use crate::error::Error;
+use crate::framing::{MESSAGE_BYTES, MESSAGE_BYTES_MAX, MESSAGE_BYTES_MIN};
 use crate::link::{BUILT_IN, ChannelOptions, channels};
 use crate::pending::{Pending, Request, request};
 
@@ -41,6 +42,7 @@ pub struct Connect {
     app: String,
     me: Option<Result<Box<RawValue>, Error>>,
     channels: Vec<(String, ChannelOptions)>,
+    message_max: usize,
     ice_servers: Vec<IceServer>,
     filter: Option<UrlFilter>,
     connection: ConnectionConfig,
@@ -53,6 +55,7 @@ impl Connect {
             app: "default".to_owned(),
             me: None,
             channels: Vec::new(),
+            message_max: MESSAGE_BYTES,
             ice_servers: Vec::new(),
             filter: None,
             connection: ConnectionConfig::default(),
@@ -73,6 +76,12 @@ impl Connect {
     pub fn channel(mut self, name: impl Into<String>, options: ChannelOptions) -> Self {
         self.channels.push((name.into(), options));
         self
+    }
+
+    /// Bytes of the longest message sent and received, 1,024 to 67,108,864 (64 MiB). Default: 16,777,216 (16 MiB). Text and JSON have
+    /// 1 MiB at most in any case. Both sides should say the same: what is longer than the receiver takes is dropped there.
+    pub fn max_message(self, bytes: usize) -> Self {
+        Self { message_max: bytes, ..self }
     }
 
     /// `Relay` allows relayed links only, so that no address of ours is told. Default: `All`.
@@ -130,12 +139,16 @@ impl Connect {
         if names.len() > CHANNELS_MAX {
             return Err(Error::BadValue { what: "a link has at most 256 channels" });
         }
+        if !(MESSAGE_BYTES_MIN..=MESSAGE_BYTES_MAX).contains(&self.message_max) {
+            return Err(Error::BadValue { what: "the longest message has 1,024 to 67,108,864 bytes" });
+        }
         Ok(Options {
             url: self.url,
             place: Arc::new(place),
             app,
             me: self.me.transpose()?,
             channels: channels(&self.channels),
+            message_max: self.message_max,
             ice_servers: self.ice_servers,
             filter: self.filter,
             connection: self.connection,
@@ -165,6 +178,7 @@ pub(super) struct Options {
     pub app: AppName,
     pub me: Option<Box<RawValue>>,
     pub channels: Arc<[(Arc<str>, ChannelOptions)]>,
+    pub message_max: usize,
     pub ice_servers: Vec<IceServer>,
     pub filter: Option<UrlFilter>,
     pub connection: ConnectionConfig,

@@ -28,6 +28,7 @@ use super::words::{class, class_word, gathered, reason, wire_reason};
 use super::{Ask, Client, Input, Report, RoomAsk, SocketEvent};
 use crate::connection::{self, ConnectionConfig, ConnectionState, Signal};
 use crate::error::Error;
+use crate::framing::WHOLE_WITHIN;
 use crate::link::{self, Events, ToLink};
 use crate::list::{ListedLobby, LobbyList};
 use crate::lobby::Lobby;
@@ -323,6 +324,8 @@ impl Task {
             offers,
             config,
             channels: Arc::clone(&self.options.channels),
+            message_max: self.options.message_max,
+            whole_within: WHOLE_WITHIN,
             events: side.events.clone(),
             inputs: self.inputs.clone(),
             asks: self.asks.clone(),
@@ -398,7 +401,7 @@ impl Task {
             }
             (Waiting::Enter(answer), Ok(Outcome::Entered { room, me, lobby })) => {
                 let Some(asks) = self.asks.upgrade() else { return };
-                let (events, waiting) = Events::new();
+                let (events, waiting) = Events::new(self.options.message_max);
                 let (side, view) = RoomSide::new(lobby, events);
                 self.rooms.insert(room, side);
                 let _ = answer.send(Ok(Lobby::new(room, me, view, waiting, asks)));
