@@ -24,6 +24,11 @@ export interface ConnectOptions {
     me?: JsonObject;
     /** Channels beside `reliable` and `unreliable`, by name. */
     channels?: Record<string, ChannelOptions>;
+    /**
+     * Bytes of the longest message sent and received, 1,024 to 67,108,864 (64 MiB). Default: 16,777,216 (16 MiB). Text and JSON have
+     * 1 MiB at most in any case. Both sides should say the same: what is longer than the receiver takes is dropped there.
+     */
+    maxMessage?: number;
     /** `relay` allows relayed connections only. Default: `all`. */
     iceTransportPolicy?: 'all' | 'relay';
     /** STUN and TURN servers beside those that the server names. */
@@ -195,8 +200,12 @@ export interface Lobby {
     readonly peers: ReadonlyMap<string, Peer>;
     /** All links that are up. */
     readonly all: {
-        /** Sends to each; resolves when every link has room for more. */
-        send(channel: string, data: Sendable): Promise<void>;
+        /**
+         * Sends to each; resolves when every link has room for more, but for those that have taken nothing for 10 s: these are not waited
+         * for, and 4 MiB may wait for them. Resolves with the peers for whom too much waits already: to them, this was not sent. One that
+         * closes meanwhile is passed over. Rejects with `no-channel`, `too-large` or `bad-value`.
+         */
+        send(channel: string, data: Sendable): Promise<readonly Peer[]>;
     };
     on<K extends keyof LobbyEvents>(event: K, listener: (...args: LobbyEvents[K]) => void): Unsubscribe;
     /** Resolves when everyone is linked and the server has let go. Called by the owner, it seals the lobby, and rejects with `unsealed` where some pair does not link in time. */
@@ -242,7 +251,7 @@ export interface PeerStats {
     rttMs?: number | undefined;
     bytesSent: number;
     bytesReceived: number;
-    /** Pieces that could not be read, since the start. */
+    /** Pieces, messages and signals that could not be read, or were beyond a limit, since the start. */
     discarded: number;
 }
 /** The other end of a link. */
@@ -254,7 +263,7 @@ export interface Peer {
     readonly state: PeerState;
     /** Milliseconds from the beginning to the first open channel; undefined before. */
     readonly connectMs: number | undefined;
-    /** Queues a message; resolves when there is room for the next one (at most 256 KiB wait in a channel). Rejects with `no-channel`, `too-large`, `backlog` or `link-closed`. On a channel that is not reliable, the oldest waiting messages give way. */
+    /** Queues a message; resolves when there is room for the next one (at most 256 KiB wait in a channel). Rejects with `no-channel`, `bad-value` (not JSON), `too-large` (longer than `maxMessage`, than 1 MiB of text or JSON, than one piece where the channel carries no more; or JSON of more than 65,536 values or 64 levels), `backlog` (64 MiB wait), `timeout` (a message of several pieces was 50 s on its way, and is given up) or `link-closed`. On a channel that is not reliable, the oldest waiting messages give way. */
     send(channel: string, data: Sendable): Promise<void>;
     on<K extends keyof PeerEvents>(event: K, listener: (...args: PeerEvents[K]) => void): Unsubscribe;
     stats(): Promise<PeerStats>;
