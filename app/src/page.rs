@@ -32,9 +32,21 @@ static FILES: [File; 6] = files! {
     "/twocan.js", "text/javascript; charset=utf-8", "sdk/dist/twocan.js";
 };
 
-/// Nothing from elsewhere, and nobody else's frame around it. The socket goes to this server.
-const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'none'";
+/// Nothing from elsewhere, and nobody else's frame around it. The socket goes to the host that the page came from: not every browser
+/// takes `'self'` for WebSockets, too.
+fn policy(host: &str) -> String {
+    let sockets = if is_sound(host) { format!(" ws://{host} wss://{host}") } else { String::new() };
+    format!(
+        "default-src 'self'; connect-src 'self'{sockets}; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    )
+}
+
+/// Whether a `Host` may stand in the policy: it comes from a request, so it may be anything.
+fn is_sound(host: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+    !host.is_empty() && host.len() <= 262 && host.bytes().all(plain)
+}
 
 /// Routes for every file.
 pub fn router() -> Router {
@@ -48,12 +60,14 @@ pub fn router() -> Router {
 }
 
 fn serve(file: &'static File, tag: &str, request: &HeaderMap) -> Response {
+    let host = request.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let policy = policy(host);
     let headers = [
         (header::CONTENT_TYPE, file.content_type),
         (header::ETAG, tag),
         // Kept, but asked about each time: a new server shows its new page.
         (header::CACHE_CONTROL, "no-cache"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, &policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
@@ -85,6 +99,17 @@ mod tests {
         assert!(named.len() >= 3, "{named:?}");
         for name in named {
             assert!(FILES.iter().any(|file| file.path.strip_prefix('/') == Some(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_page_may_open_sockets_to_its_own_host_alone() {
+        assert!(
+            policy("play.example:8080")
+                .contains("connect-src 'self' ws://play.example:8080 wss://play.example:8080;")
+        );
+        for odd in ["", "evil.example; script-src *", "a b", "x'"] {
+            assert!(policy(odd).contains("connect-src 'self';"), "{odd}");
         }
     }
 

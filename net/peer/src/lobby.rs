@@ -200,9 +200,15 @@ impl Lobby {
         self.ask(RoomAsk::Leave)
     }
 
-    /// Owner only: shows a member out.
+    /// Owner only: shows a member out, for as long as the lobby lives: neither it nor anybody from its address comes back, as long
+    /// as no other member is there from the same address.
     pub fn kick(&self, peer: PeerId) -> Pending<()> {
-        self.ask(RoomAsk::Kick(peer))
+        self.ask(RoomAsk::Kick { peer, ban: true })
+    }
+
+    /// Owner only: shows a member out, who may come back.
+    pub fn kick_without_ban(&self, peer: PeerId) -> Pending<()> {
+        self.ask(RoomAsk::Kick { peer, ban: false })
     }
 
     /// Owner only: keeps newcomers out, or lets them in again.

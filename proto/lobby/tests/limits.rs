@@ -248,6 +248,29 @@ fn passwords_are_hashed_one_at_a_time_and_households_take_turns() {
 }
 
 #[test]
+fn whoever_wants_one_hash_does_not_wait_for_fifty_households_that_want_four() {
+    let mut world = World::new();
+    world.hold_hashes = true;
+    for n in 0..200 {
+        let mut eve = world.player_from(&format!("192.0.2.{}", n % 50), "test");
+        world.say(&mut eve, json!({"type":"create","password":"x"}));
+    }
+    for _ in 0..80 {
+        let job = world.hashes.remove(0);
+        world.make_hash(&job);
+    }
+    let mut ada = world.player_from("203.0.113.1", "test");
+    world.say(&mut ada, json!({"type":"create","password":"y"}));
+    let mut made = 0;
+    while world.hear_only(&mut ada, "joined").is_empty() {
+        let job = world.hashes.remove(0);
+        world.make_hash(&job);
+        made += 1;
+    }
+    assert!(made <= 3, "{made}");
+}
+
+#[test]
 fn passwords_that_wait_are_limited_and_the_next_household_still_gets_its_turn() {
     let mut world = World::new();
     world.hold_hashes = true;

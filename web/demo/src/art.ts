@@ -40,7 +40,7 @@ export function labelTin(code: string): SVGSVGElement {
     svg('path', { class: 'tin-edge', d: 'M24 34V216A116 22 0 0 0 256 216V34' }),
     svg('path', { class: 'twine-thin', d: 'M140 34C150 10 176 4 196 14S236 34 272 8' }),
     svg('circle', { class: 'tin-knot', cx: 140, cy: 34, r: 5 }),
-    svg('text', { class: 'label-code', x: 140, y: 170, 'text-anchor': 'middle', 'font-size': code.length > 4 ? 50 : 66, 'data-test': 'code' }, code),
+    svg('text', { class: 'label-code', x: 140, y: 170, 'text-anchor': 'middle', 'font-size': code.length > 6 ? 290 / code.length : code.length > 4 ? 50 : 66, 'data-test': 'code' }, code),
   );
 }
 

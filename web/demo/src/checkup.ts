@@ -14,14 +14,11 @@ type State = 'good' | 'bad' | 'neither';
 
 export class Checkup {
   readonly element: HTMLDetailsElement;
-  readonly #server: string;
   readonly #findings = el('dl', { class: 'findings', 'data-test': 'findings' });
   readonly #meaning = el('p', { class: 'meaning', 'data-test': 'meaning' });
   #busy = false;
 
-  /** `server`: where to meet, as in the page's options; empty for where the page came from. */
-  constructor(server: string) {
-    this.#server = server;
+  constructor() {
     this.element = el(
       'details',
       { class: 'card checkup', 'data-test': 'checkup', ontoggle: () => void this.#run() },
@@ -37,7 +34,7 @@ export class Checkup {
     fill(this.#findings);
     this.#meaning.textContent = 'Looking …';
     try {
-      const seat = await takeSeat(this.#server);
+      const seat = await takeSeat();
       this.#show(await look(seat.servers).finally(seat.leave));
     } catch (error) {
       const { what, todo } = wordsForError(error);
@@ -76,8 +73,8 @@ function finding(test: string, state: State, name: string, what: string): HTMLEl
  * STUN and TURN servers, which the server names to members of lobbies: we open one that nobody sees, in a session of its own, since
  * the page's own has a list to watch and a lobby to enter. The credentials are good until we leave.
  */
-function takeSeat(server: string): Promise<{ servers: RTCIceServer[]; leave: () => void }> {
-  const place = new URL('/v1', server === '' ? location.href : server);
+function takeSeat(): Promise<{ servers: RTCIceServer[]; leave: () => void }> {
+  const place = new URL('/v1', location.href);
   place.protocol = place.protocol.replace('http', 'ws');
   place.hash = '';
   const socket = new WebSocket(place, 'twocan.v1');

@@ -31,7 +31,7 @@ function net(): Promise<Net> {
 }
 
 async function open(): Promise<Net> {
-  const opened = await connect(options.server === '' ? '' : options.server, {
+  const opened = await connect('', {
     app: APP,
     ...(options.relayOnly ? { iceTransportPolicy: 'relay' as const } : {}),
     ...(options.turn ? { RTCPeerConnection: connectionFor(options.turn) } : {}),
@@ -42,7 +42,7 @@ async function open(): Promise<Net> {
 
 function invited(): string | undefined {
   const code = decodeURIComponent(location.hash.slice(1)).trim();
-  return /^[0-9a-z]{4,6}$/i.test(code) ? code.toUpperCase() : undefined;
+  return /^[0-9a-z]{4,10}$/i.test(code) ? code.toUpperCase() : undefined;
 }
 
 function start(invite: string | undefined): void {
@@ -50,7 +50,7 @@ function start(invite: string | undefined): void {
   exposed.lobby = undefined;
   document.title = 'Twocan';
   if (invite === undefined && location.hash !== '') history.replaceState(null, '', location.pathname + location.search);
-  const page = new Start({ server: options.server, net, enter: room, wake: () => sound.wake() }, invite);
+  const page = new Start({ net, enter: room, wake: () => sound.wake() }, invite);
   view = page;
   fill(app, page.element);
 }

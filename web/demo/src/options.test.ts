@@ -4,8 +4,8 @@ import { expect, it } from 'vitest';
 import { onlyWay, readOptions, wayOf } from './options.ts';
 
 it('reads what tests ask for, and nothing else', () => {
-  expect(readOptions('?ice=relay&turn=tls')).toEqual({ server: '', relayOnly: true, turn: 'tls' });
-  expect(readOptions('?ice=all&turn=smoke')).toEqual({ server: '', relayOnly: false, turn: undefined });
+  expect(readOptions('?ice=relay&turn=tls')).toEqual({ relayOnly: true, turn: 'tls' });
+  expect(readOptions('?ice=all&turn=smoke')).toEqual({ relayOnly: false, turn: undefined });
 });
 
 it('knows how a TURN URL is reached', () => {

@@ -1,12 +1,10 @@
 //! Query parameters, for tests and for the curious:
 //!   ?ice=relay            use relayed paths only (iceTransportPolicy)
 //!   ?turn=udp|tcp|tls     of the TURN servers, use only those reached this way (STUN servers go, too)
-//!   ?server=wss://host    meet at another server than the one that this page came from
 
 export type TurnWay = 'udp' | 'tcp' | 'tls';
 
 export interface Options {
-  server: string;
   relayOnly: boolean;
   turn: TurnWay | undefined;
 }
@@ -15,7 +13,6 @@ export function readOptions(query: string): Options {
   const parameters = new URLSearchParams(query);
   const turn = parameters.get('turn');
   return {
-    server: parameters.get('server') ?? '',
     relayOnly: parameters.get('ice') === 'relay',
     turn: turn === 'udp' || turn === 'tcp' || turn === 'tls' ? turn : undefined,
   };

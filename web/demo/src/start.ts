@@ -18,7 +18,6 @@ const LIVE = 'This list keeps itself up to date';
 
 export interface StartHooks {
   /** Where to meet; empty: where the page came from. */
-  server: string;
   /** The session at the server; rejects where there is none. */
   net(): Promise<Net>;
   enter(lobby: Lobby, net: Net): void;
@@ -168,7 +167,7 @@ export class Start {
         step('2', 'The string goes tight', 'Both try every way to each other. Direct beats relayed; relayed beats nothing.'),
         step('3', 'The server lets go', 'It forgets the lobby. You play on, with nobody in between.'),
       ),
-      new Checkup(this.#hooks.server).element,
+      new Checkup().element,
     );
   }
 

@@ -27,6 +27,7 @@ const ERRORS: Record<ErrorCode, Words> = {
   'no-such-peer': words('This person is not here any more.', 'They left a moment ago.', 'Wait for them, or invite somebody else.'),
   'no-link': words('There is no connection to this person yet.', 'They have just come, or just gone.', 'Wait a moment and try again.'),
   alone: words('You are alone in here.', 'A string needs two cans.', 'Send the link to somebody first.'),
+  kicked: words('You have been shown out of this lobby.', 'Its owner keeps you, and whoever comes from your address, out of it.', 'Ask the owner, or open a lobby yourself.'),
   'bad-ticket': words('The way back is closed.', 'Too much time has passed since you left the server.', 'Open a new lobby.'),
   'rate-limited': words('That was too often.', 'The server takes only so many tries a minute from one address.', 'Wait a little and try again.'),
   'too-many-lobbies': words('There are too many lobbies from your address.', 'The server keeps only so many for one address.', 'Close one of them, or join somebody else.'),

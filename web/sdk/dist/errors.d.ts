@@ -1,5 +1,5 @@
 /** Codes that the server answers with; their meaning stands in docs/protocol.md 1.7. */
-export type ServerCode = 'bad-message' | 'bad-value' | 'not-found' | 'full' | 'locked' | 'sealed' | 'already-in-lobby' | 'not-in-lobby' | 'not-owner' | 'no-such-peer' | 'no-link' | 'alone' | 'bad-ticket' | 'rate-limited' | 'too-many-lobbies' | 'shutting-down';
+export type ServerCode = 'bad-message' | 'bad-value' | 'not-found' | 'full' | 'locked' | 'sealed' | 'already-in-lobby' | 'not-in-lobby' | 'not-owner' | 'no-such-peer' | 'no-link' | 'alone' | 'kicked' | 'bad-ticket' | 'rate-limited' | 'too-many-lobbies' | 'shutting-down';
 /** Codes that this side gives. */
 export type LocalCode = 
 /** This browser has no `RTCPeerConnection` or no `WebSocket`. */

@@ -46,6 +46,8 @@ export interface CreateOptions {
     size?: number;
     /** Asked of whoever joins, at most 128 bytes. */
     password?: string;
+    /** `long`: ten letters that nobody can guess, for invitations by link. Default: as short as can be without being guessed. */
+    code?: 'short' | 'long';
     /** The lobby's own data, at most 2,048 bytes of JSON; a filter matches it by equal values under equal keys. */
     data?: JsonObject;
     /** Replaces the `me` of `connect` in this lobby. */
@@ -212,8 +214,10 @@ export interface Lobby {
     start(): Promise<void>;
     /** Says goodbye to everyone and closes the links. */
     leave(): Promise<void>;
-    /** Owner only: shows a member out. */
-    kick(peer: string | Peer): Promise<void>;
+    /** Owner only: shows a member out, for as long as the lobby lives: neither it nor anybody from its address comes back, as long as no other member is there from the same address. With `ban: false` it may. */
+    kick(peer: string | Peer, options?: {
+        ban?: boolean;
+    }): Promise<void>;
     /** Owner only: keeps newcomers out, or lets them in again. */
     lock(locked?: boolean): Promise<void>;
     /** Owner only: replaces the data, or changes who can see the lobby. */

@@ -14,6 +14,7 @@ export type ServerCode =
   | 'no-such-peer'
   | 'no-link'
   | 'alone'
+  | 'kicked'
   | 'bad-ticket'
   | 'rate-limited'
   | 'too-many-lobbies'

@@ -111,8 +111,8 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     if (up) await left
   }
 
-  kick(peer: string | Peer): Promise<void> {
-    return this._ask({ type: 'kick', peer: typeof peer === 'string' ? peer : peer.id })
+  kick(peer: string | Peer, options?: { ban?: boolean }): Promise<void> {
+    return this._ask({ type: 'kick', peer: typeof peer === 'string' ? peer : peer.id, ...options })
   }
 
   lock(locked = true): Promise<void> {

@@ -5,6 +5,7 @@ use std::future::IntoFuture;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+use twocan_lobby::wire::CodeKind;
 
 use super::{Ask, Object, raw};
 use crate::error::Error;
@@ -40,13 +41,14 @@ pub struct Create {
     public: bool,
     size: Option<i64>,
     password: Option<String>,
+    code: Option<CodeKind>,
     data: Given,
     me: Given,
 }
 
 impl Create {
     pub(super) fn new(asks: Asks) -> Self {
-        Self { asks, public: false, size: None, password: None, data: None, me: None }
+        Self { asks, public: false, size: None, password: None, code: None, data: None, me: None }
     }
 
     /// Shown in the list, and found by `quick`. Default: false.
@@ -64,6 +66,11 @@ impl Create {
         Self { password: Some(password.into()), ..self }
     }
 
+    /// A code of ten letters, which nobody can guess, for invitations by link. Default: as short as can be without being guessed.
+    pub fn long_code(self) -> Self {
+        Self { code: Some(CodeKind::Long), ..self }
+    }
+
     /// The lobby's own data, at most 2,048 bytes of JSON: an object. A filter matches it by equal values under equal keys.
     pub fn data(self, data: impl Serialize) -> Self {
         Self { data: Some(raw(&data)), ..self }
@@ -75,11 +82,12 @@ impl Create {
     }
 
     fn ask(self) -> Pending<Lobby> {
-        let Self { asks, public, size, password, data, me } = self;
+        let Self { asks, public, size, password, code, data, me } = self;
         send(&asks, [data, me, None], |[data, me, _], answer| Ask::Create {
             public,
             size,
             password,
+            code,
             data,
             me,
             answer,

@@ -16,6 +16,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::mpsc;
 use twocan_lobby::PeerId;
 use twocan_lobby::client::{RoomId, SocketId};
+use twocan_lobby::wire::CodeKind;
 
 pub use enter::{Create, Join, Lobbies, Quick};
 pub use options::Connect;
@@ -107,6 +108,7 @@ pub(crate) enum Ask {
         public: bool,
         size: Option<i64>,
         password: Option<String>,
+        code: Option<CodeKind>,
         data: Object,
         me: Object,
         answer: Answer<Lobby>,
@@ -144,7 +146,7 @@ pub(crate) type Object = Option<Box<RawValue>>;
 pub(crate) enum RoomAsk {
     Start,
     Leave,
-    Kick(PeerId),
+    Kick { peer: PeerId, ban: bool },
     Update { data: Object, public: Option<bool>, locked: Option<bool> },
 }
 

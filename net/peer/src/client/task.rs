@@ -140,12 +140,12 @@ impl Task {
     fn obey(&mut self, ask: Ask) {
         let now = Instant::now();
         match ask {
-            Ask::Create { public, size, password, data, me, answer } => {
+            Ask::Create { public, size, password, code, data, me, answer } => {
                 let me = me.or_else(|| self.options.me.clone());
                 let password = password.as_deref().map(Into::into);
                 let (data, me) = (data.as_deref(), me.as_deref());
                 self.enter(
-                    &ClientMessage::Create(Create { public, size, password, code: None, data, me }),
+                    &ClientMessage::Create(Create { public, size, password, code, data, me }),
                     answer,
                     now,
                 );
@@ -192,8 +192,8 @@ impl Task {
                 }
                 self.machine.leave(room, now)
             }
-            RoomAsk::Kick(peer) => {
-                let kick = ClientMessage::Kick(Kick { peer: peer.as_str().into(), ban: true });
+            RoomAsk::Kick { peer, ban } => {
+                let kick = ClientMessage::Kick(Kick { peer: peer.as_str().into(), ban });
                 self.machine.ask_room(room, &kick, now)
             }
             RoomAsk::Update { data, public, locked } => {

@@ -192,7 +192,7 @@ impl Lobbies {
         self.now = now;
         let Some(entrance) = self.entrances.remove(&job) else { return };
         self.addresses.hashes.give(entrance.address, 1);
-        self.hashing = self.hashing.saturating_sub(1);
+        self.hashes.done();
         self.next_hash();
         let Entrance { session, id, me, to, .. } = entrance;
         let Some(state) = self.sessions.get_mut(&session) else {
@@ -258,17 +258,16 @@ impl Lobbies {
         state.entering = true;
         let job = HashId(self.next_number());
         self.entrances.insert(job, Entrance { session, id, address, me, to });
-        self.hash_queue.push(Household::from(address), HashJob { id: job, password: password.into(), salt });
+        let is_first = self.addresses.spend(address, Paced::LightHash, now).is_ok();
+        let hash = HashJob { id: job, password: password.into(), salt };
+        self.hashes.push(Household::from(address), hash, is_first);
         self.next_hash();
         Ok(())
     }
 
     /// Has the next passwords hashed, as many at once as may be, one household after another.
     fn next_hash(&mut self) {
-        while self.hashing < self.limits.hashes_at_once
-            && let Some(job) = self.hash_queue.pop()
-        {
-            self.hashing += 1;
+        while let Some(job) = self.hashes.next(self.limits.hashes_at_once) {
             self.out.commands.push_back(Command::Hash(job));
         }
     }

@@ -15,6 +15,7 @@ mod addresses;
 mod bans;
 mod clients;
 mod entrance;
+mod hashes;
 mod holding;
 mod ids;
 mod leaving;
@@ -35,8 +36,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use twocan_base::{FairQueue, Household};
-
 pub use self::limits::{Limits, MEMORY_DEFAULT};
 pub use self::outside::{
     Close, ClosedWhy, Command, Discard, Door, Ended, Event, Grant, HashId, HashJob, Purpose,
@@ -47,6 +46,7 @@ use self::addresses::Addresses;
 use self::bans::Bans;
 use self::clients::Client;
 use self::entrance::Entrance;
+use self::hashes::Hashes;
 use self::ids::Ids;
 use self::limits::QUEUE_BYTES_MAX;
 use self::list::App;
@@ -75,10 +75,7 @@ pub struct Lobbies {
     /// Who was shown out of a returned lobby, for as long as tickets of it are good.
     bans: Bans,
     entrances: BTreeMap<HashId, Entrance>,
-    /// Passwords that wait for their turn, one household after another.
-    hash_queue: FairQueue<Household, HashJob>,
-    /// Passwords that are being hashed.
-    hashing: usize,
+    hashes: Hashes,
     timers: Timers,
     out: Outbox,
     draining: bool,
@@ -105,8 +102,7 @@ impl Lobbies {
             returned: BTreeMap::new(),
             bans: Bans::default(),
             entrances: BTreeMap::new(),
-            hash_queue: FairQueue::default(),
-            hashing: 0,
+            hashes: Hashes::default(),
             timers: Timers::default(),
             out: Outbox::default(),
             draining: false,
