@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use twocan_base::Quota;
+
 use crate::wire::{ChannelNumber, FRAME_LEN_MAX};
 
 /// A token bucket's measure: what flows in each second, and how much it holds.
@@ -18,10 +20,18 @@ pub struct Rate {
 pub struct Limits {
     /// Allocations of this server; beyond: 508.
     pub allocations: u32,
-    /// Relayed addresses of one user, over all threads; beyond: 486.
+    /// Relayed addresses of one operator's user, over all threads; beyond: 486. A name may be shared by all of an application.
     pub allocations_per_user: u32,
-    /// Relayed addresses of one client address (IPv6: of one /64), over all threads; beyond: 486.
-    pub allocations_per_address: u32,
+    /// The same of one lobby's credential. A browser allocates three for each peer that it connects to (UDP, TCP, TLS).
+    pub allocations_per_member: u32,
+    /// Relayed addresses of each family of one household (an IPv4 address, an IPv6 /56), over all threads, while all of 16,384
+    /// ports are free; beyond: 486. It shrinks as the ports fill ([`twocan_base::Ledger`]), and is the same part of fewer
+    /// ports, but 64 or half of them at least. A school of 200 behind one address needs 600.
+    pub allocations_per_household: u32,
+    /// The same of one site (an IPv6 /48).
+    pub allocations_per_site: u32,
+    /// Relayed addresses of one family that a household may have as long as any is free.
+    pub allocations_floor: u32,
     /// Permissions of one allocation; beyond: 508.
     pub permissions_per_allocation: u32,
     /// Channels of one allocation; beyond: 508.
@@ -58,11 +68,14 @@ pub struct Limits {
     pub reservation_lifetime: Duration,
     /// How long a nonce is good; the key of the nonces changes as often.
     pub nonce_lifetime: Duration,
-    /// The furthest expiry that a time-limited credential may have; beyond: refused. Revocations of credentials whose
-    /// expiry is unknown are remembered as long.
+    /// The furthest expiry that a time-limited credential may have; beyond: refused.
     pub credential_lifetime_max: Duration,
-    /// Members of lobby groups, granted or revoked, that are remembered; beyond: the news is dropped.
-    pub members: u32,
+    /// Groups that the lobby spoke of whose credentials may be good, and members that it has let in, by the household of each
+    /// group's first member and of each member; beyond: the member is not let in. An entry takes up to 300 bytes in each thread.
+    pub members: Quota,
+    /// Members of one group (a lobby has 64 at a time). Beyond, whose credential ends first gives way, of the household that
+    /// has the most.
+    pub members_per_group: u32,
     /// Bytes in a user name (RFC 8489 14.3: 508).
     pub username_bytes: usize,
     /// Bytes of one message from a client or a peer; beyond: dropped.
@@ -74,7 +87,10 @@ impl Default for Limits {
         Limits {
             allocations: 16_384,
             allocations_per_user: 128,
-            allocations_per_address: 2_048,
+            allocations_per_member: 64,
+            allocations_per_household: 768,
+            allocations_per_site: 1_536,
+            allocations_floor: 4,
             permissions_per_allocation: 256,
             channels_per_allocation: 256,
             channel_number_max: ChannelNumber::MAX,
@@ -93,7 +109,8 @@ impl Default for Limits {
             reservation_lifetime: Duration::from_secs(30),
             nonce_lifetime: Duration::from_secs(3_600),
             credential_lifetime_max: Duration::from_secs(48 * 3_600),
-            members: 262_144,
+            members: Quota::new(131_072, 4_096),
+            members_per_group: 128,
             username_bytes: 508,
             message_bytes: FRAME_LEN_MAX,
         }

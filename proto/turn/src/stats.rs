@@ -40,7 +40,7 @@ pub enum Discard {
     AnswerRate,
     /// Asks for DONT-FRAGMENT, which the sockets cannot do.
     DontFragment,
-    /// Over [`crate::Limits::members`].
+    /// Over [`crate::Limits::members`] or [`crate::Limits::members_per_group`].
     DirectoryFull,
     /// A second Allocate while the port of the first is being opened.
     Pending,
@@ -133,7 +133,7 @@ pub struct Stored {
     pub reservations: u32,
     /// Relayed addresses that other threads told of.
     pub foreign: u32,
-    /// Members of groups, granted or revoked.
+    /// Groups that the lobby spoke of, and members that it has let in.
     pub members: u32,
 }
 

@@ -337,7 +337,7 @@ fn even_port_leaks_no_port() {
     });
     let mut now_ms = 0;
     for round in 0..200 {
-        let mut client = Client::ada(&format!("198.51.100.7:{}", 1_000 + round));
+        let mut client = Client::ada(&format!("198.51.{round}.7:1000"));
         world.ports = if round % 3 == 0 { Ports::Fail(PortError::InUse) } else { Ports::Open };
         let reply = client.allocate_with(&mut world, pair);
         if reply.code() == 0 && round % 2 == 0 {
@@ -351,7 +351,7 @@ fn even_port_leaks_no_port() {
     assert_eq!(world.server.stats().stored.entries(), 0);
     world.ports = Ports::Open;
     let opened = (0..20).filter(|n| {
-        let mut client = Client::ada(&format!("198.51.100.7:{}", 9_000 + n));
+        let mut client = Client::ada(&format!("198.51.{n}.7:9000"));
         client.allocate_with(&mut world, |_| ()).code() == 0
     });
     assert_eq!(opened.count(), 10, "every port can still be had");

@@ -7,6 +7,8 @@ mod kit;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use twocan_base::Quota;
+
 use kit::{Client, PEER, Ports, UNIX, World, addr};
 use twocan_stun::attribute::{EvenPort, Lifetime};
 use twocan_stun::{Class, Method};
@@ -65,22 +67,84 @@ fn a_renewed_credential_has_no_quota_of_its_own() {
 #[test]
 fn three_hundred_allocations_of_one_user_are_too_many_by_default() {
     let mut world = World::new();
-    let clients = (1..=300).map(|port| Client::ada(&format!("1.1.1.1:{port}")));
+    let clients = (1..=300).map(|n| Client::ada(&format!("1.1.{}.1:{n}", n % 10)));
     let granted = codes(&mut world, clients).into_iter().filter(|code| *code == 0).count();
     assert_eq!(granted, 128);
 }
 
 #[test]
-fn allocations_per_address() {
-    let mut world = world(|limits| limits.allocations_per_address = 2);
+fn allocations_per_member() {
+    let mut world = world(|limits| limits.allocations_per_member = 2);
+    let clients = (1..=3).map(|n| Client::member(&format!("1.1.1.{n}:1"), "g", "ADA"));
+    assert_eq!(codes(&mut world, clients), [0, 0, 486]);
+    assert_eq!(codes(&mut world, (4..=6).map(|n| Client::ada(&format!("1.1.1.{n}:1")))), [0; 3]);
+}
+
+#[test]
+fn allocations_per_household() {
+    let mut world = world(|limits| (limits.allocations_per_household, limits.allocations_floor) = (2, 2));
     let clients = ["1.1.1.1:1", "[::ffff:1.1.1.1]:1", "1.1.1.1:3", "1.1.1.2:1"].into_iter().map(Client::ada);
     assert_eq!(codes(&mut world, clients), [0, 0, 486, 0]);
-    let clients = ["[2a00::1]:1", "[2a00::ffff:0:0:2]:1", "[2a00::3]:1", "[2a00:0:0:1::1]:1"];
-    assert_eq!(
-        codes(&mut world, clients.into_iter().map(Client::ada)),
-        [0, 0, 486, 0],
-        "a /64 is one address"
-    );
+    let clients = ["[2a00::1]:1", "[2a00::ffff:0:0:2]:1", "[2a00:0:0:ff::3]:1", "[2a00:0:0:100::1]:1"];
+    assert_eq!(codes(&mut world, clients.into_iter().map(Client::ada)), [0, 0, 486, 0], "a /56 is one");
+}
+
+#[test]
+fn allocations_per_site() {
+    let mut world = world(|limits| {
+        (limits.allocations_per_household, limits.allocations_per_site, limits.allocations_floor) = (9, 4, 3);
+    });
+    let clients = ["[2a00::1]:1", "[2a00:0:0:100::1]:1", "[2a00:0:0:200::1]:1", "[2a00:0:0:300::1]:1"];
+    assert_eq!(codes(&mut world, clients.into_iter().map(Client::ada)), [0, 0, 0, 486]);
+    assert_eq!(codes(&mut world, [Client::ada("[2a00:0:1::1]:1")].into_iter()), [0]);
+}
+
+/// A client at the `n`th address, with a name of its own.
+fn stranger(n: u32, port: u16) -> Client {
+    let ip = std::net::Ipv4Addr::from_bits(0x0B00_0000 + n);
+    Client::timed(&format!("{ip}:{port}"), UNIX + 60, &format!("{ip}:{port}"))
+}
+
+/// How many relayed addresses the `n`th address gets.
+fn taken_by(world: &mut World, n: u32) -> usize {
+    (1..).take_while(|port| stranger(n, *port).allocate_with(world, |_| ()).code() == 0).count()
+}
+
+#[test]
+fn allocations_floor() {
+    let mut world = World::with(|config| {
+        config.limits.allocations_per_household = 50;
+        config.limits.allocations_floor = 7;
+    });
+    let takers = (1..=1_000).map(|n| taken_by(&mut world, n)).collect::<Vec<_>>();
+    // As long as any is free, each gets seven; 1,000 ports are there.
+    let last = takers.iter().position(|taken| *taken < 7).unwrap();
+    assert!(takers[0] > 40 && takers[last] < 7 && takers[last + 1..].iter().all(|taken| *taken == 0));
+    assert_eq!(takers.iter().sum::<usize>(), 1_000);
+    let mut late = stranger(2_000, 1);
+    assert_eq!(late.allocate_with(&mut world, |_| ()).code(), 508);
+}
+
+#[test]
+fn one_household_that_takes_all_it_can_get_leaves_all_others_theirs() {
+    let mut world = World::with(|config| {
+        config.relay_ports = 49_152..=65_535;
+        config.relay_range = 49_152..=65_535;
+    });
+    let taken = taken_by(&mut world, 0);
+    assert!((600..768).contains(&taken), "{taken}: more than a school of 200 needs, less than a twentieth");
+    let school = taken_by(&mut world, 1);
+    assert!(school >= 600, "{school}");
+}
+
+#[test]
+fn a_household_cannot_take_all_ports_of_one_thread_either() {
+    let mut world = World::with(|config| {
+        config.relay_ports = 50_000..=50_499;
+        config.relay_range = 49_152..=65_535;
+    });
+    let takers: Vec<usize> = (0..30).map(|n| taken_by(&mut world, n)).collect();
+    assert!((50..=64).contains(&takers[0]) && takers[29] >= 4, "{takers:?}");
 }
 
 #[test]
@@ -316,19 +380,64 @@ fn credential_lifetime_max() {
 
 #[test]
 fn members() {
-    let mut world = world(|limits| limits.members = 2);
+    let mut world = world(|limits| limits.members = Quota { total: 4, household: 4, site: 4, floor: 4 });
     world.granted("g", "ADA", "8.8.8.8");
     world.granted("g", "BOB", "8.8.8.8");
     world.granted("g", "CYD", "9.9.9.9");
+    world.granted("g", "DAN", "7.7.7.7");
     world.granted("g", "ADA", "8.8.4.4");
-    let stats = world.server.stats();
-    assert_eq!((stats.stored.members, stats.discarded(Discard::DirectoryFull)), (2, 1));
-    // What is taken back has as much room again: a full table leaves no door open.
-    for member in ["DAN", "EVE", "FAY"] {
-        world.revoked("h", member);
-    }
+    world.granted("h", "EVE", "7.7.7.7");
     let stats = world.server.stats();
     assert_eq!((stats.stored.members, stats.discarded(Discard::DirectoryFull)), (4, 2));
+    let codes_of = |world: &mut World, members: [(&str, &str); 5]| {
+        let clients =
+            (1..).zip(members).map(|(n, (group, peer))| Client::member(&format!("1.1.1.{n}:1"), group, peer));
+        codes(world, clients)
+    };
+    let all = [("g", "ADA"), ("g", "BOB"), ("g", "CYD"), ("g", "DAN"), ("h", "EVE")];
+    assert_eq!(codes_of(&mut world, all), [0, 0, 0, 401, 0], "of h, the relay has not heard");
+    world.revoked("g", "BOB");
+    world.granted("g", "DAN", "7.7.7.7");
+    assert_eq!(world.server.stats().discarded(Discard::DirectoryFull), 2, "there is room again");
+}
+
+#[test]
+fn strangers_who_come_and_go_leave_nothing_and_hinder_nobody() {
+    let mut world = World::new();
+    world.granted("g", "ADA", "198.51.100.7");
+    for n in 0..20_000 {
+        let peer = format!("V{n}");
+        world.granted("g", &peer, "8.8.8.8");
+        world.revoked("g", &peer);
+    }
+    assert_eq!(world.server.stats().stored.members, 2, "the group, and ADA");
+    assert_eq!(Client::member("8.8.8.8:1", "g", "V7").allocate_with(&mut world, |_| ()).code(), 401);
+    // Lobbies of their own, never left: their household has its share, and others have theirs.
+    for n in 0..20_000 {
+        world.granted(&format!("h{n}"), "EVE", "8.8.8.8");
+    }
+    let stats = world.server.stats();
+    assert!(stats.stored.members <= 4_096, "{}", stats.stored.members);
+    let refused = stats.discarded(Discard::DirectoryFull);
+    world.granted("i", "BOB", "9.9.9.9");
+    assert_eq!(world.server.stats().discarded(Discard::DirectoryFull), refused);
+}
+
+#[test]
+fn members_per_group() {
+    let mut world = world(|limits| limits.members_per_group = 3);
+    world.granted("g", "ADA", "198.51.100.7");
+    world.granted("g", "BOB", "198.51.100.8");
+    // Of the household with the most, somebody gives way: never ADA or BOB.
+    for n in 0..10 {
+        world.granted("g", &format!("V{n}"), "8.8.8.8");
+    }
+    for (peer, code) in [("ADA", 0), ("BOB", 0), ("V9", 0), ("V8", 401)] {
+        assert_eq!(codes(&mut world, [Client::member("1.1.1.1:1", "g", peer)].into_iter()), [code], "{peer}");
+        Client::member("1.1.1.1:1", "g", peer).refresh(&mut world, 0);
+    }
+    world.granted("g", "CYD", "9.9.9.9");
+    assert_eq!(world.server.stats().discarded(Discard::DirectoryFull), 1, "each household has one");
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn every_special_purpose_address_in_every_encoding_is_refused_by_every_method() 
         }
     }
     assert!(cases > 26 * 2 * 12, "{cases}");
-    assert_eq!(world.server.stats().discarded(Discard::PeerDenied), cases, "each Send met the gate");
+    assert_eq!(world.server.stats().discarded(Discard::NoPermission), cases, "nor by Send");
     assert_eq!(world.server.stats().stored.permissions, 0);
 }
 

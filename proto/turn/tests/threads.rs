@@ -79,7 +79,7 @@ fn quotas_count_what_other_threads_allocated() {
     let start = kit::start();
     let quota = |config: &mut twocan_turn::Config| {
         config.limits.allocations_per_user = 2;
-        config.limits.allocations_per_address = 3;
+        (config.limits.allocations_per_household, config.limits.allocations_floor) = (3, 3);
     };
     let mut pair = Pair { one: World::at(start, 1, quota), two: World::at(start, 2, quota) };
     Client::ada("1.1.1.1:1").allocate(&mut pair.one);

@@ -126,7 +126,7 @@ impl Access {
         }
         let (key, grant) = match named.grant {
             Some((group, member)) => {
-                if directory.is_revoked(&group, &member) {
+                if !directory.groups.admits(&group, &member) {
                     return None;
                 }
                 (&self.grant_key[..], Some(Grant { group, member }))

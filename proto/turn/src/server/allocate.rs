@@ -14,12 +14,14 @@ use super::access::Identity;
 use super::allocation::{Allocation, AllocationId, Opening, Relayed};
 use super::answer::Request;
 use super::channel::Channels;
-use super::directory::{Holder, Reservation};
+use super::directory::{Holder, Owner, Reservation};
 use super::output::{Command, EndReason, Event, PortError};
 use super::permission::Permissions;
 use super::ports::{Wanted, partner};
 use super::quota::Bucket;
+use super::shares::NoShare;
 use crate::address::{Family, RelayPort};
+use crate::limits::Limits;
 use crate::news::{News, ReservationToken as Token};
 use crate::stats::Discard;
 
@@ -64,7 +66,7 @@ impl Server {
             return self.plan_reserved(token, request, now);
         }
         let (families, failed) = self.families(&asked)?;
-        self.check_quota(request, families.iter().flatten().count())?;
+        self.check_quota(request, families.into_iter().flatten())?;
         if asked.wanted == Wanted::Pair && self.directory.reservations() >= self.limits.reservations {
             return Err(ErrorCode::INSUFFICIENT_CAPACITY);
         }
@@ -89,7 +91,7 @@ impl Server {
             .filter(|reservation| reservation.user == request.identity.user)
             .map(|reservation| reservation.port)
             .ok_or(ErrorCode::INSUFFICIENT_CAPACITY)?;
-        self.check_quota(request, 1)?;
+        self.check_quota(request, std::iter::once(port.family))?;
         Ok(Plan { ports: vec![port], wanted: Wanted::Any, redeemed: Some(token), failed: None })
     }
 
@@ -113,17 +115,28 @@ impl Server {
         Ok((families, missing.map(|family| (family, unsupported))))
     }
 
-    fn check_quota(&self, request: &Request<'_>, ports: usize) -> Result<(), ErrorCode> {
-        let ports = u32::try_from(ports).unwrap_or(u32::MAX);
+    /// Whether this client may have so many relayed addresses more: 486 if it, or its household, has what it may have, 508 if
+    /// there is none for anybody.
+    fn check_quota(
+        &self,
+        request: &Request<'_>,
+        families: impl Iterator<Item = Family> + Clone,
+    ) -> Result<(), ErrorCode> {
+        let ports = u32::try_from(families.clone().count()).unwrap_or(u32::MAX);
         if self.is_draining || self.allocations.len() >= self.limits.allocations {
             return Err(ErrorCode::INSUFFICIENT_CAPACITY);
         }
-        let of_user = self.directory.count_of_user(&request.identity.user);
-        let of_address = self.directory.count_of_address(request.from.remote.ip());
-        if of_user + ports > self.limits.allocations_per_user
-            || of_address + ports > self.limits.allocations_per_address
-        {
+        let Limits { allocations_per_member, allocations_per_user, .. } = self.limits;
+        let is_member = request.identity.grant.is_some();
+        let of_user_max = if is_member { allocations_per_member } else { allocations_per_user };
+        if self.directory.count_of_user(&request.identity.user) + ports > of_user_max {
             return Err(ErrorCode::ALLOCATION_QUOTA_REACHED);
+        }
+        for family in families {
+            self.directory.shares.check(request.from.remote.ip(), family, 1).map_err(|none| match none {
+                NoShare::Household => ErrorCode::ALLOCATION_QUOTA_REACHED,
+                NoShare::Total => ErrorCode::INSUFFICIENT_CAPACITY,
+            })?;
         }
         Ok(())
     }
@@ -157,10 +170,11 @@ impl Server {
             bytes: Bucket::full(self.limits.bytes, now),
             packets: Bucket::full(self.limits.packets, now),
             new_peers: Bucket::full(self.limits.new_peers, now),
+            epoch: None,
             deadline: expires,
         };
         for &port in &plan.ports {
-            self.directory.count_up(&allocation.user, from.remote.ip());
+            self.directory.count_up(&allocation.user, from.remote.ip(), port.family, true);
             *allocation.slot(port.family) = Some(Relayed { port, expires, is_open: false });
         }
         let deadline = allocation.next_deadline().unwrap_or(expires);
@@ -245,7 +259,8 @@ impl Server {
             (_, slot) => {
                 *slot = None;
                 allocation.failed = Some((family, ErrorCode::INSUFFICIENT_CAPACITY));
-                self.directory.count_down(&allocation.user, allocation.client.remote.ip());
+                let (user, client) = (&allocation.user, allocation.client.remote.ip());
+                self.directory.count_down(user, client, family, true);
             }
         }
     }
@@ -287,13 +302,15 @@ impl Server {
 
     /// Tells everyone what the client now has.
     fn announce(&mut self, id: AllocationId) {
-        let Some(allocation) = self.allocations.get(id) else { return };
+        let Some(allocation) = self.allocations.get_mut(id) else { return };
         let external = self.external;
         let addresses = allocation.relayed().filter_map(|relayed| external.relay_addr(relayed.port));
+        let member = allocation.grant.as_ref().map(|grant| grant.member.clone());
         let client_ip = allocation.client.remote.ip().to_canonical();
         for (index, relayed) in addresses.enumerate() {
             let (user, group) = (allocation.user.clone(), allocation.group().cloned());
-            let holder = Holder { user: user.clone(), group: group.clone(), client: client_ip, is_own: true };
+            let own = Some(Owner { member: member.clone() });
+            let holder = Holder { user: user.clone(), group: group.clone(), client: client_ip, own };
             self.directory.add(relayed, holder);
             let events = &mut self.output.events;
             events.push_back(Event::News(News::Allocated { user, group, client: client_ip, relayed }));
@@ -301,11 +318,12 @@ impl Server {
                 events.push_back(Event::Opened { client: allocation.client, relayed });
             }
         }
+        allocation.epoch = allocation.group().and_then(|group| self.directory.groups.epoch(group));
     }
 
     fn is_taken_back(&self, id: AllocationId) -> bool {
         let grant = self.allocations.get(id).and_then(|allocation| allocation.grant.as_ref());
-        grant.is_some_and(|grant| self.directory.is_revoked(&grant.group, &grant.member))
+        grant.is_some_and(|grant| !self.directory.groups.admits(&grant.group, &grant.member))
     }
 }
 

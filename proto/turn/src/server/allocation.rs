@@ -1,12 +1,16 @@
 //! What one client has, and where all of that is kept.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use twocan_stun::{ErrorCode, IntegrityKey, TransactionId};
 
 use super::channel::Channels;
-use super::permission::Permissions;
+use super::directory::Directory;
+use super::gate::Gate;
+use super::groups::Epoch;
+use super::permission::{Permission, Permissions};
 use super::ports::Wanted;
 use super::quota::Bucket;
 use crate::address::{ClientAddr, Family, RelayPort};
@@ -72,6 +76,8 @@ pub(super) struct Allocation {
     pub bytes: Bucket,
     pub packets: Bucket,
     pub new_peers: Bucket,
+    /// Of the group, once there is a relayed address.
+    pub epoch: Option<Epoch>,
     /// Where it stands in the table of deadlines.
     pub deadline: Instant,
 }
@@ -103,8 +109,34 @@ impl Allocation {
         Some(self.credential_expires.map_or(relayed, |credential| credential.min(relayed)))
     }
 
+    /// What its permissions must have been judged at to be good.
+    pub fn epoch(&self) -> u32 {
+        self.epoch.as_ref().map_or(0, Epoch::now)
+    }
+
     pub fn group(&self) -> Option<&GroupId> {
         self.grant.as_ref().map(|grant| &grant.group)
+    }
+
+    /// The permission by which `peer` may be sent to and heard. It is judged anew where the address is one of our own, and where
+    /// addresses were taken from the group since: whoever is gone is not reached, whatever was permitted.
+    pub fn permitted(
+        &mut self,
+        peer: SocketAddr,
+        gate: &Gate,
+        directory: &Directory,
+        now: Instant,
+    ) -> Result<&mut Permission, Discard> {
+        let epoch = self.epoch();
+        let group = self.grant.as_ref().map(|grant| &grant.group);
+        let permission = self.permissions.live(peer.ip(), now).ok_or(Discard::NoPermission)?;
+        if permission.is_own || permission.epoch != epoch {
+            if !gate.admits(directory, group, peer) {
+                return Err(Discard::PeerDenied);
+            }
+            permission.epoch = epoch;
+        }
+        Ok(permission)
     }
 
     /// Charges one packet of `bytes` payload, in either direction.

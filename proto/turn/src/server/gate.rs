@@ -41,13 +41,7 @@ impl Gate {
 
     /// Whether `peer` may be talked to, and heard. `group` is the lobby's group that the credential is bound to. A port
     /// of 0 (a permission knows none) stands for any port at that address.
-    pub fn admits(
-        &self,
-        directory: &Directory,
-        group: Option<&GroupId>,
-        peer: SocketAddr,
-        unix_s: u64,
-    ) -> bool {
+    pub fn admits(&self, directory: &Directory, group: Option<&GroupId>, peer: SocketAddr) -> bool {
         let Some(group) = group else {
             return self.policy.allows(peer.ip())
                 && !self.is_listener(peer)
@@ -56,7 +50,7 @@ impl Gate {
         if self.is_own(peer.ip()) {
             return directory.owns(group, peer);
         }
-        self.policy.allows(peer.ip()) && directory.sees(group, peer.ip(), unix_s)
+        self.policy.allows(peer.ip()) && directory.groups.sees(group, peer.ip())
     }
 
     /// Whether `peer` is a port of the relay's range that nobody has allocated. Behind a translating router, packets between

@@ -71,8 +71,7 @@ impl Server {
         let bad = |_| Discard::BadIndication;
         let XorPeerAddress(peer) = message.get().map_err(bad)?.ok_or(Discard::BadIndication)?;
         let Data(data) = message.get().map_err(bad)?.ok_or(Discard::BadIndication)?;
-        let group = self.allocations.get(id).and_then(|allocation| allocation.group());
-        if peer.port() == 0 || !self.gate.admits(&self.directory, group, peer, self.clock.unix_s(now)) {
+        if peer.port() == 0 {
             return Err(Discard::PeerDenied);
         }
         self.forward(id, peer, data, dont_fragment, now)
@@ -89,12 +88,7 @@ impl Server {
     ) -> Result<(), Discard> {
         let allocation = self.allocations.get_mut(id).ok_or(Discard::NoAllocation)?;
         let port = allocation.live_port(Family::of(peer.ip()), now).ok_or(Discard::PeerFamily)?;
-        let permission = allocation.permissions.live(peer.ip(), now).ok_or(Discard::NoPermission)?;
-        if permission.is_own
-            && !self.gate.admits(&self.directory, allocation.group(), peer, self.clock.unix_s(now))
-        {
-            return Err(Discard::PeerDenied);
-        }
+        allocation.permitted(peer, &self.gate, &self.directory, now)?;
         allocation.charge(&self.limits, data.len(), now)?;
         self.stats.to_peers.packets += 1;
         self.stats.to_peers.bytes += data.len() as u64;

@@ -8,7 +8,7 @@ use twocan_stun::attribute::{Data, Icmp as IcmpAttribute, XorPeerAddress};
 use twocan_stun::{Attribute, Builder, Class, Method, TransactionId};
 
 use super::Server;
-use super::allocation::{Allocation, AllocationId};
+use super::allocation::AllocationId;
 use super::output::Via;
 use crate::address::{Family, Icmp, PeerAddr, RelayPort};
 use crate::stats::Discard;
@@ -71,21 +71,19 @@ impl Server {
     }
 
     /// Whose port it is, if that allocation wants to hear `peer`.
-    fn permitted(&self, peer: SocketAddr, port: RelayPort, now: Instant) -> Result<AllocationId, Discard> {
+    fn permitted(
+        &mut self,
+        peer: SocketAddr,
+        port: RelayPort,
+        now: Instant,
+    ) -> Result<AllocationId, Discard> {
         let id = self.ports.owner(port).ok_or(Discard::NoPort)?;
-        let allocation = self.allocations.get(id).ok_or(Discard::NoPort)?;
+        let allocation = self.allocations.get_mut(id).ok_or(Discard::NoPort)?;
         if allocation.live_port(port.family, now) != Some(port) {
             return Err(Discard::NoPort);
         }
-        let permission = allocation.permissions.live(peer.ip(), now).ok_or(Discard::NoPermission)?;
-        if permission.is_own && !self.admits(allocation, peer, now) {
-            return Err(Discard::PeerDenied);
-        }
+        allocation.permitted(peer, &self.gate, &self.directory, now)?;
         Ok(id)
-    }
-
-    fn admits(&self, allocation: &Allocation, peer: SocketAddr, now: Instant) -> bool {
-        self.gate.admits(&self.directory, allocation.group(), peer, self.clock.unix_s(now))
     }
 
     /// Sends the client a Data indication. `false`: no message is long enough for it.

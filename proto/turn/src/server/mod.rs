@@ -10,6 +10,7 @@ mod clock;
 mod directory;
 mod discovery;
 mod gate;
+mod groups;
 mod inbound_client;
 mod inbound_peer;
 mod nonce;
@@ -19,10 +20,11 @@ mod permit;
 mod ports;
 mod quota;
 mod refresh;
+mod shares;
 mod timers;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
@@ -42,6 +44,7 @@ use gate::Gate;
 use output::{Command, EndReason, Event, Output, PortError, Transmit};
 use ports::Ports;
 use quota::Meter;
+use told::TakeBack;
 
 /// A TURN and STUN server, one to a thread.
 ///
@@ -63,7 +66,10 @@ pub struct Server {
     deadlines: BTreeSet<(Instant, AllocationId)>,
     ports: Ports,
     directory: Directory,
-    sweep_at: Option<Instant>,
+    /// Allocations that end because the lobby took credentials back, and are still there.
+    taking_back: VecDeque<TakeBack>,
+    /// No timer runs before: the last turn had more to do than one turn may.
+    turn_at: Option<Instant>,
     stats: Stats,
     output: Output,
 }
@@ -78,6 +84,7 @@ impl Server {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let limits = config.limits;
         let mut meter = |rate| Meter::new(rate, [rng.next_u64(), rng.next_u64()], now);
+        let directory = Directory::new(&config);
         let (answers, answers_local) = (meter(limits.answers), meter(limits.answers_local));
         Ok(Server {
             clock: Clock { start: now, unix_at_start: config.unix_now },
@@ -95,8 +102,9 @@ impl Server {
             allocations: Allocations::default(),
             deadlines: BTreeSet::new(),
             ports: Ports::new(config.relay_ports),
-            directory: Directory::default(),
-            sweep_at: None,
+            directory,
+            taking_back: VecDeque::new(),
+            turn_at: None,
             stats: Stats::default(),
             output: Output::default(),
         })
@@ -184,6 +192,6 @@ impl Server {
         stored.ports = self.ports.in_use();
         stored.reservations = self.directory.reservations();
         stored.foreign = self.directory.foreign();
-        stored.members = self.directory.members();
+        stored.members = self.directory.groups.entries();
     }
 }

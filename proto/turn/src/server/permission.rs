@@ -10,6 +10,14 @@ pub(super) struct Permission {
     pub expires: Instant,
     /// The address is one of the server's own, where some ports are allowed and others are not: each packet is judged.
     pub is_own: bool,
+    /// When the address was last judged: see [`super::groups::Epoch`].
+    pub epoch: u32,
+}
+
+impl Permission {
+    pub fn new(ip: IpAddr, is_own: bool, epoch: u32, expires: Instant) -> Permission {
+        Permission { ip, expires, is_own, epoch }
+    }
 }
 
 /// The permissions of one allocation, sorted by address.
@@ -18,15 +26,14 @@ pub(super) struct Permissions(Vec<Permission>);
 
 impl Permissions {
     /// The permission for `ip`, unless it ran out.
-    pub fn live(&self, ip: IpAddr, now: Instant) -> Option<&Permission> {
+    pub fn live(&mut self, ip: IpAddr, now: Instant) -> Option<&mut Permission> {
         let index = self.0.binary_search_by_key(&ip, |permission| permission.ip).ok()?;
-        self.0.get(index).filter(|permission| permission.expires > now)
+        self.0.get_mut(index).filter(|permission| permission.expires > now)
     }
 
     /// Installs or refreshes.
-    pub fn install(&mut self, ip: IpAddr, is_own: bool, expires: Instant) {
-        let permission = Permission { ip, expires, is_own };
-        match self.0.binary_search_by_key(&ip, |known| known.ip) {
+    pub fn install(&mut self, permission: Permission) {
+        match self.0.binary_search_by_key(&permission.ip, |known| known.ip) {
             Ok(index) => {
                 if let Some(known) = self.0.get_mut(index) {
                     *known = permission;

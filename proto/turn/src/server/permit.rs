@@ -10,6 +10,7 @@ use super::Server;
 use super::allocation::AllocationId;
 use super::answer::Request;
 use super::channel::Conflict;
+use super::permission::Permission;
 use crate::address::Family;
 use crate::wire::ChannelNumber;
 
@@ -82,8 +83,7 @@ impl Server {
         if peers.iter().any(|peer| allocation.live_port(Family::of(peer.ip()), now).is_none()) {
             return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH);
         }
-        let unix_s = self.clock.unix_s(now);
-        if !peers.iter().all(|peer| self.gate.admits(&self.directory, allocation.group(), *peer, unix_s)) {
+        if !peers.iter().all(|peer| self.gate.admits(&self.directory, allocation.group(), *peer)) {
             return Err(ErrorCode::FORBIDDEN);
         }
         let before = allocation.permissions.len();
@@ -100,8 +100,10 @@ impl Server {
             return Err(ErrorCode::INSUFFICIENT_CAPACITY);
         }
         let expires = now + self.limits.permission_lifetime;
+        let epoch = allocation.epoch();
         for peer in peers {
-            allocation.permissions.install(peer.ip(), self.gate.is_own(peer.ip()), expires);
+            let permission = Permission::new(peer.ip(), self.gate.is_own(peer.ip()), epoch, expires);
+            allocation.permissions.install(permission);
         }
         self.stats.stored.permissions += new;
         Ok(())

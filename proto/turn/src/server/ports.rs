@@ -8,11 +8,13 @@ use rand_core::RngCore as _;
 use super::AllocationId;
 use crate::address::{Family, RelayPort};
 
-/// Draws before the range is searched from a random place on.
+/// Draws before the range is searched from a random place on, 64 ports a step.
 const DRAWS: u32 = 16;
 
 /// Every port of a family.
 const PORTS: usize = 1 << 16;
+/// A bit for each.
+const WORDS: usize = PORTS / 64;
 
 /// A free port.
 const FREE: u32 = 0;
@@ -33,19 +35,70 @@ pub(super) enum Wanted {
 /// Ports by number: one look-up for each packet from a peer. The pages of an unused part are never touched.
 pub(super) struct Ports {
     range: RangeInclusive<u16>,
-    v4: Vec<u32>,
-    v6: Vec<u32>,
+    v4: Table,
+    v6: Table,
     in_use: u32,
+}
+
+/// The ports of one family: who has each, and a bit for each that may be drawn.
+struct Table {
+    owners: Vec<u32>,
+    free: Vec<u64>,
+}
+
+impl Table {
+    fn new(range: &RangeInclusive<u16>) -> Table {
+        let mut table = Table { owners: vec![FREE; PORTS], free: vec![0; WORDS] };
+        for port in range.clone() {
+            table.mark(port, true);
+        }
+        table
+    }
+
+    fn mark(&mut self, port: u16, is_free: bool) {
+        if let Some(word) = self.free.get_mut(usize::from(port) / 64) {
+            let bit = 1 << (port % 64);
+            *word = if is_free { *word | bit } else { *word & !bit };
+        }
+    }
+
+    /// The ports of one word that will do.
+    fn fitting(&self, word: usize, wanted: Wanted) -> u64 {
+        const EVEN: u64 = 0x5555_5555_5555_5555;
+        let free = self.free.get(word).copied().unwrap_or(0);
+        match wanted {
+            Wanted::Any => free,
+            Wanted::Even => free & EVEN,
+            Wanted::Pair => free & (free >> 1) & EVEN,
+        }
+    }
+
+    /// The first port that will do from `start` on, and from the first port on after the last.
+    fn next(&self, start: u16, wanted: Wanted) -> Option<u16> {
+        let first = usize::from(start) / 64;
+        let from_start = u64::MAX << (start % 64);
+        (0..=WORDS).find_map(|step| {
+            let word = (first + step) % WORDS;
+            let mask = match step {
+                0 => from_start,
+                WORDS => !from_start,
+                _ => u64::MAX,
+            };
+            let fitting = self.fitting(word, wanted) & mask;
+            let port = u32::try_from(word * 64).ok()? + fitting.trailing_zeros();
+            if fitting == 0 { None } else { u16::try_from(port).ok() }
+        })
+    }
 }
 
 impl Ports {
     pub fn new(range: RangeInclusive<u16>) -> Ports {
-        Ports { range, v4: vec![FREE; PORTS], v6: vec![FREE; PORTS], in_use: 0 }
+        Ports { v4: Table::new(&range), v6: Table::new(&range), range, in_use: 0 }
     }
 
     /// Whose port it is.
     pub fn owner(&self, port: RelayPort) -> Option<AllocationId> {
-        match *self.table(port.family).get(usize::from(port.port))? {
+        match *self.table(port.family).owners.get(usize::from(port.port))? {
             FREE | LENT => None,
             owner => Some(AllocationId(owner - 1)),
         }
@@ -73,7 +126,7 @@ impl Ports {
 
     /// Frees a port that was lent, if it is one of ours.
     pub fn take_back(&mut self, port: RelayPort) {
-        if self.table(port.family).get(usize::from(port.port)) == Some(&LENT) {
+        if self.table(port.family).owners.get(usize::from(port.port)) == Some(&LENT) {
             self.release(port);
         }
     }
@@ -88,25 +141,18 @@ impl Ports {
                 return Some(port);
             }
         }
-        let start = below(rng, count);
-        (0..count).find_map(|step| self.fits(family, first + (start + step) % count, wanted))
+        let start = u16::try_from(first + below(rng, count)).ok()?;
+        let port = self.table(family).next(start, wanted)?;
+        Some(RelayPort { family, port })
     }
 
     fn fits(&self, family: Family, port: u32, wanted: Wanted) -> Option<RelayPort> {
-        let port = RelayPort { family, port: u16::try_from(port).ok()? };
-        let fits = match wanted {
-            Wanted::Any => self.is_free(port),
-            Wanted::Even => port.port.is_multiple_of(2) && self.is_free(port),
-            Wanted::Pair => port.port.is_multiple_of(2) && self.is_free(port) && self.is_free(partner(port)),
-        };
-        fits.then_some(port)
+        let port = u16::try_from(port).ok()?;
+        let fitting = self.table(family).fitting(usize::from(port) / 64, wanted);
+        (fitting >> (port % 64) & 1 == 1).then_some(RelayPort { family, port })
     }
 
-    fn is_free(&self, port: RelayPort) -> bool {
-        self.range.contains(&port.port) && self.table(port.family).get(usize::from(port.port)) == Some(&FREE)
-    }
-
-    fn table(&self, family: Family) -> &[u32] {
+    fn table(&self, family: Family) -> &Table {
         match family {
             Family::V4 => &self.v4,
             Family::V6 => &self.v6,
@@ -118,10 +164,11 @@ impl Ports {
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
         };
-        let slot = table.get_mut(usize::from(port.port)).expect("a table has every port");
+        let slot = table.owners.get_mut(usize::from(port.port)).expect("a table has every port");
         let owned = |value: u32| u32::from(value != FREE && value != LENT);
         self.in_use = self.in_use + owned(value) - owned(*slot);
         *slot = value;
+        table.mark(port.port, value == FREE && self.range.contains(&port.port));
     }
 }
 

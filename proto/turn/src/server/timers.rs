@@ -9,37 +9,51 @@ use super::ports::{Wanted, partner};
 use crate::address::Family;
 use crate::news::News;
 
-/// How often members whose credentials have run out are forgotten, as long as there are any.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Allocations that end in one turn of the timers, at most.
+pub(super) const ENDS_PER_TURN: usize = 16;
+/// Reservations that run out in one turn, at most.
+const RESERVATIONS_PER_TURN: usize = 64;
+/// Members that are looked at in one turn, until at least one group is done.
+const MEMBERS_PER_TURN: usize = 64;
+/// Where a turn leaves something to do, the next one comes so much later: packets are handled meanwhile.
+const TURN: Duration = Duration::from_millis(1);
 
 impl Server {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
-        [deadline, self.directory.next_reservation(), self.sweep_at].into_iter().flatten().min()
+        let due = self.directory.groups.next_due().map(|due| self.clock.instant(due));
+        let taking_back = self.taking_back.front().map(|take_back| take_back.since);
+        let next =
+            [deadline, self.directory.next_reservation(), due, taking_back].into_iter().flatten().min();
+        next.map(|next| self.turn_at.map_or(next, |turn| turn.max(next)))
     }
 
+    /// One turn: so much of what is due that it takes no longer than a few packets.
     pub(super) fn run_timers(&mut self, now: Instant) {
-        while let Some((deadline, id)) = self.deadlines.first().copied()
-            && deadline <= now
-        {
+        self.turn_at = None;
+        for _ in 0..ENDS_PER_TURN {
+            let Some((_, id)) = self.deadlines.first().copied().filter(|(deadline, _)| *deadline <= now)
+            else {
+                break;
+            };
             self.expire(id, now);
         }
-        while let Some(port) = self.directory.expired_reservation(now) {
+        for _ in 0..RESERVATIONS_PER_TURN {
+            let Some(port) = self.directory.expired_reservation(now) else { break };
             self.ports.take_back(port);
         }
-        if self.sweep_at.is_some_and(|at| at <= now) {
-            self.directory.sweep(self.clock.unix_s(now));
-            self.sweep_at = None;
-            self.put_sweep(now);
+        self.go_on_taking_back(now);
+        let (unix_s, mut looked_at) = (self.clock.unix_s(now), 0);
+        while looked_at < MEMBERS_PER_TURN {
+            match self.directory.groups.sweep(unix_s) {
+                0 => break,
+                more => looked_at += more,
+            }
+        }
+        if self.next_timeout().is_some_and(|next| next <= now) {
+            self.turn_at = Some(now + TURN);
         }
         self.count_stored();
-    }
-
-    /// Wants a sweep in a while, if there is anything to sweep.
-    pub(super) fn put_sweep(&mut self, now: Instant) {
-        if self.directory.members() > 0 && self.sweep_at.is_none() {
-            self.sweep_at = Some(now + SWEEP_EVERY);
-        }
     }
 
     /// Ends what has run out of this allocation, and puts the rest back into the table of deadlines.
@@ -75,7 +89,7 @@ impl Server {
         }
         if let Some(relayed) = allocation.slot(family).take() {
             let (user, client) = (allocation.user.clone(), allocation.client);
-            self.directory.count_down(&user, client.remote.ip());
+            self.directory.count_down(&user, client.remote.ip(), family, true);
             self.close_port(relayed);
         }
         self.put_deadline(id);
@@ -91,7 +105,7 @@ impl Server {
         self.stats.stored.channels -= allocation.channels.len();
         let is_pair = allocation.opening.as_ref().is_some_and(|opening| opening.wanted == Wanted::Pair);
         for relayed in allocation.relayed() {
-            self.directory.count_down(user, client.remote.ip());
+            self.directory.count_down(user, client.remote.ip(), relayed.port.family, true);
             self.close_port(relayed);
             if is_pair {
                 self.ports.take_back(partner(relayed.port));

@@ -102,12 +102,15 @@ pub fn limits() -> Limits {
     Limits {
         allocations: 4,
         allocations_per_user: 2,
-        allocations_per_address: 3,
+        allocations_per_member: 2,
+        allocations_per_household: 3,
+        allocations_floor: 3,
         permissions_per_allocation: 4,
         channels_per_allocation: 3,
         peers_per_request: 3,
         reservations: 2,
-        members: 4,
+        members: twocan_base::Quota { total: 6, household: 6, site: 6, floor: 6 },
+        members_per_group: 2,
         new_peers: Rate { per_second: 1, burst: 6 },
         message_bytes: 500,
         ..Limits::default()

@@ -58,8 +58,7 @@ impl World {
         assert!(stored.permissions <= limits.allocations * limits.permissions_per_allocation);
         assert!(stored.channels <= limits.allocations * limits.channels_per_allocation);
         assert!(stored.reservations <= limits.reservations);
-        // That a known group was closed is remembered beside its members, over the limit.
-        assert!(stored.members <= 2 * limits.members);
+        assert!(u64::from(stored.members) <= limits.members.total);
         if !self.anyone_proved_himself && !self.lobby_spoke {
             assert_eq!(stored.entries(), 0, "nothing is kept of those who proved nothing");
         }
