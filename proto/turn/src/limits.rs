@@ -32,6 +32,8 @@ pub struct Limits {
     pub allocations_per_site: u32,
     /// Relayed addresses of one family that a household may have as long as any is free.
     pub allocations_floor: u32,
+    /// When no port is left for somebody, an allocation that has had no permission for so long gives its own up.
+    pub unused: Duration,
     /// Permissions of one allocation; beyond: 508.
     pub permissions_per_allocation: u32,
     /// Channels of one allocation; beyond: 508.
@@ -91,6 +93,7 @@ impl Default for Limits {
             allocations_per_household: 768,
             allocations_per_site: 1_536,
             allocations_floor: 4,
+            unused: Duration::from_secs(60),
             permissions_per_allocation: 256,
             channels_per_allocation: 256,
             channel_number_max: ChannelNumber::MAX,

@@ -102,7 +102,7 @@ fn allocations_per_site() {
 /// A client at the `n`th address, with a name of its own.
 fn stranger(n: u32, port: u16) -> Client {
     let ip = std::net::Ipv4Addr::from_bits(0x0B00_0000 + n);
-    Client::timed(&format!("{ip}:{port}"), UNIX + 60, &format!("{ip}:{port}"))
+    Client::timed(&format!("{ip}:{port}"), UNIX + 3_600, &format!("{ip}:{port}"))
 }
 
 /// How many relayed addresses the `n`th address gets.
@@ -145,6 +145,41 @@ fn a_household_cannot_take_all_ports_of_one_thread_either() {
     });
     let takers: Vec<usize> = (0..30).map(|n| taken_by(&mut world, n)).collect();
     assert!((50..=64).contains(&takers[0]) && takers[29] >= 4, "{takers:?}");
+}
+
+#[test]
+fn unused() {
+    let mut world = World::with(|config| {
+        (config.relay_ports, config.relay_range) = (50_000..=50_003, 50_000..=50_003);
+        config.limits.allocations_floor = 3;
+    });
+    let mut first = stranger(1, 1);
+    first.allocate(&mut world);
+    assert_eq!(first.permit(&mut world, &[addr(PEER)]), 0);
+    world.t(1_000);
+    for port in 2..=3 {
+        stranger(1, port).allocate(&mut world);
+    }
+    world.t(2_000);
+    stranger(2, 1).allocate(&mut world);
+    let mut late = stranger(3, 1);
+    world.t(60_999);
+    assert_eq!(late.allocate_with(&mut world, |_| ()).code(), 508);
+    world.t(61_000);
+    assert_eq!(late.allocate_with(&mut world, |_| ()).code(), 0, "of whom has the most, the oldest gave way");
+    assert_eq!(stranger(1, 2).refresh(&mut world, 600).code(), 437);
+    assert_eq!(stranger(4, 1).allocate_with(&mut world, |_| ()).code(), 0);
+    assert_eq!(first.refresh(&mut world, 600).code(), 0, "what is used is kept");
+    world.t(62_000);
+    assert_eq!(
+        stranger(5, 1).allocate_with(&mut world, |_| ()).code(),
+        0,
+        "the next is of a household of one"
+    );
+    assert_eq!(stranger(6, 1).allocate_with(&mut world, |_| ()).code(), 508);
+    // Whose permission ran out is not used any more.
+    world.t(360_000);
+    assert_eq!(stranger(6, 1).allocate_with(&mut world, |_| ()).code(), 0);
 }
 
 #[test]

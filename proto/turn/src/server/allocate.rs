@@ -66,13 +66,13 @@ impl Server {
             return self.plan_reserved(token, request, now);
         }
         let (families, failed) = self.families(&asked)?;
-        self.check_quota(request, families.into_iter().flatten())?;
+        self.check_quota(request, families.into_iter().flatten(), now)?;
         if asked.wanted == Wanted::Pair && self.directory.reservations() >= self.limits.reservations {
             return Err(ErrorCode::INSUFFICIENT_CAPACITY);
         }
         let mut plan = Plan { ports: Vec::new(), wanted: asked.wanted, redeemed: None, failed };
         for family in families.into_iter().flatten() {
-            match self.ports.draw(&mut self.rng, family, asked.wanted) {
+            match self.draw(family, asked.wanted, now) {
                 Some(port) => plan.ports.push(port),
                 None => plan.failed = Some((family, ErrorCode::INSUFFICIENT_CAPACITY)),
             }
@@ -91,7 +91,7 @@ impl Server {
             .filter(|reservation| reservation.user == request.identity.user)
             .map(|reservation| reservation.port)
             .ok_or(ErrorCode::INSUFFICIENT_CAPACITY)?;
-        self.check_quota(request, std::iter::once(port.family))?;
+        self.check_quota(request, std::iter::once(port.family), now)?;
         Ok(Plan { ports: vec![port], wanted: Wanted::Any, redeemed: Some(token), failed: None })
     }
 
@@ -118,9 +118,10 @@ impl Server {
     /// Whether this client may have so many relayed addresses more: 486 if it, or its household, has what it may have, 508 if
     /// there is none for anybody.
     fn check_quota(
-        &self,
+        &mut self,
         request: &Request<'_>,
         families: impl Iterator<Item = Family> + Clone,
+        now: Instant,
     ) -> Result<(), ErrorCode> {
         let ports = u32::try_from(families.clone().count()).unwrap_or(u32::MAX);
         if self.is_draining || self.allocations.len() >= self.limits.allocations {
@@ -133,12 +134,36 @@ impl Server {
             return Err(ErrorCode::ALLOCATION_QUOTA_REACHED);
         }
         for family in families {
-            self.directory.shares.check(request.from.remote.ip(), family, 1).map_err(|none| match none {
+            let client = request.from.remote.ip();
+            let mut checked = self.directory.shares.check(client, family, 1);
+            if checked == Err(NoShare::Total) && self.make_room(family, now) {
+                checked = self.directory.shares.check(client, family, 1);
+            }
+            checked.map_err(|none| match none {
                 NoShare::Household => ErrorCode::ALLOCATION_QUOTA_REACHED,
                 NoShare::Total => ErrorCode::INSUFFICIENT_CAPACITY,
             })?;
         }
         Ok(())
+    }
+
+    /// A free port; where there is none, one of an allocation that is not used.
+    fn draw(&mut self, family: Family, wanted: Wanted, now: Instant) -> Option<RelayPort> {
+        let drawn = self.ports.draw(&mut self.rng, family, wanted);
+        if drawn.is_some() || wanted == Wanted::Pair || !self.make_room(family, now) {
+            return drawn;
+        }
+        self.ports.draw(&mut self.rng, family, wanted)
+    }
+
+    /// Ends one allocation that has had no permission for a while, if there is one.
+    fn make_room(&mut self, family: Family, now: Instant) -> bool {
+        let unused =
+            now.checked_sub(self.limits.unused).and_then(|before| self.quiet(family).gives_way(before));
+        if let Some(id) = unused {
+            self.close_family(id, family, EndReason::Unused);
+        }
+        unused.is_some()
     }
 
     /// Stores the allocation and asks for its ports.
@@ -171,17 +196,22 @@ impl Server {
             packets: Bucket::full(self.limits.packets, now),
             new_peers: Bucket::full(self.limits.new_peers, now),
             epoch: None,
+            quiet_since: now,
             deadline: expires,
         };
         for &port in &plan.ports {
             self.directory.count_up(&allocation.user, from.remote.ip(), port.family, true);
             *allocation.slot(port.family) = Some(Relayed { port, expires, is_open: false });
         }
+        let ports = plan.ports.clone();
         let deadline = allocation.next_deadline().unwrap_or(expires);
         allocation.deadline = deadline;
         let id = self.allocations.insert(allocation);
         self.clients.insert(from, id);
         self.deadlines.insert((deadline, id));
+        for port in ports {
+            self.quiet(port.family).insert(from.remote.ip(), now, id);
+        }
         if let Some(token) = plan.redeemed {
             self.directory.redeem(&token);
             self.output.events.push_back(Event::News(News::Redeemed { token }));
@@ -259,8 +289,9 @@ impl Server {
             (_, slot) => {
                 *slot = None;
                 allocation.failed = Some((family, ErrorCode::INSUFFICIENT_CAPACITY));
-                let (user, client) = (&allocation.user, allocation.client.remote.ip());
-                self.directory.count_down(user, client, family, true);
+                let (client, since) = (allocation.client.remote.ip(), allocation.quiet_since);
+                self.directory.count_down(&allocation.user, client, family, true);
+                self.quiet(family).remove(client, since, id);
             }
         }
     }

@@ -78,6 +78,8 @@ pub(super) struct Allocation {
     pub new_peers: Bucket,
     /// Of the group, once there is a relayed address.
     pub epoch: Option<Epoch>,
+    /// Since when it has had no permission, or until when it has one: where it stands in [`super::quiet::Quiet`].
+    pub quiet_since: Instant,
     /// Where it stands in the table of deadlines.
     pub deadline: Instant,
 }

@@ -18,6 +18,7 @@ pub(crate) mod output;
 mod permission;
 mod permit;
 mod ports;
+mod quiet;
 mod quota;
 mod refresh;
 mod shares;
@@ -31,7 +32,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use twocan_stun::alternate::Alternate;
 
-use crate::address::{ClientAddr, Icmp, PeerAddr, RelayPort};
+use crate::address::{ClientAddr, Family, Icmp, PeerAddr, RelayPort};
 use crate::config::{Config, ConfigError, External};
 use crate::limits::Limits;
 use crate::news::News;
@@ -43,6 +44,7 @@ use directory::Directory;
 use gate::Gate;
 use output::{Command, EndReason, Event, Output, PortError, Transmit};
 use ports::Ports;
+use quiet::Quiet;
 use quota::Meter;
 use told::TakeBack;
 
@@ -65,6 +67,8 @@ pub struct Server {
     allocations: Allocations,
     deadlines: BTreeSet<(Instant, AllocationId)>,
     ports: Ports,
+    quiet_v4: Quiet,
+    quiet_v6: Quiet,
     directory: Directory,
     /// Allocations that end because the lobby took credentials back, and are still there.
     taking_back: VecDeque<TakeBack>,
@@ -102,6 +106,8 @@ impl Server {
             allocations: Allocations::default(),
             deadlines: BTreeSet::new(),
             ports: Ports::new(config.relay_ports),
+            quiet_v4: Quiet::default(),
+            quiet_v6: Quiet::default(),
             directory,
             taking_back: VecDeque::new(),
             turn_at: None,
@@ -183,6 +189,13 @@ impl Server {
     /// Counters.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    fn quiet(&mut self, family: Family) -> &mut Quiet {
+        match family {
+            Family::V4 => &mut self.quiet_v4,
+            Family::V6 => &mut self.quiet_v6,
+        }
     }
 
     /// Brings the gauges up to date after something was stored or forgotten.

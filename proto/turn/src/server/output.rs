@@ -70,6 +70,8 @@ pub enum EndReason {
     ClientClosed,
     /// No port could be opened.
     NoPort,
+    /// No port was left for somebody else, and it had no permission for [`crate::Limits::unused`].
+    Unused,
 }
 
 /// Something that happened.

@@ -77,6 +77,18 @@ impl Server {
         Ok(())
     }
 
+    /// The allocation has a permission until `since`.
+    fn put_quiet_since(&mut self, id: AllocationId, since: Instant) {
+        let Some(allocation) = self.allocations.get_mut(id) else { return };
+        let (client, before) = (allocation.client.remote.ip(), allocation.quiet_since);
+        allocation.quiet_since = since;
+        for relayed in allocation.relayed() {
+            let quiet = self.quiet(relayed.port.family);
+            quiet.remove(client, before, id);
+            quiet.insert(client, since, id);
+        }
+    }
+
     /// Installs or refreshes a permission for each of `peers`, or for none.
     fn permit(&mut self, id: AllocationId, peers: &[SocketAddr], now: Instant) -> Result<(), ErrorCode> {
         let allocation = self.allocations.get_mut(id).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
@@ -106,6 +118,7 @@ impl Server {
             allocation.permissions.install(permission);
         }
         self.stats.stored.permissions += new;
+        self.put_quiet_since(id, expires);
         Ok(())
     }
 }

@@ -88,8 +88,9 @@ impl Server {
             return self.end(id, why);
         }
         if let Some(relayed) = allocation.slot(family).take() {
-            let (user, client) = (allocation.user.clone(), allocation.client);
+            let (user, client, since) = (allocation.user.clone(), allocation.client, allocation.quiet_since);
             self.directory.count_down(&user, client.remote.ip(), family, true);
+            self.quiet(family).remove(client.remote.ip(), since, id);
             self.close_port(relayed);
         }
         self.put_deadline(id);
@@ -98,7 +99,7 @@ impl Server {
     /// The end of an allocation: its ports are closed, everything about it is forgotten, everyone is told.
     pub(super) fn end(&mut self, id: AllocationId, why: EndReason) {
         let Some(allocation) = self.allocations.remove(id) else { return };
-        let Allocation { client, ref user, deadline, .. } = allocation;
+        let Allocation { client, ref user, deadline, quiet_since, .. } = allocation;
         self.clients.remove(&client);
         self.deadlines.remove(&(deadline, id));
         self.stats.stored.permissions -= allocation.permissions.len();
@@ -106,6 +107,7 @@ impl Server {
         let is_pair = allocation.opening.as_ref().is_some_and(|opening| opening.wanted == Wanted::Pair);
         for relayed in allocation.relayed() {
             self.directory.count_down(user, client.remote.ip(), relayed.port.family, true);
+            self.quiet(relayed.port.family).remove(client.remote.ip(), quiet_since, id);
             self.close_port(relayed);
             if is_pair {
                 self.ports.take_back(partner(relayed.port));
