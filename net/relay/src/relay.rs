@@ -265,6 +265,7 @@ impl Servers {
             external: config.external,
             relay_ports: config.relay_ports.clone(),
             relay_range: config.relay_ports.clone(),
+            threads: u32::try_from(threads).unwrap_or(u32::MAX),
             users: config.users.clone(),
             secret: config.secret.clone(),
             grant_key: config.grant_key,

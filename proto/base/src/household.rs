@@ -11,6 +11,14 @@ pub struct Household(IpAddr);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site(IpAddr);
 
+impl Household {
+    /// The IPv4 address, or the first address of the /56.
+    #[must_use]
+    pub fn network(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl From<IpAddr> for Household {
     fn from(address: IpAddr) -> Self {
         Self(prefix(address, 56))

@@ -45,6 +45,8 @@ pub struct Config {
     pub relay_ports: RangeInclusive<u16>,
     /// The ports of all servers behind the same external addresses together: `relay_ports` where there is one server.
     pub relay_range: RangeInclusive<u16>,
+    /// How many servers there are behind the same listeners: rates that hold for all together are divided by it.
+    pub threads: u32,
     /// Static users: name and password. They relay to any address that `policy` allows.
     pub users: Vec<(String, String)>,
     /// The operator's secret of time-limited credentials; `None`: there are none.

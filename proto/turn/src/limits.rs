@@ -47,10 +47,20 @@ pub struct Limits {
     pub reservations: u32,
     /// Ports tried for one Allocate; then: 508.
     pub port_attempts: u32,
-    /// Payload bytes of one allocation, both directions together; beyond: dropped.
+    /// Payload bytes of one allocation of an operator's user, both directions together; beyond: dropped.
     pub bytes: Rate,
-    /// Packets of one allocation, both directions together; beyond: dropped.
+    /// The same of one allocation of a lobby's credential.
+    pub bytes_of_member: Rate,
+    /// Packets of one allocation of an operator's user, both directions together; beyond: dropped.
     pub packets: Rate,
+    /// The same of one allocation of a lobby's credential.
+    pub packets_of_member: Rate,
+    /// Payload bytes that one user's allocations on one thread together send to a household from which nothing has come back,
+    /// each packet counted as 128 at least; beyond: dropped. A connectivity check has about 100. Relayed addresses of our own
+    /// need no answer: whoever has one has agreed to it.
+    pub unanswered_per_user: Rate,
+    /// The same of all users, over all threads.
+    pub unanswered_per_peer: Rate,
     /// New permissions of one allocation; beyond: 508.
     pub new_peers: Rate,
     /// Unauthenticated answers (Binding, 401, 438, 400, 420) to one /24 or /56; beyond: dropped.
@@ -84,6 +94,13 @@ pub struct Limits {
     pub message_bytes: usize,
 }
 
+impl Limits {
+    /// Bytes and packets of one allocation, of a lobby's credential or of an operator's user.
+    pub(crate) fn data_rates(&self, is_member: bool) -> (Rate, Rate) {
+        if is_member { (self.bytes_of_member, self.packets_of_member) } else { (self.bytes, self.packets) }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
@@ -101,7 +118,11 @@ impl Default for Limits {
             reservations: 1_024,
             port_attempts: 8,
             bytes: Rate { per_second: 64 << 20, burst: 64 << 20 },
+            bytes_of_member: Rate { per_second: 4 << 20, burst: 4 << 20 },
             packets: Rate { per_second: 100_000, burst: 100_000 },
+            packets_of_member: Rate { per_second: 10_000, burst: 10_000 },
+            unanswered_per_user: Rate { per_second: 64 << 10, burst: 64 << 10 },
+            unanswered_per_peer: Rate { per_second: 512 << 10, burst: 512 << 10 },
             new_peers: Rate { per_second: 10, burst: 64 },
             answers: Rate { per_second: 2_000, burst: 4_000 },
             answers_local: Rate { per_second: 500_000, burst: 500_000 },

@@ -36,6 +36,8 @@ pub enum Discard {
     ByteRate,
     /// Over [`crate::Limits::packets`].
     PacketRate,
+    /// Over [`crate::Limits::unanswered_per_user`] or [`crate::Limits::unanswered_per_peer`].
+    Unanswered,
     /// Over [`crate::Limits::answers`].
     AnswerRate,
     /// Asks for DONT-FRAGMENT, which the sockets cannot do.
@@ -50,7 +52,7 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Discard; 21] = [
+    pub const ALL: [Discard; 22] = [
         Discard::Length,
         Discard::NotStun,
         Discard::Malformed,
@@ -67,6 +69,7 @@ impl Discard {
         Discard::ChannelDataLength,
         Discard::ByteRate,
         Discard::PacketRate,
+        Discard::Unanswered,
         Discard::AnswerRate,
         Discard::DontFragment,
         Discard::DirectoryFull,
@@ -93,6 +96,7 @@ impl Discard {
             Discard::ChannelDataLength => "channel-data-length",
             Discard::ByteRate => "byte-rate",
             Discard::PacketRate => "packet-rate",
+            Discard::Unanswered => "unanswered",
             Discard::AnswerRate => "answer-rate",
             Discard::DontFragment => "dont-fragment",
             Discard::DirectoryFull => "directory-full",

@@ -298,6 +298,109 @@ fn packets() {
     assert_eq!(flows, (10, 10));
 }
 
+/// How many of so many packets of 1,000 bytes get to `peer`, by channel.
+fn passed(world: &mut World, client: &mut Client, channel: u16, count: usize) -> usize {
+    let before = world.server.stats().to_peers.packets;
+    for _ in 0..count {
+        client.send_channel(world, channel, &[7; 1_000]);
+    }
+    usize::try_from(world.server.stats().to_peers.packets - before).unwrap()
+}
+
+#[test]
+fn bytes_and_packets_of_a_member() {
+    let mut world = world(|limits| {
+        limits.bytes_of_member = Rate { per_second: 5_000, burst: 5_000 };
+        limits.packets_of_member = Rate { per_second: 7, burst: 7 };
+    });
+    world.granted("g", "ADA", "198.51.100.7");
+    world.granted("g", "BOB", "8.8.8.8");
+    let mut ada = Client::member(FROM, "g", "ADA");
+    ada.allocate(&mut world);
+    ada.bind(&mut world, 0x4000, addr(PEER));
+    assert_eq!(passed(&mut world, &mut ada, 0x4000, 6), 5);
+    assert_eq!(world.server.stats().discarded(Discard::ByteRate), 1);
+    ada.send_channel(&mut world, 0x4000, b"x");
+    ada.send_channel(&mut world, 0x4000, b"x");
+    assert_eq!(world.server.stats().discarded(Discard::PacketRate), 1);
+    let (mut operator, _) = talking_from(&mut world, "198.51.100.8:1");
+    assert_eq!(passed(&mut world, &mut operator, 0x4000, 6), 6);
+}
+
+fn talking_from(world: &mut World, from: &str) -> (Client, SocketAddr) {
+    let mut client = Client::ada(from);
+    let relayed = client.allocate(world);
+    assert_eq!(client.bind(world, 0x4000, addr(PEER)), 0);
+    (client, relayed)
+}
+
+#[test]
+fn unanswered_per_user() {
+    let mut world = world(|limits| limits.unanswered_per_user = Rate { per_second: 10_000, burst: 20_000 });
+    let (mut client, relayed) = talking(&mut world);
+    assert_eq!(client.bind(&mut world, 0x4001, addr("8.8.8.8:53")), 0);
+    assert_eq!(passed(&mut world, &mut client, 0x4000, 50), 20);
+    assert_eq!(passed(&mut world, &mut client, 0x4001, 50), 0, "another port of the same address");
+    let (mut other, _) = talking_from(&mut world, "198.51.100.7:4001");
+    assert_eq!(passed(&mut world, &mut other, 0x4000, 50), 0, "another allocation of the same user");
+    world.t(1_000);
+    assert_eq!(passed(&mut world, &mut client, 0x4001, 50), 10);
+    let bob = &mut Client::new("198.51.100.7:4002", "bob", "builder");
+    bob.allocate(&mut world);
+    bob.bind(&mut world, 0x4000, addr(PEER));
+    assert_eq!(passed(&mut world, bob, 0x4000, 50), 20, "another user");
+    assert_eq!(client.bind(&mut world, 0x4002, addr("9.9.9.9:53")), 0);
+    assert_eq!(passed(&mut world, &mut client, 0x4002, 50), 20, "another peer");
+    // Something comes back: what goes to that port is limited no more, what goes to others is.
+    world.peer_sends(addr(PEER), relayed, b"x");
+    assert_eq!(passed(&mut world, &mut client, 0x4000, 500), 500);
+    assert_eq!(passed(&mut world, &mut client, 0x4001, 50), 0);
+    assert_eq!(client.bind(&mut world, 0x4000, addr(PEER)), 0);
+    assert_eq!(passed(&mut world, &mut client, 0x4000, 500), 500, "nor after a refresh");
+}
+
+#[test]
+fn small_packets_to_who_has_not_answered_have_a_rate_as_well() {
+    let mut world = World::new();
+    let (mut client, _) = talking(&mut world);
+    let before = world.server.stats().to_peers.packets;
+    for _ in 0..2_000 {
+        client.send_channel(&mut world, 0x4000, b"x");
+    }
+    assert_eq!(world.server.stats().to_peers.packets - before, 512, "64 KiB by 128");
+}
+
+#[test]
+fn unanswered_per_peer() {
+    for (threads, expected) in [(1, 30), (2, 14)] {
+        let mut world = World::with(|config| {
+            config.threads = threads;
+            config.limits.unanswered_per_peer = Rate { per_second: 30_000, burst: 30_000 };
+        });
+        let sum: usize = (0..10)
+            .map(|n| {
+                let mut client = Client::timed(&format!("1.1.1.{n}:1"), UNIX + 60, &n.to_string());
+                client.allocate(&mut world);
+                client.bind(&mut world, 0x4000, addr(PEER));
+                passed(&mut world, &mut client, 0x4000, 20)
+            })
+            .sum();
+        // Two rows of half the rate each, and whole packets.
+        assert_eq!(sum, expected, "of {threads}");
+    }
+}
+
+#[test]
+fn relayed_addresses_of_our_own_need_no_answer() {
+    let mut world = world(|limits| limits.unanswered_per_user = Rate { per_second: 1, burst: 1 });
+    let [mut ada, mut bob] = [("198.51.100.7:1", "ADA"), ("198.51.100.8:1", "BOB")]
+        .map(|(from, peer)| Client::member(from, "g", peer));
+    ada.allocate(&mut world);
+    let relayed = bob.allocate(&mut world);
+    assert_eq!(ada.bind(&mut world, 0x4000, relayed), 0);
+    assert_eq!(passed(&mut world, &mut ada, 0x4000, 100), 100);
+}
+
 #[test]
 fn a_stranger_cannot_use_up_a_clients_packets() {
     let mut world = world(|limits| limits.packets = Rate { per_second: 10, burst: 20 });

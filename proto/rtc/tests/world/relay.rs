@@ -39,6 +39,7 @@ impl Relay {
             external,
             relay_ports: 50_000..=59_999,
             relay_range: 50_000..=59_999,
+            threads: 1,
             users: vec![(USER.into(), PASSWORD.into())],
             secret: None,
             grant_key: seed,

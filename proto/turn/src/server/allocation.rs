@@ -60,6 +60,8 @@ pub(super) struct Opening {
 pub(super) struct Allocation {
     pub client: ClientAddr,
     pub user: Arc<str>,
+    /// The user's place in meters.
+    pub user_place: u64,
     pub grant: Option<Grant>,
     pub credential_expires: Option<Instant>,
     /// Of the Allocate, to know it again.
@@ -143,11 +145,12 @@ impl Allocation {
 
     /// Charges one packet of `bytes` payload, in either direction.
     pub fn charge(&mut self, limits: &Limits, bytes: usize, now: Instant) -> Result<(), Discard> {
-        if !self.packets.take(limits.packets, 1, now) {
+        let (bytes_rate, packets_rate) = limits.data_rates(self.grant.is_some());
+        if !self.packets.take(packets_rate, 1, now) {
             return Err(Discard::PacketRate);
         }
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        if self.bytes.take(limits.bytes, bytes, now) { Ok(()) } else { Err(Discard::ByteRate) }
+        if self.bytes.take(bytes_rate, bytes, now) { Ok(()) } else { Err(Discard::ByteRate) }
     }
 }
 

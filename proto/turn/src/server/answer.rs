@@ -13,6 +13,7 @@ use super::Server;
 use super::access::Identity;
 use super::allocation::{Allocation, AllocationId, Seal};
 use super::output::Via;
+use super::quota::network_place;
 use crate::address::{ClientAddr, Family, RelayAddr};
 use crate::policy::is_public_unicast;
 use crate::stats::Discard;
@@ -175,7 +176,7 @@ impl Server {
         let ip = from.remote.ip();
         let is_public = is_public_unicast(ip.to_canonical());
         let meter = if is_public { &mut self.answers } else { &mut self.answers_local };
-        let admitted = meter.admits(ip, now);
+        let admitted = meter.admits(network_place(ip), 1, now);
         if !admitted {
             self.stats.discard(Discard::AnswerRate);
         }

@@ -88,7 +88,11 @@ impl Server {
     ) -> Result<(), Discard> {
         let allocation = self.allocations.get_mut(id).ok_or(Discard::NoAllocation)?;
         let port = allocation.live_port(Family::of(peer.ip()), now).ok_or(Discard::PeerFamily)?;
-        allocation.permitted(peer, &self.gate, &self.directory, now)?;
+        let permission = allocation.permitted(peer, &self.gate, &self.directory, now)?;
+        let is_trial = !permission.is_own && !permission.has_answered(peer.port());
+        if is_trial && !self.trial.admits(allocation.user_place, peer.ip(), data.len(), now) {
+            return Err(Discard::Unanswered);
+        }
         allocation.charge(&self.limits, data.len(), now)?;
         self.stats.to_peers.packets += 1;
         self.stats.to_peers.bytes += data.len() as u64;

@@ -29,7 +29,7 @@ impl Server {
             return Err(Discard::Length);
         }
         let peer = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let id = self.permitted(peer, to, now)?;
+        let id = self.permitted(peer, to, true, now)?;
         let allocation = self.allocations.get_mut(id).ok_or(Discard::NoPort)?;
         allocation.charge(&self.limits, packet.len(), now)?;
         let client = allocation.client;
@@ -62,7 +62,7 @@ impl Server {
             return Err(Discard::Icmp);
         }
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let id = self.permitted(peer, port, now)?;
+        let id = self.permitted(peer, port, false, now)?;
         self.allocations.get_mut(id).ok_or(Discard::NoPort)?.charge(&self.limits, 0, now)?;
         let data = if is_too_big { error.mtu } else { 0 };
         let icmp = IcmpAttribute { kind: error.kind, code: u16::from(error.code), data };
@@ -70,11 +70,12 @@ impl Server {
         Ok(())
     }
 
-    /// Whose port it is, if that allocation wants to hear `peer`.
+    /// Whose port it is, if that allocation wants to hear `peer`. `is_answer`: the peer itself sent something.
     fn permitted(
         &mut self,
         peer: SocketAddr,
         port: RelayPort,
+        is_answer: bool,
         now: Instant,
     ) -> Result<AllocationId, Discard> {
         let id = self.ports.owner(port).ok_or(Discard::NoPort)?;
@@ -82,7 +83,10 @@ impl Server {
         if allocation.live_port(port.family, now) != Some(port) {
             return Err(Discard::NoPort);
         }
-        allocation.permitted(peer, &self.gate, &self.directory, now)?;
+        let permission = allocation.permitted(peer, &self.gate, &self.directory, now)?;
+        if is_answer {
+            permission.answer(peer.port());
+        }
         Ok(id)
     }
 

@@ -24,6 +24,7 @@ mod refresh;
 mod shares;
 mod timers;
 mod told;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -47,6 +48,7 @@ use ports::Ports;
 use quiet::Quiet;
 use quota::Meter;
 use told::TakeBack;
+use trial::Trial;
 
 /// A TURN and STUN server, one to a thread.
 ///
@@ -63,6 +65,7 @@ pub struct Server {
     gate: Gate,
     answers: Meter,
     answers_local: Meter,
+    trial: Trial,
     clients: BTreeMap<ClientAddr, AllocationId>,
     allocations: Allocations,
     deadlines: BTreeSet<(Instant, AllocationId)>,
@@ -87,6 +90,7 @@ impl Server {
         config.check()?;
         let mut rng = ChaCha20Rng::from_seed(seed);
         let limits = config.limits;
+        let trial = Trial::new(&config, || rng.next_u64(), now);
         let mut meter = |rate| Meter::new(rate, [rng.next_u64(), rng.next_u64()], now);
         let directory = Directory::new(&config);
         let (answers, answers_local) = (meter(limits.answers), meter(limits.answers_local));
@@ -102,6 +106,7 @@ impl Server {
             rng,
             answers,
             answers_local,
+            trial,
             clients: BTreeMap::new(),
             allocations: Allocations::default(),
             deadlines: BTreeSet::new(),

@@ -3,6 +3,10 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+/// Ports of one address that are known to have answered. An allocation of ICE has one in use; of more, each is known again with
+/// its next packet.
+const ANSWERED: usize = 8;
+
 /// One address that may send and be sent to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Permission {
@@ -12,11 +16,29 @@ pub(super) struct Permission {
     pub is_own: bool,
     /// When the address was last judged: see [`super::groups::Epoch`].
     pub epoch: u32,
+    /// Ports from which something has come back, the latest of them; 0 is none.
+    answered: [u16; ANSWERED],
+    oldest: u8,
 }
 
 impl Permission {
     pub fn new(ip: IpAddr, is_own: bool, epoch: u32, expires: Instant) -> Permission {
-        Permission { ip, expires, is_own, epoch }
+        Permission { ip, expires, is_own, epoch, answered: [0; ANSWERED], oldest: 0 }
+    }
+
+    /// Whether something has come back from this port.
+    pub fn has_answered(&self, port: u16) -> bool {
+        self.answered.contains(&port)
+    }
+
+    /// Something has come back from this port.
+    pub fn answer(&mut self, port: u16) {
+        if !self.has_answered(port)
+            && let Some(slot) = self.answered.get_mut(usize::from(self.oldest))
+        {
+            *slot = port;
+            self.oldest = (self.oldest + 1) % ANSWERED as u8;
+        }
     }
 }
 
@@ -36,7 +58,8 @@ impl Permissions {
         match self.0.binary_search_by_key(&permission.ip, |known| known.ip) {
             Ok(index) => {
                 if let Some(known) = self.0.get_mut(index) {
-                    *known = permission;
+                    let Permission { answered, oldest, .. } = *known;
+                    *known = Permission { answered, oldest, ..permission };
                 }
             }
             Err(index) => self.0.insert(index, permission),

@@ -1,7 +1,10 @@
-//! Token buckets, and the meter of answers to those who have not proved themselves.
+//! Token buckets, alone and in tables of fixed size: for answers to those who have not proved themselves, and for data to those
+//! who have not answered.
 
 use std::net::IpAddr;
 use std::time::Instant;
+
+use twocan_base::Household;
 
 use crate::limits::Rate;
 
@@ -39,8 +42,8 @@ impl Bucket {
 /// Buckets in each row of a [`Meter`].
 const SLOTS: usize = 2_048;
 
-/// Meters answers to each /24 or /56 in a table of fixed size: no source, however many there are, makes it grow. Each
-/// prefix has a bucket in two rows, each with half of the rate, at places that nobody without the key can foretell: a
+/// Meters what goes to each of any number of places in a table of fixed size: nobody makes it grow. Each key has a bucket in two
+/// rows, each with half of the rate, at places that nobody without the key can foretell: a
 /// flood that empties one bucket of somebody else's rarely empties the other.
 pub(super) struct Meter {
     half: Rate,
@@ -55,30 +58,43 @@ impl Meter {
         Meter { half, keys, rows: [row(), row()] }
     }
 
-    /// Whether one more answer may go to `ip`.
-    pub fn admits(&mut self, ip: IpAddr, now: Instant) -> bool {
-        let prefix = answer_prefix(ip);
+    /// Whether `amount` more may go to the place with this key.
+    pub fn admits(&mut self, place: u64, amount: u32, now: Instant) -> bool {
         let mut admitted = false;
         for (row, key) in self.rows.iter_mut().zip(self.keys) {
-            if let Some(bucket) = row.get_mut(slot(prefix, key)) {
-                admitted = admitted || bucket.take(self.half, 1, now);
+            if let Some(bucket) = row.get_mut(slot(place, key)) {
+                admitted = admitted || bucket.take(self.half, amount, now);
             }
         }
         admitted
     }
 }
 
-/// The /24 of an IPv4 address, the /56 of an IPv6 one, never the same number.
-fn answer_prefix(ip: IpAddr) -> u64 {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => u64::from(ip.to_bits() >> 8),
+/// The place of a household: never the same number for two.
+pub(super) fn household_place(ip: IpAddr) -> u64 {
+    match Household::from(ip).network() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
         IpAddr::V6(ip) => u64::try_from(ip.to_bits() >> 72).expect("128 - 72 bits") | 1 << 63,
     }
 }
 
+/// The place of the network to which an answer goes: the /24 of an IPv4 address, the /56 of an IPv6 one.
+pub(super) fn network_place(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits() >> 8),
+        ip @ IpAddr::V6(_) => household_place(ip),
+    }
+}
+
+/// A number for a name (FNV-1a, 64 bits). Names that somebody chooses may be made to have the same.
+pub(super) fn name_place(name: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
 /// A keyed mix (splitmix64's finisher) down to a place in a row.
-fn slot(prefix: u64, key: u64) -> usize {
-    let mut mixed = prefix ^ key;
+fn slot(place: u64, key: u64) -> usize {
+    let mut mixed = place ^ key;
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB ^ key << 1);
     mixed ^= mixed >> 31;
@@ -129,7 +145,7 @@ mod tests {
 
     fn admitted(meter: &mut Meter, ip: &str, now: Instant) -> usize {
         let ip = ip.parse().unwrap();
-        (0..100).filter(|_| meter.admits(ip, now)).count()
+        (0..100).filter(|_| meter.admits(network_place(ip), 1, now)).count()
     }
 
     #[test]
@@ -149,9 +165,7 @@ mod tests {
         let now = start();
         let mut meter = Meter::new(RATE, [3, 4], now);
         admitted(&mut meter, "198.51.100.1", now);
-        let refused = (0..2_000_u32)
-            .filter(|n| !meter.admits(std::net::Ipv4Addr::from_bits(0x0100_0000 + (n << 8)).into(), now))
-            .count();
+        let refused = (0..2_000_u32).filter(|n| !meter.admits(u64::from(0x0001_0000 + n), 1, now)).count();
         assert_eq!(refused, 0);
     }
 }

@@ -61,6 +61,7 @@ pub fn config() -> Config {
         external: External { v4: Some(EXTERNAL.parse().unwrap()), v6: Some("2001:db8::5".parse().unwrap()) },
         relay_ports: 50_000..=50_999,
         relay_range: 50_000..=50_999,
+        threads: 1,
         users: vec![("ada".into(), "lovelace".into()), ("bob".into(), "builder".into())],
         secret: Some(SECRET.to_vec()),
         grant_key: credential::grant_key(SECRET),

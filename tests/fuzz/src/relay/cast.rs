@@ -124,6 +124,7 @@ pub fn config(discovers: bool) -> Config {
         external: External { v4: Some(EXTERNAL_V4), v6: Some(EXTERNAL_V6) },
         relay_ports: RELAY_PORTS,
         relay_range: RELAY_PORTS,
+        threads: 1,
         users: vec![("anna".to_owned(), "anna".to_owned()), ("bert".to_owned(), "bert".to_owned())],
         secret: None,
         grant_key: GRANT_KEY,
