@@ -60,6 +60,11 @@ impl Frames {
         Ok(())
     }
 
+    /// Bytes of a frame that is not whole.
+    pub(crate) fn partial_len(&self) -> usize {
+        self.partial.len()
+    }
+
     /// Whether a frame has begun and not ended.
     pub(crate) fn is_partial(&self) -> bool {
         !self.partial.is_empty()

@@ -214,7 +214,12 @@ fn open_listeners(
             let socket = UdpSocket::new(bind::udp(address, shared)?);
             udp.push(socket.map_err(|error| Error::listen(address, transport, error))?);
         } else {
-            let listener = mio::net::TcpListener::from_std(bind::tcp(address, transport, shared)?);
+            let listener = mio::net::TcpListener::from_std(bind::tcp(
+                address,
+                transport,
+                shared,
+                config.streams.stalled,
+            )?);
             let tls = config.tls.clone().filter(|_| transport == Transport::Tls);
             acceptors.push(Acceptor { listener, tls });
         }

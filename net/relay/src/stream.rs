@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 use rustls::ServerConnection;
+use socket2::SockRef;
 use twocan_turn::ClientAddr;
 use twocan_turn::wire::{Frame, frame_len};
 
@@ -17,6 +18,12 @@ use crate::frames::{Frames, Malformed, Trust};
 const TLS_PIECE_BYTES: usize = 16 << 10;
 /// An empty queue that has room for more than this gives its memory back.
 const KEPT_BYTES: usize = 4 << 10;
+/// What may wait in the process for one connection, or of a frame that is not whole, before the books are asked.
+const FREE_BYTES: usize = 8 << 10;
+/// The same of TLS, inside rustls: a piece, and what it is put into.
+const TLS_BUFFER_BYTES: usize = 24 << 10;
+/// What the kernel may keep of what goes to a client that has proved who it is, as it counts (twice of what is asked for).
+const SEND_BUFFER_BYTES: usize = 128 << 10;
 
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +34,7 @@ pub(crate) enum Ended {
     Malformed,
     /// The TLS handshake, or a record, failed.
     Tls,
-    /// More answers are waiting than the client may leave unread.
+    /// More answers are waiting than the client may leave unread, or it takes nothing at all.
     TooSlow,
     /// It ran into one of the limits in time.
     TimedOut,
@@ -87,7 +94,9 @@ pub(crate) struct Stream {
     /// When a frame began that has not ended.
     partial_since: Option<Instant>,
     proved: bool,
-    _seat: Seat,
+    /// Since when something waits of which nothing was taken.
+    stalled_since: Option<Instant>,
+    seat: Seat,
 }
 
 impl Stream {
@@ -98,10 +107,14 @@ impl Stream {
         seat: Seat,
         now: Instant,
     ) -> Stream {
+        let tls = tls.map(|mut tls| {
+            tls.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+            Box::new(tls)
+        });
         Stream {
             socket,
             client,
-            tls: tls.map(Box::new),
+            tls,
             frames: Frames::default(),
             waiting: VecDeque::new(),
             frame_left: 0,
@@ -109,7 +122,8 @@ impl Stream {
             heard: now,
             partial_since: None,
             proved: false,
-            _seat: seat,
+            stalled_since: None,
+            seat,
         }
     }
 
@@ -139,6 +153,9 @@ impl Stream {
             self.partial_since = None;
         }
         self.partial_since = self.frames.is_partial().then(|| self.partial_since.unwrap_or(now));
+        if self.held() > FREE_BYTES && !self.seat.hold(self.held()) {
+            return Err(Ended::TooSlow);
+        }
         Ok(())
     }
 
@@ -167,31 +184,85 @@ impl Stream {
     }
 
     /// Queues a message for the client. Call `flush` soon.
-    pub(crate) fn push(&mut self, message: &[u8], limits: &StreamLimits) -> Result<Queued, Ended> {
+    pub(crate) fn push(
+        &mut self,
+        message: &[u8],
+        limits: &StreamLimits,
+        now: Instant,
+    ) -> Result<Queued, Ended> {
         let kind = Kind::of(message);
-        self.proved |= kind == Kind::Proof;
-        let limit = if kind == Kind::Data { limits.waiting_data_bytes } else { limits.waiting_bytes };
-        if self.waiting.len() + message.len() > limit {
-            self.flush()?;
+        if kind == Kind::Proof && !self.proved {
+            self.proved = true;
+            self.enlarge_send_buffer();
         }
-        if self.waiting.len() + message.len() <= limit {
+        let limit = match kind {
+            _ if !self.proved => FREE_BYTES,
+            Kind::Data => limits.waiting_data_bytes,
+            Kind::Proof | Kind::Answer => limits.waiting_bytes,
+        };
+        if !self.has_room(message.len(), limit) {
+            self.flush(now)?;
+        }
+        if self.has_room(message.len(), limit) {
+            if self.waiting.capacity() < self.waiting.len() + message.len() {
+                // Not twice as much, as it would by itself: what is not used is memory as well.
+                self.waiting.reserve_exact(message.len().next_multiple_of(FREE_BYTES));
+            }
             self.waiting.extend(message);
             return Ok(Queued::Yes);
         }
         if kind == Kind::Data { Ok(Queued::Dropped) } else { Err(Ended::TooSlow) }
     }
 
+    /// Whether `more` bytes may wait as well.
+    fn has_room(&mut self, more: usize, limit: usize) -> bool {
+        let held = self.held() + more;
+        self.waiting.len() + more <= limit && (held <= FREE_BYTES || self.seat.hold(held))
+    }
+
+    /// What the process keeps for this connection.
+    fn held(&self) -> usize {
+        self.waiting.len() + self.frames.partial_len()
+    }
+
+    /// Data may come for a client that has proved itself: the kernel may keep more of it, if the household has room left.
+    fn enlarge_send_buffer(&mut self) {
+        let socket = SockRef::from(&self.socket);
+        let before = socket.send_buffer_size().unwrap_or(SEND_BUFFER_BYTES);
+        let more = SEND_BUFFER_BYTES.saturating_sub(before);
+        if more > 0 && self.seat.take_kernel(more as u64) {
+            // Where it cannot be had, the smaller one does as well.
+            let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES / 2);
+        }
+    }
+
     /// Writes what waits, as far as the socket takes it.
-    pub(crate) fn flush(&mut self) -> Result<(), Ended> {
+    pub(crate) fn flush(&mut self, now: Instant) -> Result<(), Ended> {
+        let before = self.unsent();
         if self.tls.is_some() {
             self.flush_tls()?;
         } else {
             self.flush_plain()?;
         }
+        let after = self.unsent();
+        self.stalled_since = match self.stalled_since {
+            _ if after == 0 => None,
+            Some(since) if after >= before => Some(since),
+            _ => Some(now),
+        };
         if self.waiting.is_empty() && self.waiting.capacity() > KEPT_BYTES {
             self.waiting = VecDeque::new();
         }
+        if self.held() <= FREE_BYTES {
+            self.seat.hold(0);
+        }
         Ok(())
+    }
+
+    /// What waits to be sent; inside TLS, as far as can be told.
+    fn unsent(&self) -> usize {
+        let is_inside = self.tls.as_ref().is_some_and(|tls| tls.wants_write());
+        self.waiting.len() + usize::from(is_inside)
     }
 
     fn flush_plain(&mut self) -> Result<(), Ended> {
@@ -247,7 +318,7 @@ impl Stream {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
         }
-        let _ = self.flush();
+        let _ = if self.tls.is_some() { self.flush_tls() } else { self.flush_plain() };
     }
 
     /// When the connection will have run out of time, unless something happens.
@@ -256,7 +327,9 @@ impl Stream {
         let handshaking = self.tls.as_ref().is_some_and(|tls| tls.is_handshaking());
         let handshake = handshaking.then(|| self.opened + limits.handshake);
         let frame = self.partial_since.map(|since| since + limits.frame);
-        [handshake, frame].into_iter().flatten().fold(idle, Instant::min)
+        let proof = (!self.proved).then(|| self.opened + limits.unproved);
+        let stalled = self.stalled_since.map(|since| since + limits.stalled);
+        [handshake, frame, proof, stalled].into_iter().flatten().fold(idle, Instant::min)
     }
 }
 

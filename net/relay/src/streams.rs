@@ -109,10 +109,11 @@ impl Streams {
         &mut self,
         client: &ClientAddr,
         message: &[u8],
+        now: Instant,
     ) -> Option<Result<Queued, (Place, Ended)>> {
         let place = self.place_of(client)?;
         let limits = self.limits;
-        let queued = self.at(place)?.push(message, &limits);
+        let queued = self.at(place)?.push(message, &limits, now);
         if self.unflushed.last() != Some(&place) {
             self.unflushed.push(place);
         }
@@ -120,12 +121,14 @@ impl Streams {
     }
 
     /// Writes what was queued since the last time. Returns the connections that turned out to be over.
-    pub(crate) fn flush(&mut self) -> Vec<(Place, Ended)> {
+    pub(crate) fn flush(&mut self, now: Instant) -> Vec<(Place, Ended)> {
         let mut over = Vec::new();
         let mut unflushed = std::mem::take(&mut self.unflushed);
         for place in unflushed.drain(..) {
-            if let Some(Err(ended)) = self.at(place).map(Stream::flush) {
-                over.push((place, ended));
+            let Some(stream) = self.at(place) else { continue };
+            match stream.flush(now) {
+                Ok(()) => self.touch(place),
+                Err(ended) => over.push((place, ended)),
             }
         }
         self.unflushed = unflushed;

@@ -73,7 +73,7 @@ impl Thread {
             let Some(stream) = self.streams.at(place) else { return Ok(Left::Nothing) };
             let read = stream.read(&mut self.scratch)?;
             // A handshake's answer, or what waits since the socket was full.
-            stream.flush()?;
+            stream.flush(now)?;
             let Some(length) = read else {
                 self.streams.touch(place);
                 return Ok(Left::Nothing);

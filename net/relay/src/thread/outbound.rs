@@ -22,7 +22,7 @@ impl Thread {
             while self.tell_events() | self.do_commands(now) {
                 busy = true;
             }
-            busy |= self.send_packets();
+            busy |= self.send_packets(now);
             busy |= self.close(now);
             if !busy {
                 return;
@@ -84,7 +84,7 @@ impl Thread {
         any
     }
 
-    fn send_packets(&mut self) -> bool {
+    fn send_packets(&mut self, now: Instant) -> bool {
         let Thread { server, udp, relays, streams, sockets, closing, .. } = self;
         let mut any = false;
         while let Some(transmit) = server.poll_transmit() {
@@ -100,7 +100,7 @@ impl Thread {
                     let run = Run { bytes, to, from: Some(local.ip()), dont_fragment };
                     count_sent(socket.send(run), sockets);
                 }
-                Via::Client(client) => match streams.push(&client, bytes) {
+                Via::Client(client) => match streams.push(&client, bytes, now) {
                     Some(Ok(Queued::Yes)) => {}
                     Some(Ok(Queued::Dropped)) => sockets.dropped_slow_reader += 1,
                     Some(Err((place, why))) => closing.push(Close::Stream(place, Some(why))),
@@ -116,7 +116,7 @@ impl Thread {
                 }
             }
         }
-        let over = streams.flush();
+        let over = streams.flush(now);
         closing.extend(over.into_iter().map(|(place, why)| Close::Stream(place, Some(why))));
         any
     }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use twocan_base::Quota;
 use twocan_relay::{Config, Relay, StreamLimits};
 use twocan_turn::Transport;
 
@@ -11,6 +12,10 @@ use crate::kit::*;
 
 fn with_limits(limits: StreamLimits) -> Relay {
     start(Config { streams: limits, ..config() })
+}
+
+fn quota(total: u64, household: u64) -> Quota {
+    Quota { total, household, site: household, floor: household }
 }
 
 fn connect(relay: &Relay, transport: Transport) -> TcpStream {
@@ -148,7 +153,7 @@ fn a_client_that_asks_and_never_reads_the_answers_is_closed() {
 
 #[test]
 fn one_address_has_only_so_many_connections() {
-    let relay = with_limits(StreamLimits { connections_per_address: 3, ..StreamLimits::default() });
+    let relay = with_limits(StreamLimits { connections: quota(10, 3), ..StreamLimits::default() });
     let mut clients: Vec<Client> = (0..3).map(|_| Client::new(&relay, Transport::Tcp, LOCAL4)).collect();
     for client in &mut clients {
         client.binding();
@@ -168,7 +173,7 @@ fn one_address_has_only_so_many_connections() {
 fn all_addresses_together_have_only_so_many_connections() {
     let relay = start(Config {
         threads: 2,
-        streams: StreamLimits { connections: 2, ..StreamLimits::default() },
+        streams: StreamLimits { connections: quota(2, 2), ..StreamLimits::default() },
         ..config()
     });
     let mut first = Client::new(&relay, Transport::Tcp, LOCAL4);
@@ -219,4 +224,91 @@ fn even_a_client_that_has_proved_who_it_is_is_closed_when_it_is_silent_for_too_l
     let relayed: SocketAddr = client.allocate(LOCAL4).unwrap();
     assert_eq!(client.try_receive().unwrap(), None);
     eventually("its port is free again", || std::net::UdpSocket::bind(relayed).is_ok());
+}
+
+#[test]
+fn a_client_that_does_not_prove_itself_is_closed_whatever_it_asks() {
+    let unproved = Duration::from_millis(300);
+    let relay = with_limits(StreamLimits { unproved, ..StreamLimits::default() });
+    let mut proved = Client::new(&relay, Transport::Tcp, LOCAL4);
+    proved.allocate(LOCAL4).unwrap();
+    let mut asking = Client::new(&relay, Transport::Tls, LOCAL4);
+    let request = asking.binding_request();
+    eventually("it is closed", || {
+        asking.try_send(&request).is_err() || asking.try_receive().is_ok_and(|answer| answer.is_none())
+    });
+    proved.binding();
+}
+
+/// A client of `relay` with a small receive buffer, an allocation, and a channel to `peer`; it reads nothing from here on.
+fn slow_reader(relay: &Relay, peer: &std::net::UdpSocket) -> (Client, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    socket.connect(&address(relay, Transport::Tcp, LOCAL4).into()).unwrap();
+    let mut client = Client::on_stream(socket.into(), Transport::Tcp);
+    let relayed = client.allocate(LOCAL4).unwrap();
+    client.bind(0x4001, peer.local_addr().unwrap()).unwrap();
+    (client, relayed)
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_closed_after_a_while() {
+    let relay = with_limits(StreamLimits { stalled: Duration::from_millis(500), ..StreamLimits::default() });
+    let handle = relay.handle();
+    let peer = peer(LOCAL4);
+    let (_client, relayed) = slow_reader(&relay, &peer);
+    for _ in 0..50 {
+        peer.send_to(&[7; 8_000], relayed).unwrap();
+    }
+    eventually("its port is free again", || {
+        let sockets = handle.stats().sockets;
+        sockets.ended_timed_out + sockets.ended_by_client == 1 && std::net::UdpSocket::bind(relayed).is_ok()
+    });
+}
+
+#[test]
+fn what_waits_for_slow_readers_is_limited_for_all_of_a_household_together() {
+    let mut dropped = Vec::new();
+    for share in [0, 1 << 20] {
+        let relay =
+            with_limits(StreamLimits { buffer_bytes: quota(1 << 20, share), ..StreamLimits::default() });
+        let handle = relay.handle();
+        let peer = peer(LOCAL4);
+        let (_client, relayed) = slow_reader(&relay, &peer);
+        let mut other = Client::new(&relay, Transport::Udp, LOCAL6);
+        for _ in 0..20 {
+            peer.send_to(&[7; 8_000], relayed).unwrap();
+            // Two turns of the thread: what was there before the first is handled.
+            other.binding();
+            other.binding();
+        }
+        eventually("all are counted", || handle.stats().turn.to_clients.packets == 20);
+        dropped.push(handle.stats().sockets.dropped_slow_reader);
+    }
+    // 160,000 bytes wait: in the kernel's small buffer and 8 KiB beside it, or in the large one and as much as needed.
+    assert!(dropped[0] > 5 && dropped[1] == 0, "{dropped:?}");
+}
+
+#[test]
+fn what_the_kernel_keeps_for_a_connection_is_small_until_it_proves_itself() {
+    // The options are the listener's; what is accepted inherits them, which `ss` shows of the relay's end.
+    let relay = start(config());
+    let mut client = Client::new(&relay, Transport::Tcp, LOCAL4);
+    client.binding();
+    let port = address(&relay, Transport::Tcp, LOCAL4).port();
+    let Some(before) = send_buffer_of(port) else {
+        return eprintln!("skipped: `ss` (iproute2) is not installed");
+    };
+    client.allocate(LOCAL4).unwrap();
+    let after = send_buffer_of(port).unwrap();
+    assert_eq!((before, after), (16 << 10, 128 << 10));
+}
+
+/// `tb` of the one connection that the relay has accepted at `port`, in bytes.
+fn send_buffer_of(port: u16) -> Option<usize> {
+    let filter = ["-tmnH", "state", "established", "sport", "=", &format!(":{port}")].map(str::to_owned);
+    let out = std::process::Command::new("ss").args(filter).output().ok()?;
+    let text = String::from_utf8(out.stdout).unwrap();
+    let (_, rest) = text.split_once(",tb").expect("ss tells the memory of a socket");
+    Some(rest.split(',').next().unwrap().parse().unwrap())
 }
