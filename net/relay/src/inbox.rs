@@ -1,5 +1,6 @@
 //! How a thread is told something from outside: a queue and a bell.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -17,6 +18,8 @@ pub(crate) const INBOX_MESSAGES: usize = 65_536;
 pub(crate) enum Message {
     /// A fact from another thread, or from the lobby.
     News(Arc<News>),
+    /// The host's interfaces have these addresses now.
+    OwnAddresses(Arc<[IpAddr]>),
     /// No new allocations.
     Drain,
     /// Close everything and end.

@@ -27,6 +27,7 @@ mod config;
 mod error;
 mod frames;
 mod inbox;
+mod own;
 mod relay;
 mod relays;
 mod stats;

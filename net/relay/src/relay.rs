@@ -16,6 +16,7 @@ use crate::bind::{self, Probe};
 use crate::config::Config;
 use crate::error::{Error, system};
 use crate::inbox::{Message, Outbox, inbox};
+use crate::own::{self, Watch};
 use crate::relays::{Home, Relays, share};
 use crate::stats::{Board, Stats};
 use crate::thread::{Acceptor, Parts, Thread};
@@ -35,6 +36,7 @@ pub struct Relay {
     listeners: Vec<Listener>,
     handle: Handle,
     threads: Vec<JoinHandle<()>>,
+    watch: Option<Watch>,
 }
 
 /// Speaks to a running relay, from any thread. Cheap to clone; it does nothing once the relay has stopped.
@@ -91,7 +93,8 @@ impl Relay {
             threads.push(Thread::new(parts).map_err(system("a place in a poll"))?);
         }
         let handle = Handle { outboxes: outboxes.into(), boards: boards.into() };
-        let mut relay = Relay { listeners, handle, threads: Vec::new() };
+        let watch = Some(Watch::start(handle.clone(), servers.config.own_addresses)?);
+        let mut relay = Relay { listeners, handle, threads: Vec::new(), watch };
         for (index, thread) in threads.into_iter().enumerate() {
             let builder = std::thread::Builder::new().name(format!("relay-{index}"));
             let running = builder.spawn(move || thread.run()).map_err(system("a thread"))?;
@@ -122,6 +125,7 @@ impl Relay {
     }
 
     fn end(&mut self) {
+        self.watch = None;
         self.handle.tell(&Message::Stop);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -167,7 +171,7 @@ impl Handle {
         self.tell(&Message::News(Arc::new(news)));
     }
 
-    fn tell(&self, message: &Message) {
+    pub(crate) fn tell(&self, message: &Message) {
         for outbox in &*self.outboxes {
             outbox.put_surely(message.clone());
             outbox.ring();
@@ -278,6 +282,7 @@ impl Servers {
             limits: config.limits,
             nonce_key: draw(&random)?,
             unix_now,
+            own_addresses: own::read(),
             listeners: own.chain(config.listeners_besides.iter().copied()).collect(),
             discovery: alternates.pairs.clone(),
             dont_fragment: true,

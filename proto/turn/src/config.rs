@@ -61,9 +61,11 @@ pub struct Config {
     pub nonce_key: [u8; 32],
     /// Unix time at the `now` of [`crate::Server::new`].
     pub unix_now: Duration,
-    /// Addresses that the process itself listens on (TURN, TURNS, HTTP): no peer may be one. An unspecified address
-    /// stands for every loopback and external address with that port; give addresses of other interfaces one by one.
+    /// Addresses that the process itself listens on (TURN, TURNS, HTTP): no peer may be one. An unspecified address stands for
+    /// every address of this host with that port.
     pub listeners: Vec<SocketAddr>,
+    /// The addresses of this host's interfaces, as known at the start: no peer may be at one, relayed addresses excepted.
+    pub own_addresses: Vec<IpAddr>,
     /// Listeners for UDP in pairs that answer behaviour discovery (RFC 5780), at most one pair a family. Empty: CHANGE-REQUEST,
     /// RESPONSE-PORT and PADDING are answered with 420.
     pub discovery: Vec<Alternate>,

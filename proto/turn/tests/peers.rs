@@ -157,7 +157,9 @@ fn loopback_by_other_names_is_refused() {
 #[test]
 fn the_servers_own_listeners_are_refused_even_where_their_address_is_allowed() {
     let everything = |config: &mut twocan_turn::Config| {
-        config.policy = Policy::new().allow("0.0.0.0/0".parse().unwrap()).allow("::/0".parse().unwrap());
+        let ranges = ["0.0.0.0/0", "::/0", "127.0.0.0/8", "::1/128", "8.8.4.4/32", "10.0.0.9/32"];
+        let allow = |policy: Policy, range: &str| policy.allow(range.parse().unwrap());
+        config.policy = ranges.into_iter().fold(Policy::new(), allow);
         config.external.v4 = Some("8.8.4.4".parse().unwrap());
         config.listeners =
             vec![addr("8.8.4.4:3478"), addr("0.0.0.0:8080"), addr("[::]:8080"), addr("10.0.0.9:5349")];
@@ -178,6 +180,29 @@ fn the_servers_own_listeners_are_refused_even_where_their_address_is_allowed() {
     assert_eq!(world.take_sent().len(), 1);
     world.peer_sends(addr("8.8.4.4:3478"), relayed, b"x");
     assert!(world.take_sent().is_empty());
+}
+
+#[test]
+fn nothing_on_the_servers_own_host_is_reached_by_any_of_its_addresses_but_relayed_ports() {
+    let mut world = World::with(|config| {
+        config.policy = Policy::new().allow("0.0.0.0/0".parse().unwrap()).allow("::/0".parse().unwrap());
+        config.external.v4 = Some("8.8.4.4".parse().unwrap());
+        config.own_addresses = vec!["8.8.4.5".parse().unwrap(), "2a00::7".parse().unwrap()];
+    });
+    let mut client = client(&mut world);
+    let mut refused =
+        ["8.8.4.4:22", "8.8.4.5:21777", "[2a00::7]:80", "127.0.0.1:80", "[::1]:80", "127.9.9.9:1"];
+    for peer in refused {
+        assert_eq!(allowed(&mut world, &mut client, addr(peer)), [false; 3], "{peer}");
+    }
+    let relayed = Client::ada("198.51.100.8:1").allocate(&mut world);
+    assert_eq!(allowed(&mut world, &mut client, relayed), [true; 3]);
+    assert_eq!(allowed(&mut world, &mut client, addr("8.8.4.6:80")), [true; 3]);
+    // Addresses come and go.
+    world.server.handle_own_addresses(&["8.8.4.6".parse().unwrap()], world.now);
+    refused[1] = "8.8.4.6:81";
+    assert_eq!(client.permit(&mut world, &[addr(refused[1])]), 403);
+    assert_eq!(client.permit(&mut world, &[addr("8.8.4.5:1")]), 0);
 }
 
 #[test]

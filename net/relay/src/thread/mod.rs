@@ -200,6 +200,7 @@ impl Thread {
             heard = true;
             match message {
                 Message::News(news) => self.server.handle_news(&news, now),
+                Message::OwnAddresses(addresses) => self.server.handle_own_addresses(&addresses, now),
                 Message::Drain => self.server.handle_drain(now),
                 Message::Stop => self.stopping = true,
             }

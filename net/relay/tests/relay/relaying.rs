@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use twocan_relay::Config;
 use twocan_stun::attribute::{EvenPort, RequestedTransport, XorRelayedAddress};
 use twocan_stun::{Message, Method};
-use twocan_turn::{External, Transport};
+use twocan_turn::{External, Policy, Transport};
 
 use crate::kit::*;
 
@@ -178,4 +178,18 @@ fn our_own_listeners_are_no_peers_however_wide_the_policy() {
         assert_eq!(client.bind(0x4001, address), Err(Refused(403)), "{address}");
     }
     assert_eq!(client.bind(0x4002, SocketAddr::new(LOCAL4, 9)), Ok(()));
+}
+
+#[test]
+fn no_address_of_this_machine_is_reached_but_where_a_port_is_relayed() {
+    let everything = Policy::new().allow("0.0.0.0/0".parse().unwrap());
+    let relay = start(Config { policy: everything, ..config() });
+    let mut client = Client::new(&relay, Transport::Udp, LOCAL4);
+    let relayed = client.allocate(LOCAL4).unwrap();
+    let interfaces = if_addrs::get_if_addrs().unwrap().into_iter().map(|interface| interface.ip());
+    for ip in interfaces.filter(IpAddr::is_ipv4) {
+        let service = peer(ip);
+        assert_eq!(client.permit(service.local_addr().unwrap()), Err(Refused(403)), "{ip}");
+    }
+    client.permit(relayed).unwrap();
 }

@@ -22,7 +22,8 @@ impl Policy {
         Policy::default()
     }
 
-    /// Also allow `range`, special-purpose or not. The process's own listeners stay closed.
+    /// Also allow `range`, special-purpose or not. The process's own listeners stay closed, and the whole host does, unless
+    /// `range` is one address of its, or lies within loopback.
     pub fn allow(mut self, range: Cidr) -> Policy {
         self.allow.push(range);
         self
@@ -38,6 +39,15 @@ impl Policy {
     /// IPv4 one is judged as both.
     pub fn allows(&self, ip: IpAddr) -> bool {
         self.allows_reading(ip) && unwrap::embedded(ip).all(|inner| self.allows_reading(IpAddr::V4(inner)))
+    }
+
+    /// Whether the operator allows this very address, or a range within loopback that holds it: who wants his own host to be
+    /// reached names it. A larger range that happens to hold it does not.
+    pub(crate) fn names_host(&self, ip: IpAddr) -> bool {
+        let is_named = |range: &Cidr| {
+            range.first() == range.last() || range.first().is_loopback() && range.last().is_loopback()
+        };
+        self.allow.iter().any(|range| range.contains(ip) && is_named(range))
     }
 
     fn allows_reading(&self, ip: IpAddr) -> bool {

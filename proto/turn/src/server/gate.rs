@@ -1,5 +1,6 @@
 //! May this allocation talk to that peer? The one gate that CreatePermission, ChannelBind and Send go through.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -14,22 +15,33 @@ pub(super) struct Gate {
     policy: Policy,
     external: External,
     listeners: Vec<SocketAddr>,
+    /// Addresses of this host's interfaces.
+    own: BTreeSet<IpAddr>,
     relay_range: RangeInclusive<u16>,
 }
 
 impl Gate {
     pub fn new(config: &Config) -> Gate {
-        Gate {
+        let mut gate = Gate {
             policy: config.policy.clone(),
             external: config.external,
             listeners: config.listeners.clone(),
+            own: BTreeSet::new(),
             relay_range: config.relay_range.clone(),
-        }
+        };
+        gate.set_own(&config.own_addresses);
+        gate
+    }
+
+    /// From now on, the host's interfaces have these addresses.
+    pub fn set_own(&mut self, addresses: &[IpAddr]) {
+        let of_listeners = self.listeners.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified());
+        self.own = addresses.iter().copied().chain(of_listeners).map(|ip| ip.to_canonical()).collect();
     }
 
     /// Whether `ip` is an address of this host, as far as it is known.
     pub fn is_own(&self, ip: IpAddr) -> bool {
-        self.is_external(ip) || ip.is_loopback() || self.listeners.iter().any(|listener| listener.ip() == ip)
+        self.is_external(ip) || ip.is_loopback() || self.own.contains(&ip)
     }
 
     fn is_external(&self, ip: IpAddr) -> bool {
@@ -42,23 +54,24 @@ impl Gate {
     /// Whether `peer` may be talked to, and heard. `group` is the lobby's group that the credential is bound to. A port
     /// of 0 (a permission knows none) stands for any port at that address.
     pub fn admits(&self, directory: &Directory, group: Option<&GroupId>, peer: SocketAddr) -> bool {
-        let Some(group) = group else {
-            return self.policy.allows(peer.ip())
-                && !self.is_listener(peer)
-                && !self.is_unused(directory, peer);
-        };
-        if self.is_own(peer.ip()) {
-            return directory.owns(group, peer);
+        match (group, self.is_own(peer.ip())) {
+            (Some(group), true) => directory.owns(group, peer),
+            (Some(group), false) => self.policy.allows(peer.ip()) && directory.groups.sees(group, peer.ip()),
+            (None, true) => self.policy.allows(peer.ip()) && self.is_open_here(directory, peer),
+            (None, false) => self.policy.allows(peer.ip()),
         }
-        self.policy.allows(peer.ip()) && directory.groups.sees(group, peer.ip())
     }
 
-    /// Whether `peer` is a port of the relay's range that nobody has allocated. Behind a translating router, packets between
-    /// relayed addresses stay on this host: such a port would lead to whatever else listens there.
-    fn is_unused(&self, directory: &Directory, peer: SocketAddr) -> bool {
-        self.is_external(peer.ip())
-            && self.relay_range.contains(&peer.port())
-            && directory.holder(RelayAddr(peer)).is_none()
+    /// Whether an operator's user reaches `peer` on this host: a relayed address, or where the operator names this host, whatever
+    /// is neither a listener of ours nor in the relay's range. (Behind a translating router, packets between relayed addresses
+    /// stay on this host: an unused port would lead to whatever else listens there.)
+    fn is_open_here(&self, directory: &Directory, peer: SocketAddr) -> bool {
+        let is_relayed = directory.holder(RelayAddr(peer)).is_some();
+        let is_any_port = peer.port() == 0 && self.is_external(peer.ip());
+        let is_in_range = self.is_external(peer.ip()) && self.relay_range.contains(&peer.port());
+        is_relayed
+            || is_any_port
+            || self.policy.names_host(peer.ip()) && !self.is_listener(peer) && !is_in_range
     }
 
     fn is_listener(&self, peer: SocketAddr) -> bool {

@@ -27,6 +27,7 @@ mod told;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
@@ -158,6 +159,12 @@ impl Server {
     /// What another thread's server, or the lobby, has told.
     pub fn handle_news(&mut self, news: &News, now: Instant) {
         self.told(news, now);
+    }
+
+    /// The host's interfaces have these addresses now: see [`Config::own_addresses`].
+    pub fn handle_own_addresses(&mut self, addresses: &[IpAddr], now: Instant) {
+        let _ = now;
+        self.gate.set_own(addresses);
     }
 
     /// No new allocations from now on (508); those that are there live on.

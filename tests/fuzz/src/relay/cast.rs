@@ -125,6 +125,7 @@ pub fn config(discovers: bool) -> Config {
         relay_ports: RELAY_PORTS,
         relay_range: RELAY_PORTS,
         threads: 1,
+        own_addresses: Vec::new(),
         users: vec![("anna".to_owned(), "anna".to_owned()), ("bert".to_owned(), "bert".to_owned())],
         secret: None,
         grant_key: GRANT_KEY,
