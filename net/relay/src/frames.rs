@@ -1,13 +1,10 @@
 //! Cuts a stream of bytes into STUN messages and ChannelData messages (RFC 8656 12.5).
 
-use twocan_turn::wire::{Frame, frame_len, is_channel_data};
+use twocan_turn::wire::{Frame, SHORT_MESSAGE_BYTES, frame_len, is_channel_data};
 
 /// The stream cannot be understood from here on: there is no way to find the next frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
-
-/// The longest frame from a client that has not yet proved who it is. No request needs more.
-pub(crate) const UNPROVED_FRAME_BYTES: usize = 2_048;
 
 /// What a client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +74,7 @@ fn length(stream: &[u8], trust: Trust) -> Result<Option<usize>, Malformed> {
     match frame_len(stream) {
         _ if channel && trust == Trust::Unproved => Err(Malformed),
         Frame::Short => Ok(None),
-        Frame::Len(length) if length > UNPROVED_FRAME_BYTES && trust == Trust::Unproved => Err(Malformed),
+        Frame::Len(length) if length > SHORT_MESSAGE_BYTES && trust == Trust::Unproved => Err(Malformed),
         Frame::Len(length) => Ok(Some(length)),
         Frame::Garbage => Err(Malformed),
     }
@@ -140,7 +137,7 @@ mod tests {
         let unproved = |bytes: &[u8]| Frames::default().take(bytes, Trust::Unproved, |_| {});
         assert_eq!(unproved(&BINDING), Ok(()));
         assert_eq!(unproved(&CHANNEL), Err(Malformed));
-        let length = u16::try_from(UNPROVED_FRAME_BYTES - 20).unwrap();
+        let length = u16::try_from(SHORT_MESSAGE_BYTES - 20).unwrap();
         let longest = [&[0, 1], &length.to_be_bytes()[..]].concat();
         assert_eq!(unproved(&longest), Ok(()));
         let longer = [&[0, 1], &(length + 4).to_be_bytes()[..]].concat();

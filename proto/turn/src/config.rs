@@ -11,8 +11,8 @@ use crate::credential::{self, NotTimeLimited};
 use crate::limits::Limits;
 use crate::policy::Policy;
 
-/// Characters in a realm (RFC 8489 14.9: fewer than 128).
-const REALM_CHARS: usize = 127;
+/// Bytes in a realm. RFC 8489 14.9 allows 127 characters; but it is in each challenge, which goes to whoever asks.
+const REALM_BYTES: usize = 32;
 
 /// The addresses that relayed candidates advertise, one for each family that is to be relayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,11 @@ pub struct External {
 }
 
 impl External {
+    /// Both, as far as they are there.
+    pub(crate) fn addresses(self) -> impl Iterator<Item = IpAddr> {
+        [self.v4.map(IpAddr::V4), self.v6.map(IpAddr::V6)].into_iter().flatten()
+    }
+
     /// The address under which the world knows a port of ours; `None` if its family is not relayed.
     pub fn relay_addr(self, port: RelayPort) -> Option<RelayAddr> {
         let ip = match port.family {
@@ -37,7 +42,7 @@ impl External {
 /// Everything a [`crate::Server`] is told once. Threads that share listeners differ in `relay_ports` alone.
 #[derive(Clone)]
 pub struct Config {
-    /// The realm of the long-term credentials, 1 to 127 characters (RFC 8489 14.9).
+    /// The realm of the long-term credentials, 1 to 32 bytes.
     pub realm: String,
     /// Addresses to advertise.
     pub external: External,
@@ -87,7 +92,7 @@ impl Config {
         if self.relay_ports.is_empty() || self.relay_ports.contains(&0) {
             return Err(ConfigError::BadPorts);
         }
-        if !(1..=REALM_CHARS).contains(&self.realm.chars().count()) {
+        if !(1..=REALM_BYTES).contains(&self.realm.len()) {
             return Err(ConfigError::BadRealm);
         }
         for (name, _) in &self.users {
@@ -117,8 +122,8 @@ pub enum ConfigError {
     /// `relay_ports` is empty, or begins with 0.
     #[error("the range of relay ports is empty or begins with 0")]
     BadPorts,
-    /// The realm is empty or has more than 127 characters.
-    #[error("a realm has 1 to 127 characters")]
+    /// The realm is empty or has more than 32 bytes.
+    #[error("a realm has 1 to 32 bytes")]
     BadRealm,
     /// A static user's name is empty or longer than [`Limits::username_bytes`].
     #[error("a user name is empty or too long")]

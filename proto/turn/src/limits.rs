@@ -63,11 +63,15 @@ pub struct Limits {
     pub unanswered_per_peer: Rate,
     /// New permissions of one allocation; beyond: 508.
     pub new_peers: Rate,
-    /// Unauthenticated answers (Binding, 401, 438, 400, 420) to one /24 or /56; beyond: dropped.
+    /// Unauthenticated answers (Binding, 401, 438, 400, 420) to one /24 or /56, over all threads; beyond: dropped. Also to
+    /// sources that are not public, where no external address is public either: a relay of a private network.
     pub answers: Rate,
-    /// The same for a source that the public Internet cannot reach (private, loopback, link-local), which therefore
-    /// is no victim of a reflection from there.
+    /// The same to one /24 or /56 that is not public (private, link-local), of a relay with a public address: such a source may be
+    /// forged from anywhere, and lies in the operator's own network; or it is a router or a container's bridge that hides all
+    /// clients, of whom each takes about six answers.
     pub answers_local: Rate,
+    /// The same to loopback. The kernel takes no such source from a network, so it is nobody's victim.
+    pub answers_loopback: Rate,
     /// What a client gets that asks for no LIFETIME.
     pub lifetime_default: Duration,
     /// The longest lifetime a client gets.
@@ -125,7 +129,8 @@ impl Default for Limits {
             unanswered_per_peer: Rate { per_second: 512 << 10, burst: 512 << 10 },
             new_peers: Rate { per_second: 10, burst: 64 },
             answers: Rate { per_second: 2_000, burst: 4_000 },
-            answers_local: Rate { per_second: 500_000, burst: 500_000 },
+            answers_local: Rate { per_second: 200, burst: 1_000 },
+            answers_loopback: Rate { per_second: 500_000, burst: 500_000 },
             lifetime_default: Duration::from_secs(600),
             lifetime_max: Duration::from_secs(3_600),
             permission_lifetime: Duration::from_secs(300),

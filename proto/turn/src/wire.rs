@@ -41,6 +41,10 @@ pub const CHANNEL_HEADER_LEN: usize = 4;
 /// Bytes before the attributes of a STUN message.
 const STUN_HEADER_LEN: usize = 20;
 
+/// The longest STUN message that anybody needs who has no allocation, and the longest request: beyond, a client may send
+/// ChannelData and Send indications only.
+pub const SHORT_MESSAGE_BYTES: usize = 2_048;
+
 /// The longest frame that a stream can carry: a STUN header and 65,535 bytes, padded.
 pub const FRAME_LEN_MAX: usize = STUN_HEADER_LEN + 65_536;
 

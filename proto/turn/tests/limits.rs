@@ -459,10 +459,34 @@ fn answers_to_those_who_proved_themselves_are_not_metered() {
 
 #[test]
 fn answers_local() {
-    let mut world = world(|limits| limits.answers_local = Rate { per_second: 10, burst: 20 });
-    assert_eq!(bindings(&mut world, "127.0.0.1:1", 100), 20);
+    let limits = |limits: &mut Limits| limits.answers_local = Rate { per_second: 10, burst: 20 };
+    let mut world = World::with(|config| {
+        limits(&mut config.limits);
+        config.external.v4 = Some("8.8.4.4".parse().unwrap());
+    });
     assert_eq!(bindings(&mut world, "10.0.0.1:1", 100), 20);
+    assert_eq!(bindings(&mut world, "[fd00::1]:1", 100), 20);
+    assert_eq!(bindings(&mut world, "127.0.0.1:1", 100), 100);
     assert_eq!(bindings(&mut world, "8.8.8.8:1", 100), 100);
+    let mut world = World::with(|config| limits(&mut config.limits));
+    assert_eq!(bindings(&mut world, "10.0.0.1:1", 100), 100, "a relay of a private network");
+}
+
+#[test]
+fn answers_loopback() {
+    let mut world = world(|limits| limits.answers_loopback = Rate { per_second: 10, burst: 20 });
+    assert_eq!(bindings(&mut world, "127.0.0.1:1", 100), 20);
+    assert_eq!(bindings(&mut world, "[::1]:1", 100), 20);
+    assert_eq!(bindings(&mut world, "10.0.0.1:1", 100), 100);
+}
+
+#[test]
+fn answers_of_all_threads_together() {
+    let mut world = World::with(|config| {
+        config.threads = 4;
+        config.limits.answers = Rate { per_second: 10, burst: 40 };
+    });
+    assert_eq!(bindings(&mut world, "8.8.8.8:1", 100), 10, "a quarter of forty");
 }
 
 #[test]

@@ -4,7 +4,9 @@
 
 mod kit;
 
-use kit::{Client, PEER, Reply, UNIX, World, addr};
+use std::collections::BTreeSet;
+
+use kit::{Client, PEER, UNIX, World, addr};
 use twocan_stun::attribute::{
     Algorithm, Data, ErrorReply, Lifetime, Nonce, PasswordAlgorithm, PasswordAlgorithms, Realm,
     RequestedTransport, Username, XorMappedAddress, XorPeerAddress,
@@ -406,18 +408,76 @@ fn a_config_that_cannot_be_is_refused() {
     let reversed = 9..=8;
     assert_eq!(refused(&|c| c.relay_ports = reversed.clone()), Some(ConfigError::BadPorts));
     assert_eq!(refused(&|c| c.realm = String::new()), Some(ConfigError::BadRealm));
-    assert_eq!(refused(&|c| c.realm = "é".repeat(128)), Some(ConfigError::BadRealm));
-    assert_eq!(refused(&|c| c.realm = "é".repeat(127)), None);
+    assert_eq!(refused(&|c| c.realm = "é".repeat(17)), Some(ConfigError::BadRealm));
+    assert_eq!(refused(&|c| c.realm = "é".repeat(16)), None);
     assert_eq!(refused(&|c| c.users = vec![(String::new(), "p".into())]), Some(ConfigError::BadUser));
     assert_eq!(refused(&|c| c.users = vec![("12:ada".into(), "p".into())]), Some(ConfigError::AmbiguousUser));
     assert_eq!(refused(&|c| c.secret = Some(vec![])), Some(ConfigError::EmptySecret));
 }
 
 #[test]
-fn the_longest_realm_still_fits_a_challenge() {
-    let mut world = World::with(|config| config.realm = "\u{10FFFF}".repeat(127));
+fn no_answer_to_somebody_unproved_is_more_than_five_times_as_long_as_what_was_asked() {
+    for realm in ["twocan", &"r".repeat(32)] {
+        let mut world = World::with(|config| config.realm = realm.into());
+        let mut client = Client::ada(FROM);
+        let mut codes = BTreeSet::new();
+        let methods = [
+            Method::BINDING,
+            Method::ALLOCATE,
+            Method::REFRESH,
+            Method::CREATE_PERMISSION,
+            Method::CHANNEL_BIND,
+        ];
+        for method in methods {
+            for attributes in 0..4_u16 {
+                let packet = client.bare(Class::Request, method, |builder| {
+                    for n in 0..attributes {
+                        builder.add_raw(AttributeType(0x7000 + n), &[]).unwrap();
+                    }
+                });
+                let reply = client.send_raw(&mut world, &packet).unwrap();
+                assert!(reply.bytes.len() <= 5 * packet.len(), "{realm} {method:?} {attributes}");
+                codes.insert(reply.code());
+            }
+        }
+        // A first Allocate as clients send it is answered as RFC 8489 9.2.4 wants.
+        client.challenge(&mut world);
+        let bare = client.bare(Class::Request, Method::ALLOCATE, |_| ());
+        let code = client.send_raw(&mut world, &bare).unwrap().code();
+        assert_eq!(code, if realm == "twocan" { 401 } else { 400 });
+        assert!(codes.contains(&401) && codes.contains(&420), "{codes:?}");
+    }
+}
+
+#[test]
+fn whoever_has_no_allocation_says_nothing_long() {
+    let mut world = World::new();
     let mut client = Client::ada(FROM);
-    let packet = client.bare(Class::Request, Method::ALLOCATE, |_| ());
-    let reply: Reply = client.send_raw(&mut world, &packet).unwrap();
-    assert_eq!(reply.message().get::<Realm<'_>>().unwrap().unwrap().0.len(), 508);
+    let of_len = |client: &mut Client, class, method, len: usize| {
+        client.bare(class, method, |builder| {
+            builder.add_raw(AttributeType(0xC0DE), &vec![0; len - 24]).unwrap();
+        })
+    };
+    for (len, is_answered) in [(2_048, true), (2_052, false)] {
+        let packet = of_len(&mut client, Class::Request, Method::BINDING, len);
+        assert_eq!(client.send_raw(&mut world, &packet).is_some(), is_answered, "{len}");
+    }
+    let long = of_len(&mut client, Class::Indication, Method::SEND, 2_052);
+    client.send_raw(&mut world, &long);
+    assert_eq!(world.server.stats().discarded(Discard::Length), 2);
+    client.allocate(&mut world);
+    client.permit(&mut world, &[addr(PEER)]);
+    client.send(&mut world, addr(PEER), &[7; 3_000]);
+    assert_eq!(world.peer_got(addr(PEER)).unwrap().len(), 3_000);
+    let packet = of_len(&mut client, Class::Request, Method::BINDING, 2_052);
+    assert!(client.send_raw(&mut world, &packet).is_none(), "only Send does");
+    let many = client.bare(Class::Indication, Method::SEND, |builder| {
+        builder.add(&XorPeerAddress(addr(PEER))).unwrap();
+        for _ in 0..15 {
+            builder.add_raw(AttributeType(0xC0DE), &[0; 200]).unwrap();
+        }
+        builder.add(&Data(b"x")).unwrap();
+    });
+    client.send_raw(&mut world, &many);
+    assert_eq!(world.server.stats().discarded(Discard::BadIndication), 1, "of seventeen attributes");
 }

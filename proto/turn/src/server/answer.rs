@@ -18,8 +18,12 @@ use crate::address::{ClientAddr, Family, RelayAddr};
 use crate::policy::is_public_unicast;
 use crate::stats::Discard;
 
-/// Room for any answer: its longest part is a realm of 127 characters, 508 bytes.
+/// Room for any answer.
 const ANSWER_ROOM: usize = 1_024;
+/// An answer to somebody who proved nothing is at most so many times as long as what was asked: a source may be forged.
+const AMPLIFICATION_MAX: usize = 5;
+/// A challenge without its realm: header, ERROR-CODE, the head of REALM, NONCE, PASSWORD-ALGORITHMS.
+const CHALLENGE_BYTES: usize = 20 + 8 + 4 + 44 + 12;
 /// Room for a Binding success: 32 or 44 bytes.
 const BINDING_ROOM: usize = 44;
 
@@ -92,9 +96,14 @@ impl Server {
         if !self.may_answer(from, now) {
             return;
         }
+        let is_challenge = matches!(code, ErrorCode::UNAUTHENTICATED | ErrorCode::STALE_NONCE);
+        let challenge_len = CHALLENGE_BYTES + self.access.realm().len().next_multiple_of(4);
+        // Whoever asks in earnest says more: Allocate has REQUESTED-TRANSPORT, all others name a user.
+        let is_too_short = is_challenge && challenge_len > AMPLIFICATION_MAX * message.as_bytes().len();
+        let code = if is_too_short { ErrorCode::BAD_REQUEST } else { code };
         self.stats.count_error(code.number());
-        let challenge = matches!(code, ErrorCode::UNAUTHENTICATED | ErrorCode::STALE_NONCE)
-            .then(|| self.access.nonce(&from, self.clock.unix_s(now)));
+        let challenge =
+            (is_challenge && !is_too_short).then(|| self.access.nonce(&from, self.clock.unix_s(now)));
         let realm = self.access.realm();
         let (method, id) = (message.method(), message.transaction_id());
         self.output.message(Via::Client(from), ANSWER_ROOM, |buffer| {
@@ -173,9 +182,12 @@ impl Server {
     }
 
     pub(super) fn may_answer(&mut self, from: ClientAddr, now: Instant) -> bool {
-        let ip = from.remote.ip();
-        let is_public = is_public_unicast(ip.to_canonical());
-        let meter = if is_public { &mut self.answers } else { &mut self.answers_local };
+        let ip = from.remote.ip().to_canonical();
+        let meter = match ip {
+            _ if ip.is_loopback() => &mut self.answers_loopback,
+            _ if is_public_unicast(ip) => &mut self.answers,
+            _ => &mut self.answers_local,
+        };
         let admitted = meter.admits(network_place(ip), 1, now);
         if !admitted {
             self.stats.discard(Discard::AnswerRate);

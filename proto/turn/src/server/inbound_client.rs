@@ -12,7 +12,12 @@ use super::answer::Request;
 use super::output::Via;
 use crate::address::{ClientAddr, Family, PeerAddr};
 use crate::stats::Discard;
-use crate::wire::{ChannelData, is_channel_data, is_stun};
+use crate::wire::{ChannelData, SHORT_MESSAGE_BYTES, is_channel_data, is_stun};
+
+/// The first two bytes of a Send indication (RFC 8656 17).
+const SEND_INDICATION: [u8; 2] = [0x00, 0x16];
+/// Attributes in a message longer than [`SHORT_MESSAGE_BYTES`]; each costs time. A Send has two or three.
+const LONG_MESSAGE_ATTRIBUTES: usize = 16;
 
 impl Server {
     pub(super) fn client_packet(
@@ -30,6 +35,15 @@ impl Server {
         }
         if !is_stun(first) {
             return Err(Discard::NotStun);
+        }
+        if packet.len() > SHORT_MESSAGE_BYTES {
+            // Only a Send indication has anything long to say, and only with an allocation.
+            if !self.clients.contains_key(&from) || packet.get(..2) != Some(&SEND_INDICATION) {
+                return Err(Discard::Length);
+            }
+            if !has_few_attributes(packet) {
+                return Err(Discard::BadIndication);
+            }
         }
         let message = Message::parse(packet).map_err(|_| Discard::Malformed)?;
         if message.verify_fingerprint() == Err(IntegrityError::Mismatch) {
@@ -126,4 +140,15 @@ impl Server {
         self.count_stored();
         Ok(())
     }
+}
+
+/// Whether a STUN message ends after a few attributes.
+fn has_few_attributes(packet: &[u8]) -> bool {
+    let mut rest = packet.get(20..).unwrap_or_default();
+    for _ in 0..LONG_MESSAGE_ATTRIBUTES {
+        let &[_, _, high, low, ..] = rest else { return true };
+        let length = usize::from(u16::from_be_bytes([high, low])).next_multiple_of(4);
+        rest = rest.get(4 + length..).unwrap_or_default();
+    }
+    rest.is_empty()
 }

@@ -38,6 +38,7 @@ use crate::address::{ClientAddr, Family, Icmp, PeerAddr, RelayPort};
 use crate::config::{Config, ConfigError, External};
 use crate::limits::Limits;
 use crate::news::News;
+use crate::policy::is_public_unicast;
 use crate::stats::Stats;
 use access::Access;
 use allocation::{AllocationId, Allocations};
@@ -66,6 +67,7 @@ pub struct Server {
     gate: Gate,
     answers: Meter,
     answers_local: Meter,
+    answers_loopback: Meter,
     trial: Trial,
     clients: BTreeMap<ClientAddr, AllocationId>,
     allocations: Allocations,
@@ -94,7 +96,11 @@ impl Server {
         let trial = Trial::new(&config, || rng.next_u64(), now);
         let mut meter = |rate| Meter::new(rate, [rng.next_u64(), rng.next_u64()], now);
         let directory = Directory::new(&config);
-        let (answers, answers_local) = (meter(limits.answers), meter(limits.answers_local));
+        let is_public = config.external.addresses().any(is_public_unicast);
+        let answers_local = if is_public { limits.answers_local } else { limits.answers };
+        let [answers, answers_local, answers_loopback] =
+            [limits.answers, answers_local, limits.answers_loopback]
+                .map(|rate| meter(rate.share(config.threads)));
         Ok(Server {
             clock: Clock { start: now, unix_at_start: config.unix_now },
             access: Access::new(&config),
@@ -107,6 +113,7 @@ impl Server {
             rng,
             answers,
             answers_local,
+            answers_loopback,
             trial,
             clients: BTreeMap::new(),
             allocations: Allocations::default(),
