@@ -282,11 +282,18 @@ async fn until_ended(signaling: Option<Signaling>, relay: Option<&Relay>) -> any
         }
     };
     tokio::pin!(running);
+    let failure = async {
+        match relay {
+            Some(relay) => relay.failure().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         ended = &mut running => match ended {
             Ok(()) => bail!("the signaling server ended by itself"),
             Err(died) => bail!("{died}, which is a bug of ours; start the server again"),
         },
+        () = failure => bail!("a thread of the relay has ended, which is a bug of ours; start the server again"),
         () = asked() => {}
     }
     info!("ending: no new lobbies or allocations; what is under way has {} s", DRAIN_LIMIT.as_secs());

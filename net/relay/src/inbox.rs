@@ -24,6 +24,9 @@ pub(crate) enum Message {
     Drain,
     /// Close everything and end.
     Stop,
+    /// Panic: for a test of what happens then.
+    #[cfg(debug_assertions)]
+    Panic,
 }
 
 /// The sending side; clones lead to the same thread.

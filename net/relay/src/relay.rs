@@ -15,11 +15,12 @@ use crate::alternate::Alternates;
 use crate::bind::{self, Probe};
 use crate::config::Config;
 use crate::error::{Error, system};
+use crate::failure::Failure;
 use crate::inbox::{Message, Outbox, inbox};
 use crate::own::{self, Watch};
 use crate::relays::{Home, Relays, share};
 use crate::stats::{Board, Stats};
-use crate::thread::{Acceptor, Parts, Thread};
+use crate::thread::{Acceptor, End, Parts, Thread};
 use crate::udp::UdpSocket;
 
 /// Somewhere the relay listens.
@@ -37,6 +38,7 @@ pub struct Relay {
     handle: Handle,
     threads: Vec<JoinHandle<()>>,
     watch: Option<Watch>,
+    failure: Failure,
 }
 
 /// Speaks to a running relay, from any thread. Cheap to clone; it does nothing once the relay has stopped.
@@ -94,10 +96,16 @@ impl Relay {
         }
         let handle = Handle { outboxes: outboxes.into(), boards: boards.into() };
         let watch = Some(Watch::start(handle.clone(), servers.config.own_addresses)?);
-        let mut relay = Relay { listeners, handle, threads: Vec::new(), watch };
+        let mut relay = Relay { listeners, handle, threads: Vec::new(), watch, failure: Failure::default() };
         for (index, thread) in threads.into_iter().enumerate() {
             let builder = std::thread::Builder::new().name(format!("relay-{index}"));
-            let running = builder.spawn(move || thread.run()).map_err(system("a thread"))?;
+            let alive = relay.failure.alive();
+            let run = move || {
+                if thread.run() == End::Asked {
+                    alive.ends_as_asked();
+                }
+            };
+            let running = builder.spawn(run).map_err(system("a thread"))?;
             relay.threads.push(running);
         }
         Ok(relay)
@@ -117,6 +125,12 @@ impl Relay {
     /// For whoever grants credentials, drains, or wants to know how it goes.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Done when a thread ended that nobody asked to. What it served is gone, and its clients come back to it in vain: end the
+    /// process, and let it be started anew.
+    pub fn failure(&self) -> Failure {
+        self.failure.clone()
     }
 
     /// Closes every socket and waits for the threads to end.
@@ -165,6 +179,16 @@ impl Handle {
     /// The counters of all threads, added up; at most about a second old.
     pub fn stats(&self) -> Stats {
         Board::sum(&self.boards)
+    }
+
+    /// Makes one thread panic, to see what becomes of that.
+    #[cfg(debug_assertions)]
+    #[doc(hidden)]
+    pub fn panic_one_thread(&self) {
+        if let Some(outbox) = self.outboxes.first() {
+            outbox.put_surely(Message::Panic);
+            outbox.ring();
+        }
     }
 
     fn tell_news(&self, news: News) {

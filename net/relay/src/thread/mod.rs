@@ -59,6 +59,15 @@ pub(crate) struct Parts {
     pub board: Board,
 }
 
+/// Why a thread ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was told to.
+    Asked,
+    /// The system does not let it go on.
+    Failed,
+}
+
 /// Something to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Close {
@@ -130,15 +139,15 @@ impl Thread {
     }
 
     /// Serves until it is told to stop. While nothing happens, it sleeps.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self) -> End {
         let mut events = Events::with_capacity(EVENTS);
-        loop {
+        let end = loop {
             if let Err(error) = self.poll.poll(&mut events, self.wait(Instant::now())) {
                 if error.kind() == io::ErrorKind::Interrupted {
                     continue;
                 }
                 tracing::error!(%error, "a relay thread cannot wait for packets any more and ends");
-                break;
+                break End::Failed;
             }
             let now = Instant::now();
             self.read_inbox(now);
@@ -152,13 +161,14 @@ impl Thread {
                 }
             }
             if self.stopping {
-                break;
+                break End::Asked;
             }
             if !events.is_empty() {
                 self.publish_at.get_or_insert(now + PUBLISH_WITHIN);
             }
-        }
+        };
         self.end();
+        end
     }
 
     /// How long to sleep; `None`: until something comes.
@@ -203,6 +213,8 @@ impl Thread {
                 Message::OwnAddresses(addresses) => self.server.handle_own_addresses(&addresses, now),
                 Message::Drain => self.server.handle_drain(now),
                 Message::Stop => self.stopping = true,
+                #[cfg(debug_assertions)]
+                Message::Panic => panic!("asked to, by a test"),
             }
         }
         if heard {

@@ -4,6 +4,8 @@
 
 mod binding;
 mod discovery;
+#[cfg(debug_assertions)]
+mod failing;
 mod kit;
 mod relaying;
 mod starting;
