@@ -10,11 +10,11 @@ use crate::address::Family;
 use crate::news::News;
 
 /// Allocations that end in one turn of the timers, at most.
-pub(super) const ENDS_PER_TURN: usize = 16;
+pub(super) const ENDS_PER_TURN: usize = 8;
 /// Reservations that run out in one turn, at most.
-const RESERVATIONS_PER_TURN: usize = 64;
+const RESERVATIONS_PER_TURN: usize = 32;
 /// Members that are looked at in one turn, until at least one group is done.
-const MEMBERS_PER_TURN: usize = 64;
+const MEMBERS_PER_TURN: usize = 32;
 /// Where a turn leaves something to do, the next one comes so much later: packets are handled meanwhile.
 const TURN: Duration = Duration::from_millis(1);
 
