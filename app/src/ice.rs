@@ -4,12 +4,16 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use twocan_signaling::{Grant, GroupId, IceProvider, IceServer, IceServers, PeerId};
-use twocan_turn::{MemberId, credential};
+use twocan_turn::{MemberId, News, credential};
+
+use crate::control::Control;
 
 /// Makes ICE servers for the lobby, and tells the relay whom it may serve.
 pub struct Ice {
     /// `None`: the relay runs elsewhere, or not at all.
     pub relay: Option<twocan_relay::Handle>,
+    /// The way to a relay that runs elsewhere.
+    pub elsewhere: Option<Control>,
     pub grant_key: [u8; 32],
     pub addresses: Addresses,
 }
@@ -33,22 +37,27 @@ impl IceProvider for Ice {
         let (group, peer) = (grant.group.to_string(), grant.peer.to_string());
         let username = credential::username(expires, &group, &peer);
         let password = credential::password(&self.grant_key, &username);
-        if let Some(relay) = &self.relay {
-            relay.grant(relay_group(&grant.group), MemberId::new(&peer), grant.address, expires);
-        }
+        let (group, peer) = (relay_group(&grant.group), MemberId::new(&peer));
+        self.tell(News::Granted { group, peer, address: grant.address, expires });
         let servers = self.addresses.servers(host, &username, &password);
         IceServers { servers, expires: grant.lifetime.as_secs() }
     }
 
     fn revoke(&self, group: &GroupId, peer: &PeerId) {
-        if let Some(relay) = &self.relay {
-            relay.revoke(relay_group(group), MemberId::new(&peer.to_string()));
-        }
+        self.tell(News::Revoked { group: relay_group(group), peer: MemberId::new(&peer.to_string()) });
     }
 
     fn close_group(&self, group: &GroupId) {
+        self.tell(News::GroupClosed { group: relay_group(group) });
+    }
+}
+
+impl Ice {
+    fn tell(&self, news: News) {
         if let Some(relay) = &self.relay {
-            relay.close_group(relay_group(group));
+            relay.tell_news(news);
+        } else if let Some(control) = &self.elsewhere {
+            control.tell(news);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! wrong command line, or a check that cannot run).
 
 mod check;
+mod control;
 mod ice;
 mod lab;
 mod listen;

@@ -10,8 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use twocan_relay::Relay;
 use twocan_signaling::{Limits, MEMORY_DEFAULT, Signaling};
-use twocan_turn::{External, Policy, Transport, credential, policy::Cidr};
+use twocan_turn::{External, Policy, Transport, control, credential, policy::Cidr};
 
+use crate::control::Control;
 use crate::ice::{Addresses, Ice};
 use crate::listen::{Listen, primary_address};
 use crate::settings::Settings;
@@ -123,6 +124,7 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         realm: settings.realm.clone().unwrap_or_else(|| "twocan".to_owned()),
         users: settings.turn_user.iter().map(|user| (user.name.clone(), user.password.clone())).collect(),
         secret: settings.turn_secret.as_ref().map(|secret| secret.0.clone().into_bytes()),
+        control_key: settings.turn_secret.as_ref().map(|secret| control::key(secret.0.as_bytes())),
         policy: policy(settings)?,
         ..twocan_relay::Config::new(keys.grant)
     };
@@ -164,8 +166,16 @@ async fn start_signaling(
     };
     let found =
         [listen.external_v4.map(Into::into), listen.external_v6.map(Into::into)].into_iter().flatten();
+    let elsewhere = match (&settings.turn_secret, turn.first(), settings.external_ip.first()) {
+        (Some(Secret(secret)), Some(listener), Some(&ip)) if relay.is_none() => {
+            let at = SocketAddr::new(ip, listener.port());
+            Some(Control::start(at, control::key(secret.as_bytes()), draw()?).await?)
+        }
+        _ => None,
+    };
     let ice = Ice {
         relay: relay.map(Relay::handle),
+        elsewhere,
         grant_key: keys.grant,
         addresses: Addresses { turn, turns, named: settings.external_ip.clone(), found: found.collect() },
     };

@@ -41,6 +41,8 @@ pub struct Config {
     pub secret: Option<Vec<u8>>,
     /// The key of credentials that a lobby grants.
     pub grant_key: [u8; 32],
+    /// The key by which a lobby of another process tells what it grants ([`twocan_turn::control::key`]). `None`: nobody does.
+    pub control_key: Option<[u8; 32]>,
     /// Which peers may be reached.
     pub policy: Policy,
     /// What each thread's TURN server allows.
@@ -67,6 +69,7 @@ impl Config {
             users: Vec::new(),
             secret: None,
             grant_key,
+            control_key: None,
             policy: Policy::default(),
             limits: Limits::default(),
             streams: StreamLimits::default(),

@@ -191,7 +191,8 @@ impl Handle {
         }
     }
 
-    fn tell_news(&self, news: News) {
+    /// What the lobby has to tell: who is let in, who is gone, which group has closed.
+    pub fn tell_news(&self, news: News) {
         self.tell(&Message::News(Arc::new(news)));
     }
 
@@ -302,6 +303,7 @@ impl Servers {
             users: config.users.clone(),
             secret: config.secret.clone(),
             grant_key: config.grant_key,
+            control_key: config.control_key,
             policy: config.policy.clone(),
             limits: config.limits,
             nonce_key: draw(&random)?,

@@ -58,6 +58,8 @@ pub struct Config {
     pub secret: Option<Vec<u8>>,
     /// The key of credentials that the lobby grants: [`crate::credential::grant_key`], or random.
     pub grant_key: [u8; 32],
+    /// The key by which a lobby of another process tells what it grants: [`crate::control::key`]. `None`: nobody does.
+    pub control_key: Option<[u8; 32]>,
     /// Which peers may be relayed to.
     pub policy: Policy,
     /// Every limit.

@@ -13,6 +13,7 @@
 mod address;
 pub mod client;
 mod config;
+pub mod control;
 pub mod credential;
 mod limits;
 mod news;

@@ -44,6 +44,8 @@ pub enum Discard {
     DontFragment,
     /// Over [`crate::Limits::members`] or [`crate::Limits::members_per_group`].
     DirectoryFull,
+    /// What a lobby told before what it told last: somebody has recorded it.
+    Replay,
     /// A second Allocate while the port of the first is being opened.
     Pending,
     /// An ICMP error that is not one to pass on (RFC 8656 11.5).
@@ -52,7 +54,7 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Discard; 22] = [
+    pub const ALL: [Discard; 23] = [
         Discard::Length,
         Discard::NotStun,
         Discard::Malformed,
@@ -73,6 +75,7 @@ impl Discard {
         Discard::AnswerRate,
         Discard::DontFragment,
         Discard::DirectoryFull,
+        Discard::Replay,
         Discard::Pending,
         Discard::Icmp,
     ];
@@ -100,6 +103,7 @@ impl Discard {
             Discard::AnswerRate => "answer-rate",
             Discard::DontFragment => "dont-fragment",
             Discard::DirectoryFull => "directory-full",
+            Discard::Replay => "replay",
             Discard::Pending => "pending",
             Discard::Icmp => "icmp",
         }

@@ -425,6 +425,7 @@ fn new_relay(first: [IpAddr; 2], second: [IpAddr; 2], seed: [u8; 32], now: Insta
         relay_ports: 49_152..=65_535,
         relay_range: 49_152..=65_535,
         threads: 1,
+        control_key: None,
         own_addresses: Vec::new(),
         users: Vec::new(),
         secret: None,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use twocan_relay::{Config, Relay};
-use twocan_turn::{GroupId, MemberId, Policy, Transport, credential};
+use twocan_turn::control::{self, Teller};
+use twocan_turn::{GroupId, Limits, MemberId, News, Policy, Transport, credential};
 
 use crate::kit::*;
 
@@ -136,4 +137,53 @@ fn counters_are_added_up_over_all_threads() {
     }
     let handle = relay.handle();
     eventually("50 bindings are counted", || handle.stats().turn.bindings == 50);
+}
+
+/// Tells the relay until it has heard everything.
+fn tell_all(teller: &mut Teller, socket: &std::net::UdpSocket) {
+    let mut buffer = [0; 2_048];
+    eventually("the relay has heard everything", || {
+        while let Some(packet) = teller.poll_transmit() {
+            socket.send(&packet).unwrap();
+        }
+        if let Ok(length) = socket.recv(&mut buffer) {
+            teller.handle_packet(&buffer[..length], Instant::now());
+        }
+        teller.is_told()
+    });
+}
+
+#[test]
+fn what_a_lobby_of_another_process_tells_one_thread_all_threads_know() {
+    let key = control::key(b"a secret of both halves");
+    let config = Config { threads: THREADS, users: Vec::new(), policy: Policy::new(), ..config() };
+    let relay = start(Config { control_key: Some(key), ..config });
+    let socket = peer(LOCAL4);
+    socket.connect(address(&relay, Transport::Udp, LOCAL4)).unwrap();
+    let mut teller = Teller::new(&key, Limits::default().members, [1; 32], Instant::now());
+    let (now, expires) = (in_an_hour() - 3_600, in_an_hour());
+    let news = |peer: &str, is_in: bool| {
+        let (group, peer) = (GroupId::new("group-one"), MemberId::new(peer));
+        if is_in {
+            News::Granted { group, peer, address: LOCAL4, expires }
+        } else {
+            News::Revoked { group, peer }
+        }
+    };
+    let mut clients = Vec::new();
+    for number in 0..8 {
+        let name = format!("P{number}");
+        teller.handle_news(&news(&name, true), now, Instant::now());
+        tell_all(&mut teller, &socket);
+        let user = credential::username(expires, "group-one", &name);
+        let password = credential::password(&GRANT_KEY, &user);
+        let mut client = Client::new(&relay, Transport::Udp, LOCAL4).with_credentials(&user, &password);
+        clients.push((client.allocate(LOCAL4).unwrap(), client, name));
+    }
+    for (relayed, mut client, name) in clients {
+        teller.handle_news(&news(&name, false), now, Instant::now());
+        tell_all(&mut teller, &socket);
+        eventually("the port is free again", || std::net::UdpSocket::bind(relayed).is_ok());
+        assert_eq!(client.refresh(600), Err(Refused(401)));
+    }
 }

@@ -97,6 +97,7 @@ fn machine(now: Instant, seed: u8, addresses: &[SocketAddr]) -> Server {
         relay_ports: 50_000..=50_999,
         relay_range: 50_000..=50_999,
         threads: 1,
+        control_key: None,
         own_addresses: Vec::new(),
         users: vec![("ada".into(), "lovelace".into())],
         secret: None,

@@ -40,6 +40,7 @@ impl Relay {
             relay_ports: 50_000..=59_999,
             relay_range: 50_000..=59_999,
             threads: 1,
+            control_key: None,
             own_addresses: Vec::new(),
             users: vec![(USER.into(), PASSWORD.into())],
             secret: None,

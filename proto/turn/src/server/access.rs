@@ -70,6 +70,11 @@ impl Access {
         self.nonces.issue(client, unix_s)
     }
 
+    /// Whether a nonce is one of ours for this client.
+    pub fn is_good_nonce(&mut self, nonce: &[u8], client: &ClientAddr, unix_s: u64) -> bool {
+        self.nonces.is_good(nonce, client, unix_s)
+    }
+
     /// Who sent `message`, or which of 400, 401 and 438 to answer. The nonce is looked at first: what a forged source
     /// sends costs one MAC.
     pub fn identify(
@@ -126,10 +131,11 @@ impl Access {
         }
         let (key, grant) = match named.grant {
             Some((group, member)) => {
-                if !directory.groups.admits(&group, &member) {
+                let grant = Grant { group, member, expires: named.expires };
+                if !directory.groups.admits(&grant) {
                     return None;
                 }
-                (&self.grant_key[..], Some(Grant { group, member }))
+                (&self.grant_key[..], Some(grant))
             }
             None => (self.secret.as_deref()?, None),
         };

@@ -356,7 +356,7 @@ impl Server {
 
     fn is_taken_back(&self, id: AllocationId) -> bool {
         let grant = self.allocations.get(id).and_then(|allocation| allocation.grant.as_ref());
-        grant.is_some_and(|grant| !self.directory.groups.admits(&grant.group, &grant.member))
+        grant.is_some_and(|grant| !self.directory.groups.admits(grant))
     }
 }
 

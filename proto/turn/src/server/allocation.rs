@@ -27,6 +27,8 @@ pub(super) struct AllocationId(pub u32);
 pub(super) struct Grant {
     pub group: GroupId,
     pub member: MemberId,
+    /// Unix seconds.
+    pub expires: u64,
 }
 
 /// Which key answers are sealed with, and how.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use twocan_base::{Household, Ledger, Quota};
 
+use super::allocation::Grant;
 use crate::address::RelayAddr;
 use crate::news::{GroupId, MemberId};
 
@@ -142,12 +143,13 @@ impl Groups {
         u32::try_from(self.entries.total()).unwrap_or(u32::MAX)
     }
 
-    /// Whether a credential of this member may be good: the lobby has let it in, or was never heard to speak of the group (it
-    /// may do so elsewhere, or have done so before this process began).
-    pub fn admits(&self, group: &GroupId, member: &MemberId) -> bool {
-        self.groups.get(group).is_none_or(|group| {
-            group.heard.is_none() || group.live.as_ref().is_some_and(|live| live.members.contains_key(member))
-        })
+    /// Whether a credential may be good: the lobby has let its member in, or was never heard to speak of the group (it may do so
+    /// elsewhere, or have done so before this process began), or the credential is newer than the last that was heard of: the
+    /// news of it is on its way, from another process.
+    pub fn admits(&self, Grant { group, member, expires }: &Grant) -> bool {
+        let Some(group) = self.groups.get(group) else { return true };
+        group.heard.is_none_or(|heard| *expires > heard.until)
+            || group.live.as_ref().is_some_and(|live| live.members.contains_key(member))
     }
 
     /// Whether the lobby has let this member in, and has not taken that back.

@@ -56,6 +56,9 @@ impl Server {
                 Method::ALLOCATE | Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND,
             ) => self.request(message, from, now)?,
             (Class::Indication, Method::SEND) => self.send(&message, from, now)?,
+            (Class::Request, method) if method == crate::control::method() => {
+                self.control(&message, from, now)?;
+            }
             // A keep-alive (RFC 8489 7.1): nothing is answered.
             (Class::Indication, Method::BINDING) => {}
             (Class::Request | Class::Indication, _) => return Err(Discard::UnknownMethod),

@@ -7,6 +7,7 @@ mod allocation;
 mod answer;
 mod channel;
 mod clock;
+mod control;
 mod directory;
 mod discovery;
 mod gate;
@@ -43,6 +44,7 @@ use crate::stats::Stats;
 use access::Access;
 use allocation::{AllocationId, Allocations};
 use clock::Clock;
+use control::Control;
 use directory::Directory;
 use gate::Gate;
 use output::{Command, EndReason, Event, Output, PortError, Transmit};
@@ -64,6 +66,7 @@ pub struct Server {
     discovery: Vec<Alternate>,
     rng: ChaCha20Rng,
     access: Access,
+    control: Option<Control>,
     gate: Gate,
     answers: Meter,
     answers_local: Meter,
@@ -104,6 +107,7 @@ impl Server {
         Ok(Server {
             clock: Clock { start: now, unix_at_start: config.unix_now },
             access: Access::new(&config),
+            control: Control::new(&config),
             gate: Gate::new(&config),
             external: config.external,
             dont_fragment: config.dont_fragment,

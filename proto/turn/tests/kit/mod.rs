@@ -62,6 +62,7 @@ pub fn config() -> Config {
         relay_ports: 50_000..=50_999,
         relay_range: 50_000..=50_999,
         threads: 1,
+        control_key: Some([8; 32]),
         own_addresses: Vec::new(),
         users: vec![("ada".into(), "lovelace".into()), ("bob".into(), "builder".into())],
         secret: Some(SECRET.to_vec()),

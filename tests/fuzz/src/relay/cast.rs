@@ -125,6 +125,7 @@ pub fn config(discovers: bool) -> Config {
         relay_ports: RELAY_PORTS,
         relay_range: RELAY_PORTS,
         threads: 1,
+        control_key: Some([8; 32]),
         own_addresses: Vec::new(),
         users: vec![("anna".to_owned(), "anna".to_owned()), ("bert".to_owned(), "bert".to_owned())],
         secret: None,
