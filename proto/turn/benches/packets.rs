@@ -32,6 +32,8 @@ fn data(who: &str, is_member: bool) {
         let fast = twocan_turn::Rate { per_second: u32::MAX, burst: u32::MAX };
         config.limits.bytes = fast;
         config.limits.packets = fast;
+        config.limits.bytes_of_member = fast;
+        config.limits.packets_of_member = fast;
     });
     let mut client = Client::ada("198.51.100.7:4000");
     if is_member {

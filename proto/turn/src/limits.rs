@@ -100,8 +100,8 @@ pub struct Limits {
 
 impl Limits {
     /// Bytes and packets of one allocation, of a lobby's credential or of an operator's user.
-    pub(crate) fn data_rates(&self, is_member: bool) -> (Rate, Rate) {
-        if is_member { (self.bytes_of_member, self.packets_of_member) } else { (self.bytes, self.packets) }
+    pub(crate) fn data_rates(&self, is_member: bool) -> [Rate; 2] {
+        if is_member { [self.bytes_of_member, self.packets_of_member] } else { [self.bytes, self.packets] }
     }
 }
 

@@ -18,7 +18,7 @@ use super::directory::{Holder, Owner, Reservation};
 use super::output::{Command, EndReason, Event, PortError};
 use super::permission::Permissions;
 use super::ports::{Wanted, partner};
-use super::quota::{Bucket, name_place};
+use super::quota::{Bucket, DataBuckets, name_place};
 use super::shares::NoShare;
 use crate::address::{Family, RelayPort};
 use crate::limits::Limits;
@@ -178,7 +178,7 @@ impl Server {
             attempts: self.limits.port_attempts,
             is_redeemed: plan.redeemed.is_some(),
         };
-        let (bytes, packets) = self.limits.data_rates(identity.grant.is_some());
+        let rates = self.limits.data_rates(identity.grant.is_some());
         let mut allocation = Allocation {
             client: from,
             user_place: name_place(&identity.user),
@@ -194,8 +194,7 @@ impl Server {
             v6: None,
             permissions: Permissions::default(),
             channels: Channels::default(),
-            bytes: Bucket::full(bytes, now),
-            packets: Bucket::full(packets, now),
+            data: DataBuckets::full(rates, now),
             new_peers: Bucket::full(self.limits.new_peers, now),
             epoch: None,
             quiet_since: now,

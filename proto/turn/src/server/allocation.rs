@@ -12,9 +12,8 @@ use super::gate::Gate;
 use super::groups::Epoch;
 use super::permission::{Permission, Permissions};
 use super::ports::Wanted;
-use super::quota::Bucket;
+use super::quota::{Bucket, DataBuckets};
 use crate::address::{ClientAddr, Family, RelayPort};
-use crate::limits::Limits;
 use crate::news::{GroupId, MemberId, ReservationToken};
 use crate::stats::Discard;
 
@@ -77,8 +76,7 @@ pub(super) struct Allocation {
     pub v6: Option<Relayed>,
     pub permissions: Permissions,
     pub channels: Channels,
-    pub bytes: Bucket,
-    pub packets: Bucket,
+    pub data: DataBuckets,
     pub new_peers: Bucket,
     /// Of the group, once there is a relayed address.
     pub epoch: Option<Epoch>,
@@ -134,9 +132,9 @@ impl Allocation {
         now: Instant,
     ) -> Result<&mut Permission, Discard> {
         let epoch = self.epoch();
-        let group = self.grant.as_ref().map(|grant| &grant.group);
         let permission = self.permissions.live(peer.ip(), now).ok_or(Discard::NoPermission)?;
         if permission.is_own || permission.epoch != epoch {
+            let group = self.grant.as_ref().map(|grant| &grant.group);
             if !gate.admits(directory, group, peer) {
                 return Err(Discard::PeerDenied);
             }
@@ -145,14 +143,24 @@ impl Allocation {
         Ok(permission)
     }
 
-    /// Charges one packet of `bytes` payload, in either direction.
-    pub fn charge(&mut self, limits: &Limits, bytes: usize, now: Instant) -> Result<(), Discard> {
-        let (bytes_rate, packets_rate) = limits.data_rates(self.grant.is_some());
-        if !self.packets.take(packets_rate, 1, now) {
-            return Err(Discard::PacketRate);
+    /// The permission by which `peer` is heard at `port`.
+    pub fn hears(
+        &mut self,
+        peer: SocketAddr,
+        port: RelayPort,
+        gate: &Gate,
+        directory: &Directory,
+        now: Instant,
+    ) -> Result<&mut Permission, Discard> {
+        if self.live_port(port.family, now) != Some(port) {
+            return Err(Discard::NoPort);
         }
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        if self.bytes.take(bytes_rate, bytes, now) { Ok(()) } else { Err(Discard::ByteRate) }
+        self.permitted(peer, gate, directory, now)
+    }
+
+    /// Charges one packet of `bytes` payload, in either direction.
+    pub fn charge(&mut self, bytes: usize, now: Instant) -> Result<(), Discard> {
+        self.data.take(u32::try_from(bytes).unwrap_or(u32::MAX), now)
     }
 }
 

@@ -61,6 +61,7 @@ impl Control {
 }
 
 impl Server {
+    #[cold]
     pub(super) fn control(
         &mut self,
         message: &Message<'_>,

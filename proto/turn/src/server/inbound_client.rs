@@ -110,7 +110,7 @@ impl Server {
         if is_trial && !self.trial.admits(allocation.user_place, peer.ip(), data.len(), now) {
             return Err(Discard::Unanswered);
         }
-        allocation.charge(&self.limits, data.len(), now)?;
+        allocation.charge(data.len(), now)?;
         self.stats.to_peers.packets += 1;
         self.stats.to_peers.bytes += data.len() as u64;
         self.output

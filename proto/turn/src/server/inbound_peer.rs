@@ -29,9 +29,10 @@ impl Server {
             return Err(Discard::Length);
         }
         let peer = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let id = self.permitted(peer, to, true, now)?;
+        let id = self.ports.owner(to).ok_or(Discard::NoPort)?;
         let allocation = self.allocations.get_mut(id).ok_or(Discard::NoPort)?;
-        allocation.charge(&self.limits, packet.len(), now)?;
+        allocation.hears(peer, to, &self.gate, &self.directory, now)?.answer(peer.port());
+        allocation.charge(packet.len(), now)?;
         let client = allocation.client;
         let channel = allocation.channels.number(peer, now);
         if let Some(number) = channel {
@@ -62,32 +63,14 @@ impl Server {
             return Err(Discard::Icmp);
         }
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let id = self.permitted(peer, port, false, now)?;
-        self.allocations.get_mut(id).ok_or(Discard::NoPort)?.charge(&self.limits, 0, now)?;
+        let id = self.ports.owner(port).ok_or(Discard::NoPort)?;
+        let allocation = self.allocations.get_mut(id).ok_or(Discard::NoPort)?;
+        allocation.hears(peer, port, &self.gate, &self.directory, now)?;
+        allocation.charge(0, now)?;
         let data = if is_too_big { error.mtu } else { 0 };
         let icmp = IcmpAttribute { kind: error.kind, code: u16::from(error.code), data };
         self.indicate(id, peer, &icmp, 0);
         Ok(())
-    }
-
-    /// Whose port it is, if that allocation wants to hear `peer`. `is_answer`: the peer itself sent something.
-    fn permitted(
-        &mut self,
-        peer: SocketAddr,
-        port: RelayPort,
-        is_answer: bool,
-        now: Instant,
-    ) -> Result<AllocationId, Discard> {
-        let id = self.ports.owner(port).ok_or(Discard::NoPort)?;
-        let allocation = self.allocations.get_mut(id).ok_or(Discard::NoPort)?;
-        if allocation.live_port(port.family, now) != Some(port) {
-            return Err(Discard::NoPort);
-        }
-        let permission = allocation.permitted(peer, &self.gate, &self.directory, now)?;
-        if is_answer {
-            permission.answer(peer.port());
-        }
-        Ok(id)
     }
 
     /// Sends the client a Data indication. `false`: no message is long enough for it.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use twocan_base::Household;
 
 use crate::limits::Rate;
+use crate::stats::Discard;
 
 const NANOS: u64 = 1_000_000_000;
 
@@ -25,18 +26,56 @@ impl Bucket {
 
     /// Takes `amount` tokens, or none if there are fewer.
     pub fn take(&mut self, rate: Rate, amount: u32, now: Instant) -> bool {
-        let elapsed = now.saturating_duration_since(self.at).as_nanos();
-        let gain = u64::try_from(elapsed).unwrap_or(u64::MAX).saturating_mul(u64::from(rate.per_second));
-        self.level = self.level.saturating_add(gain).min(u64::from(rate.burst) * NANOS);
-        self.at = self.at.max(now);
-        match self.level.checked_sub(u64::from(amount) * NANOS) {
-            Some(left) => {
-                self.level = left;
-                true
-            }
-            None => false,
+        let nanos = nanos_since(&mut self.at, now);
+        take(&mut self.level, rate, amount, nanos)
+    }
+}
+
+/// The two buckets of an allocation's data, which are always asked together: bytes and packets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DataBuckets {
+    rates: [Rate; 2],
+    levels: [u64; 2],
+    at: Instant,
+}
+
+impl DataBuckets {
+    /// `rates`: of bytes and of packets.
+    pub fn full(rates: [Rate; 2], now: Instant) -> DataBuckets {
+        DataBuckets { rates, levels: rates.map(|rate| u64::from(rate.burst) * NANOS), at: now }
+    }
+
+    /// Takes one packet of so many bytes.
+    pub fn take(&mut self, bytes: u32, now: Instant) -> Result<(), Discard> {
+        let nanos = nanos_since(&mut self.at, now);
+        let ([bytes_rate, packets_rate], [bytes_level, packets_level]) = (self.rates, &mut self.levels);
+        let has_packet = take(packets_level, packets_rate, 1, nanos);
+        let has_bytes = take(bytes_level, bytes_rate, if has_packet { bytes } else { 0 }, nanos);
+        match (has_packet, has_bytes) {
+            (false, _) => Err(Discard::PacketRate),
+            (true, false) => Err(Discard::ByteRate),
+            (true, true) => Ok(()),
         }
     }
+}
+
+/// Nanoseconds since `at`, which is `now` from here on.
+fn nanos_since(at: &mut Instant, now: Instant) -> u64 {
+    if now <= *at {
+        return 0;
+    }
+    let elapsed = now.saturating_duration_since(*at);
+    *at = now;
+    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Fills a bucket for so many nanoseconds, and takes `amount` out, or nothing if there is less.
+fn take(level: &mut u64, rate: Rate, amount: u32, nanos: u64) -> bool {
+    let gain = nanos.saturating_mul(u64::from(rate.per_second));
+    *level = level.saturating_add(gain).min(u64::from(rate.burst) * NANOS);
+    let left = level.checked_sub(u64::from(amount) * NANOS);
+    *level = left.unwrap_or(*level);
+    left.is_some()
 }
 
 /// Buckets in each row of a [`Meter`].
