@@ -5,7 +5,7 @@ mod cast;
 mod oracle;
 mod request;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -38,8 +38,8 @@ struct World {
     ports: BTreeMap<RelayPort, bool>,
     /// Which client was told that it has a relayed port.
     owners: BTreeMap<RelayPort, usize>,
-    /// Every address from which a member of a group may have been seen.
-    seen: BTreeSet<std::net::IpAddr>,
+    /// Who was let into which group and is not gone, and from where that one is seen.
+    members: BTreeMap<(&'static str, &'static str), std::net::IpAddr>,
     /// A token of EVEN-PORT, once one was given.
     token: [u8; 8],
     /// Whether anyone showed a credential.
@@ -61,7 +61,7 @@ pub fn run(bytes: &[u8]) {
         clients: cast::clients(),
         ports: BTreeMap::new(),
         owners: BTreeMap::new(),
-        seen: CLIENTS.iter().map(|client| client.remote.ip()).collect(),
+        members: BTreeMap::new(),
         token: [0; 8],
         anyone_proved_himself: false,
         lobby_spoke: false,
@@ -140,18 +140,25 @@ impl World {
     }
 
     fn news(&mut self, input: &mut Input<'_>) -> Option<()> {
-        let (group, peer) = input.pick(&cast::MEMBERS)?;
+        let member = input.pick(&cast::MEMBERS)?;
+        let (group, peer) = member;
         let (group, peer) = (twocan_turn::GroupId::new(group), twocan_turn::MemberId::new(peer));
         let news = match input.byte()? % 4 {
             0 | 1 => {
                 let address = self.peer(input)?.ip();
                 // Seen in IPv6 clothes, it is the same address.
-                self.seen.insert(address.to_canonical());
+                self.members.insert(member, address.to_canonical());
                 let expires = cast::UNIX_NOW + u64::from(input.short()?);
                 News::Granted { group, peer, address, expires }
             }
-            2 => News::Revoked { group, peer },
-            _ => News::GroupClosed { group },
+            2 => {
+                self.members.remove(&member);
+                News::Revoked { group, peer }
+            }
+            _ => {
+                self.members.retain(|(group, _), _| *group != member.0);
+                News::GroupClosed { group }
+            }
         };
         self.lobby_spoke = true;
         self.server.handle_news(&news, self.now);

@@ -143,8 +143,16 @@ impl World {
             assert_eq!(group(*other), group(owner), "of the same lobby");
         } else {
             assert!(Policy::new().allows(peer.ip()), "{peer} is denied");
-            assert!(self.seen.contains(&peer.ip()), "{peer} was never seen");
+            assert!(self.is_seen(group(owner), peer.ip()), "nobody of the lobby is at {peer}");
         }
+    }
+
+    /// Whether somebody who is in the group now is at `ip`: at the lobby, or as a client with a relayed address.
+    fn is_seen(&self, of: Option<&str>, ip: IpAddr) -> bool {
+        let mut members = self.members.iter();
+        let mut clients = self.owners.values();
+        members.any(|((group, _), at)| Some(*group) == of && *at == ip)
+            || clients.any(|client| group(*client) == of && CLIENTS[*client].remote.ip() == ip)
     }
 
     /// A timer that was run is not due any more.
