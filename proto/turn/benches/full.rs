@@ -59,9 +59,17 @@ impl Full {
             limits.unanswered_per_peer = fast;
         });
         let mut full = Full { world, members: Vec::new(), users: Vec::new() };
+        let mut before = resident_kib();
+        let mut grown = |what: &str| {
+            let now = resident_kib();
+            println!("{what}: {} KiB more", now - before);
+            before = now;
+        };
         full.fill_group();
         full.fill_ports();
+        grown("ports, here and elsewhere (with the clients that hold them, in this process as well)");
         full.fill_members();
+        grown("groups and members");
         full.world.take_sent();
         full
     }
@@ -339,6 +347,12 @@ impl Full {
         }
         print(&format!("timers: each of {} turns, all runs out at once", turns.len()), turns);
     }
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 fn measure(name: &str, world: &mut World, packet: impl FnMut(&mut World, usize)) {

@@ -43,7 +43,7 @@ pub struct Limits {
     pub channel_number_max: u16,
     /// XOR-PEER-ADDRESS in one CreatePermission; beyond: 400.
     pub peers_per_request: u32,
-    /// Ports reserved for a RESERVATION-TOKEN, over all threads; beyond: 508.
+    /// Ports reserved for a RESERVATION-TOKEN, over all threads; beyond: 508. A household has a sixteenth on each, shrinking.
     pub reservations: u32,
     /// Ports tried for one Allocate; then: 508.
     pub port_attempts: u32,
@@ -87,7 +87,7 @@ pub struct Limits {
     /// The furthest expiry that a time-limited credential may have; beyond: refused.
     pub credential_lifetime_max: Duration,
     /// Groups that the lobby spoke of whose credentials may be good, and members that it has let in, by the household of each
-    /// group's first member and of each member; beyond: the member is not let in. An entry takes up to 300 bytes in each thread.
+    /// group's first member and of each member; beyond: the member is not let in. An entry takes 440 bytes in each thread (measured).
     pub members: Quota,
     /// Members of one group (a lobby has 64 at a time). Beyond, whose credential ends first gives way, of the household that
     /// has the most.
@@ -138,7 +138,7 @@ impl Default for Limits {
             reservation_lifetime: Duration::from_secs(30),
             nonce_lifetime: Duration::from_secs(3_600),
             credential_lifetime_max: Duration::from_secs(48 * 3_600),
-            members: Quota::new(131_072, 4_096),
+            members: Quota { total: 65_536, household: 4_096, site: 16_384, floor: 64 },
             members_per_group: 128,
             username_bytes: 508,
             message_bytes: FRAME_LEN_MAX,

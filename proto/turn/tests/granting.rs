@@ -271,10 +271,10 @@ fn a_group_of_many_allocations_ends_in_turns_of_a_few() {
         client.allocate(&mut world);
     }
     world.news(&closed("g"));
-    assert_eq!(world.open_ports().len(), 60 - 8);
+    assert_eq!(world.open_ports().len(), 60 - 4);
     // Whoever is let in again before its turn keeps what it has.
     world.granted("g", "P9", "198.51.9.7");
-    world.t(10);
+    world.t(20);
     assert_eq!(world.open_ports().len(), 3);
 }
 

@@ -251,6 +251,22 @@ fn reservations() {
 }
 
 #[test]
+fn reservations_of_one_household() {
+    let mut world = world(|limits| limits.reservations = 64);
+    let pair = |world: &mut World, n: u32, port: u16| {
+        let reply = stranger(n, port).allocate_with(world, |builder| {
+            builder.add(&EvenPort { reserve_next: true }).unwrap();
+        });
+        reply.code()
+    };
+    let taken = (1..=20).filter(|port| pair(&mut world, 1, *port) == 0).count();
+    assert!((3..=4).contains(&taken), "{taken}");
+    assert_eq!(pair(&mut world, 2, 1), 0);
+    world.t(30_000);
+    assert_eq!(pair(&mut world, 1, 21), 0, "those that ran out are given back");
+}
+
+#[test]
 fn port_attempts() {
     let mut world = world(|limits| limits.port_attempts = 5);
     world.ports = Ports::Fail(PortError::InUse);

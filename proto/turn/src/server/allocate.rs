@@ -67,7 +67,9 @@ impl Server {
         }
         let (families, failed) = self.families(&asked)?;
         self.check_quota(request, families.into_iter().flatten(), now)?;
-        if asked.wanted == Wanted::Pair && self.directory.reservations() >= self.limits.reservations {
+        if asked.wanted == Wanted::Pair
+            && !self.directory.may_reserve(request.from.remote.ip(), self.limits.reservations)
+        {
             return Err(ErrorCode::INSUFFICIENT_CAPACITY);
         }
         let mut plan = Plan { ports: Vec::new(), wanted: asked.wanted, redeemed: None, failed };
@@ -326,9 +328,9 @@ impl Server {
         let mut token = [0; 8];
         self.rng.fill_bytes(&mut token);
         allocation.token = Some(token);
-        let user = allocation.user.clone();
+        let (user, client) = (allocation.user.clone(), Some(allocation.client.remote.ip()));
         let expires = now + self.limits.reservation_lifetime;
-        self.directory.reserve(token, Reservation { port, user: user.clone(), expires });
+        self.directory.reserve(token, Reservation { port, user: user.clone(), expires, client });
         self.output.events.push_back(Event::News(News::Reserved { token, port, user }));
     }
 

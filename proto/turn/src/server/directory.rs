@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use twocan_base::{Ledger, Quota};
+
 use super::groups::Groups;
 use super::shares::Shares;
 use crate::address::{Family, RelayAddr, RelayPort};
@@ -36,7 +38,12 @@ pub(super) struct Reservation {
     pub port: RelayPort,
     pub user: Arc<str>,
     pub expires: Instant,
+    /// Who asked for it, on this thread; `None`: on another.
+    pub client: Option<IpAddr>,
 }
+
+/// A household may reserve this part of all reservations, while there are some left.
+const HOUSEHOLD_OF_RESERVATIONS: u32 = 16;
 
 /// The tables.
 pub(super) struct Directory {
@@ -47,6 +54,8 @@ pub(super) struct Directory {
     users: BTreeMap<Arc<str>, u32>,
     pub shares: Shares,
     reservations: BTreeMap<ReservationToken, Reservation>,
+    /// Those asked for on this thread, by household.
+    reserved: Ledger,
     /// In the order in which they run out; those already used are still here.
     reservation_order: VecDeque<(Instant, ReservationToken)>,
 }
@@ -60,6 +69,10 @@ impl Directory {
             users: BTreeMap::new(),
             shares: Shares::new(config),
             reservations: BTreeMap::new(),
+            reserved: Ledger::new(Quota::new(
+                config.limits.reservations.into(),
+                (config.limits.reservations / HOUSEHOLD_OF_RESERVATIONS).max(1).into(),
+            )),
             reservation_order: VecDeque::new(),
         }
     }
@@ -129,6 +142,9 @@ impl Directory {
     pub fn reserve(&mut self, token: ReservationToken, reservation: Reservation) {
         if let Entry::Vacant(vacant) = self.reservations.entry(token) {
             self.reservation_order.push_back((reservation.expires, token));
+            if let Some(client) = reservation.client {
+                self.reserved.take_surely(client, 1);
+            }
             vacant.insert(reservation);
         }
     }
@@ -140,7 +156,20 @@ impl Directory {
 
     /// The token was used.
     pub fn redeem(&mut self, token: &ReservationToken) {
-        self.reservations.remove(token);
+        self.take_reservation(token);
+    }
+
+    /// Whether a client at this address may reserve another port.
+    pub fn may_reserve(&self, client: IpAddr, max: u32) -> bool {
+        self.reservations() < max && self.reserved.fits(client, 1)
+    }
+
+    fn take_reservation(&mut self, token: &ReservationToken) -> Option<Reservation> {
+        let reservation = self.reservations.remove(token)?;
+        if let Some(client) = reservation.client {
+            self.reserved.give(client, 1);
+        }
+        Some(reservation)
     }
 
     /// Ports reserved.
@@ -159,7 +188,7 @@ impl Directory {
             && expires <= now
         {
             self.reservation_order.pop_front();
-            if let Some(reservation) = self.reservations.remove(&token) {
+            if let Some(reservation) = self.take_reservation(&token) {
                 return Some(reservation.port);
             }
         }

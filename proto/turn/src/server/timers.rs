@@ -10,7 +10,7 @@ use crate::address::Family;
 use crate::news::News;
 
 /// Allocations that end in one turn of the timers, at most.
-pub(super) const ENDS_PER_TURN: usize = 8;
+pub(super) const ENDS_PER_TURN: usize = 4;
 /// Reservations that run out in one turn, at most.
 const RESERVATIONS_PER_TURN: usize = 32;
 /// Members that are looked at in one turn, until at least one group is done.

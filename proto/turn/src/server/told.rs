@@ -36,7 +36,8 @@ impl Server {
             }
             News::Reserved { token, port, user } => {
                 let expires = now + self.limits.reservation_lifetime;
-                self.directory.reserve(*token, Reservation { port: *port, user: user.clone(), expires });
+                self.directory
+                    .reserve(*token, Reservation { port: *port, user: user.clone(), expires, client: None });
             }
             News::Redeemed { token } => self.directory.redeem(token),
             News::Granted { group, peer, address, expires } => {
