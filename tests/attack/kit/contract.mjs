@@ -67,9 +67,9 @@ export const bytes = {
 
 export const share = {
   /** Relayed ports of one user, of an IPv4 address or /56, of a /48. */
-  portsPerUser: 16,
-  portsPerHousehold: 64,
-  portsPerSite: 1_024,
+  portsPerUser: 64,
+  portsPerHousehold: 768,
+  portsPerSite: 1_536,
   /** Wrong passwords or codes a minute that are looked at, from one address. */
   guessesPerAddress: 60,
   /** Wrong passwords a minute that are looked at, for one lobby, from 64 addresses that try eight each. */

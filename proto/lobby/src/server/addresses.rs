@@ -31,8 +31,8 @@ pub(super) enum Paced {
 }
 
 const PACED: usize = 8;
-/// What a household may have hashed before the others: one, and another half a second later.
-const LIGHT_HASHES: Rate = Rate { interval: Duration::from_millis(500), burst: 1 };
+/// What a household may have hashed before the others: one in ten seconds.
+const LIGHT_HASHES: Rate = Rate { interval: Duration::from_secs(10), burst: 1 };
 /// Rows looked at for each one that is asked for, so that those with nothing to remember go.
 const SWEPT_EACH: usize = 4;
 
