@@ -23,7 +23,7 @@ use tracing_subscriber::filter::LevelFilter;
 /// Gives back what it no longer uses, and keeps small allocations out of the holes that large ones leave: after a flood the server is
 /// as small as before. The system's kept a few MiB for good after each kind of attack.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Direct connections between people's devices: signaling, STUN, TURN and the page that shows it, in one.
 #[derive(Debug, Parser)]
