@@ -8,8 +8,8 @@ use anyhow::{Context as _, anyhow, bail};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
-use twocan_relay::Relay;
-use twocan_signaling::{Limits, MEMORY_DEFAULT, Signaling};
+use twocan_relay::{Relay, StreamLimits};
+use twocan_signaling::{Limits, MEMORY_DEFAULT, Quota, Signaling};
 use twocan_turn::{External, Policy, Transport, control, credential, policy::Cidr};
 
 use crate::control::Control;
@@ -126,6 +126,7 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         secret: settings.turn_secret.as_ref().map(|secret| secret.0.clone().into_bytes()),
         control_key: settings.turn_secret.as_ref().map(|secret| control::key(secret.0.as_bytes())),
         policy: policy(settings)?,
+        streams: streams(settings),
         ..twocan_relay::Config::new(keys.grant)
     };
     Relay::start(config).map_err(|error| match error {
@@ -135,6 +136,21 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         twocan_relay::Error::Alternate { address, why } => anyhow!("--alternate {address}: {why}"),
         other => other.into(),
     })
+}
+
+/// What connections of the relay may hold together grows with the memory that there is.
+fn streams(settings: &Settings) -> StreamLimits {
+    let default = StreamLimits::default();
+    let scale = |quota: Quota| quota.scaled(memory(settings), MEMORY_DEFAULT);
+    StreamLimits {
+        connections: scale(default.connections),
+        buffer_bytes: scale(default.buffer_bytes),
+        ..default
+    }
+}
+
+fn memory(settings: &Settings) -> u64 {
+    settings.memory.map_or(MEMORY_DEFAULT, |size| size.0)
 }
 
 /// The built-in policy, with the operator's ranges over it.
@@ -180,7 +196,7 @@ async fn start_signaling(
         addresses: Addresses { turn, turns, named: settings.external_ip.clone(), found: found.collect() },
     };
     let mut config = twocan_signaling::Config::new(listen.http.clone(), keys.tickets.clone());
-    let memory = settings.memory.map_or(MEMORY_DEFAULT, |size| size.0);
+    let memory = memory(settings);
     config.limits = Limits { hashes_at_once: hashes_at_once(), ..Limits::for_memory(memory) };
     config.connections = config.connections.scaled(memory, MEMORY_DEFAULT);
     (config.metrics, config.metrics_listen) = metrics(settings, listen);

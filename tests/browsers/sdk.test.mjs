@@ -112,9 +112,15 @@ describe('the package in Chromium and Firefox', { skip }, () => {
     assert.equal(await other.wait(() => window.lobby.locked && window.lobby.data.map), 'ice')
     assert.equal(await other.evaluate(() => window.lobby.kick(window.lobby.owner).then(() => 'kicked', (error) => error.code)), 'not-owner')
     await other.evaluate(() => { window.lobby.on('removed', (why) => { window.why = why }) })
-    await one.evaluate(() => window.lobby.kick([...window.lobby.peers.keys()][0]))
+    const again = () => other.evaluate((code) => window.net.join(code).then((lobby) => { window.lobby = lobby; return 'in' }, (error) => error.code), code)
+    await one.evaluate(() => window.lobby.kick([...window.lobby.peers.keys()][0], { ban: false }))
     assert.equal(await other.wait(() => window.why), 'kicked')
-    assert.equal(await other.evaluate((code) => window.net.join(code).then(() => 'in', (error) => error.code), code), 'locked')
+    assert.equal(await again(), 'locked')
+    await one.evaluate(() => window.lobby.lock(false))
+    assert.equal(await again(), 'in')
+    await one.evaluate(() => window.lobby.kick([...window.lobby.peers.keys()][0]))
+    await other.wait(() => window.lobby.state === 'gone')
+    assert.equal(await again(), 'kicked')
   })
 
   test('when the owner leaves, the other one owns the lobby', async () => {

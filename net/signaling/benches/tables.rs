@@ -174,7 +174,7 @@ fn fill(world: &mut World) -> Vec<Player> {
         }
         crowd.push(player);
     }
-    for n in 0..66_000 {
+    for n in 0..33_000 {
         let mut eve = world.player(household(1 << 20 | n));
         world.say(&mut eve, &json!({"type":"join","code":"2222"}));
         world.lobbies.handle_disconnected(eve.client, Ended::Goodbye, world.now);

@@ -11,8 +11,11 @@ use twocan_base::{Ledger, Quota};
 
 use crate::config::Error;
 
-/// Buffers of one connection in the kernel, bytes in each direction (the kernel takes twice as much for its own bookkeeping).
-const BUFFER_BYTES: usize = 65_536;
+/// What the kernel may hold of what we send on one connection, bytes (it takes twice as much for its own bookkeeping).
+const SEND_BYTES: usize = 65_536;
+/// What it may hold of what a client sends and we have not read: half of the longest frame. A client that sends and does not read pins
+/// no more than this.
+const RECEIVE_BYTES: usize = 8_192;
 /// Bytes that may wait in the kernel before they are sent; beyond, we are told to wait. A client that does not read costs this and
 /// not the whole buffer (tcp(7), TCP_NOTSENT_LOWAT).
 const UNSENT_BYTES: u32 = 8_192;
@@ -33,8 +36,8 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
         // So that a restarted server finds its port; another live listener still makes `bind` fail.
         socket.set_reuse_address(true)?;
         // Accepted sockets inherit these.
-        socket.set_send_buffer_size(BUFFER_BYTES)?;
-        socket.set_recv_buffer_size(BUFFER_BYTES)?;
+        socket.set_send_buffer_size(SEND_BYTES)?;
+        socket.set_recv_buffer_size(RECEIVE_BYTES)?;
         socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
         socket.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN))?;
         socket.bind(&address.into())?;

@@ -293,3 +293,23 @@ fn of_who_listens_and_says_nothing_no_more_is_kept_than_it_may_have_missed() {
         assert_eq!(world.resume(watcher, "192.0.2.1")["resumed"], true);
     }
 }
+
+#[test]
+fn who_was_asked_how_far_it_has_come_is_not_asked_again_for_the_same() {
+    let mut world = World::new();
+    world.answer_pings = true;
+    for _ in 0..20 {
+        let mut owner = world.player_from("198.51.100.1", "test");
+        world.create(&mut owner, json!({"public":true,"data":{"x":"y".repeat(2_000)}}));
+    }
+    let mut ada = world.player();
+    // Of what is written, the last few KiB are told with what follows.
+    world.stop_reading(&ada);
+    world.say(&mut ada, json!({"type":"list"}));
+    world.say(&mut ada, json!({"type":"list"}));
+    let waiting = world.unread[&ada.client];
+    let now = world.now();
+    world.lobbies.handle_written(ada.client, waiting - 10_000, now);
+    world.settle();
+    assert_eq!(world.hear_only(&mut ada, "lobbies").len(), 2);
+}

@@ -344,7 +344,7 @@ export class Room {
     const actions: Action[] = [];
     if (peer) actions.push({ label: 'Try again', run: () => { fill(this.#frame.errors); peer.retry(); }, primary: true });
     if (this.#lobby.isOwner && this.#lobby.state === 'open' && peer) {
-      actions.push({ label: 'Show them out', run: () => { fill(this.#frame.errors); void this.#lobby.kick(peer).catch(() => undefined); } });
+      actions.push({ label: 'Show them out', run: () => { fill(this.#frame.errors); void this.#lobby.kick(peer, { ban: false }).catch(() => undefined); } });
     }
     actions.push({ label: 'Leave', run: () => void this.leave() });
     this.#panel.caption('The string did not hold.');

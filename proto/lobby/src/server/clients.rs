@@ -22,7 +22,9 @@ pub(super) struct Client {
     pub queued: usize,
     /// How much of that came back with its session, and does not count against it.
     pub resumed: usize,
-    /// It was asked how far it has come, and has not answered.
+    /// The `seq` up to which it was asked how far it has come.
+    asked: u64,
+    /// It has not answered.
     is_asked: bool,
 }
 
@@ -42,8 +44,10 @@ impl Lobbies {
         let fits = self.addresses.sockets.take(door.address, 1);
         let until = now + HELLO_WITHIN;
         let state = State::Silent { host: door.host, until };
-        self.clients
-            .insert(client, Client { address: door.address, state, queued: 0, resumed: 0, is_asked: false });
+        self.clients.insert(
+            client,
+            Client { address: door.address, state, queued: 0, resumed: 0, asked: 0, is_asked: false },
+        );
         if self.draining {
             self.close(client, Close::GoingAway);
         } else if fits {
@@ -114,8 +118,9 @@ impl Lobbies {
     fn ask_how_far(&mut self, session: SessionId, client: ClientId) {
         let Some(entry) = self.clients.get_mut(&client).filter(|entry| !entry.is_asked) else { return };
         let Some(session) = self.sessions.get(&session) else { return };
-        if session.kept_bytes() >= entry.queued + ASK_BYTES {
-            entry.is_asked = true;
+        // Once for each frame: the answer may free nothing, as long as we are not told all that was written.
+        if session.seq > entry.asked && session.kept_bytes() >= entry.queued + ASK_BYTES {
+            (entry.is_asked, entry.asked) = (true, session.seq);
             self.out.commands.push_back(Command::Ping { client, seq: session.seq });
         }
     }

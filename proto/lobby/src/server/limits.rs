@@ -82,9 +82,9 @@ pub const GUESSES_PER_SESSION_BURST: u32 = 20;
 /// Wrong joins after which a session's guesses count as those of somebody who guesses.
 pub const GUESSES_FIRST: u8 = 2;
 /// Households of which something is remembered; beyond, one is forgotten for each that comes.
-pub const HOUSEHOLDS_MAX: usize = 65_536;
+pub const HOUSEHOLDS_MAX: usize = 32_768;
 /// Codes of which wrong passwords are remembered; beyond, one is forgotten for each that comes.
-pub const GUESSED_CODES_MAX: usize = 65_536;
+pub const GUESSED_CODES_MAX: usize = 32_768;
 /// Codes of which a household's wrong passwords are remembered.
 pub const CODES_PER_ADDRESS_MAX: usize = 16;
 /// What those are told to wait whose password cannot be hashed.
@@ -184,12 +184,12 @@ impl Default for Limits {
             signal_bytes: Rate::per_second(4_096, 65_536),
             session_starts: Rate::per_second(4, 512),
             entries: Rate::per_second(4, 512),
-            sockets: Quota::new(8_192, 512),
-            sessions: Quota::new(8_192, 512),
-            lobbies: Quota::new(8_192, 128),
+            sockets: Quota::new(3_072, 512),
+            sessions: Quota::new(3_072, 512),
+            lobbies: Quota::new(3_072, 128),
             hashes: Quota::new(1_024, 512),
             hashes_at_once: 1,
-            bytes: Quota::new(96 << 20, 6 << 20),
+            bytes: Quota::new(48 << 20, 6 << 20),
             hold: HOLD_WITHIN,
             grant_lifetime: GRANT_LIFETIME,
         }
