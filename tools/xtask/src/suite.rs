@@ -182,14 +182,14 @@ fn prepare(steps: &mut Steps) -> anyhow::Result<bool> {
         && steps.run("npm ci (tests)", "tests", "npm ci --no-audit --no-fund", Counted::Not)?)
 }
 
-/// Python programs that tests drive, in an environment of their own.
+/// Python programs that tests drive, in an environment of their own; pip takes no file that has another hash than it should.
 fn python(steps: &mut Steps, root: &Path) -> anyhow::Result<bool> {
     let venv = root.join("target/xtask/venv");
     let pip = venv.join("bin/pip");
     let mut make = Command::new("python3");
     make.args(["-m", "venv"]).arg(&venv);
     let mut fill = Command::new(&pip);
-    fill.args(["install", "--quiet", "--requirement", "tests/interop/requirements.txt"]);
+    fill.args(["install", "--quiet", "--require-hashes", "--requirement", "tests/interop/requirements.txt"]);
     Ok((pip.exists() || steps.command("python environment", ".", make, Counted::Not)?)
         && steps.command("python packages", ".", fill, Counted::Not)?)
 }
