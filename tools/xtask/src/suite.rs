@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::step::{Counted, Steps};
-use crate::{fuzz, install, licences, tidy};
+use crate::{fuzz, install, licences, locks, tidy};
 
 const CLIPPY: &str = "cargo clippy --workspace --all-targets --locked -- -D warnings";
 
@@ -120,6 +120,7 @@ fn tidy_steps(steps: &mut Steps) -> anyhow::Result<()> {
     steps.check("tidy: files", tidy::files)?;
     steps.check("tidy: links", tidy::links)?;
     steps.check("tidy: licences", licences::problems)?;
+    steps.check("tidy: locks", locks::problems)?;
     Ok(())
 }
 

@@ -150,7 +150,7 @@ pub fn links(root: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 /// The files that git tracks and that are there.
-fn tracked(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub fn tracked(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let output = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output()?;
     ensure!(output.status.success(), "git ls-files failed");
     let text = String::from_utf8(output.stdout)?;
