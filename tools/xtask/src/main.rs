@@ -1,5 +1,6 @@
 //! Chores and checks of the repository: `cargo xtask` lists them. Nothing of the product is here.
 
+mod advisories;
 mod counts;
 mod fuzz;
 mod install;
@@ -21,6 +22,7 @@ cargo xtask COMMAND
   web               build the SDK and the page anew into their committed dist/ folders
   lab matrix        every pair of networks in virtual time, into docs/nat.md and docs/nat.svg
   lab matrix --real the same with native peers and browsers in the lab, into docs/nat.md (root, a quarter of an hour)
+  advisories        what is known of holes in what we build on; exit code 2 where nobody could be asked
   fuzz [SECONDS]    each fuzz target for that long (15), over its corpus
 ";
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let root = root();
     let outcome = match arguments.split_first() {
+        Some((command, [])) if command == "advisories" => return ended(advisories::run(&root)),
         Some((command, rest)) => match (command.as_str(), rest) {
             ("check", []) => suite::check(&root),
             ("test", parts) => suite::test(&root, parts),
@@ -43,14 +46,14 @@ fn main() -> ExitCode {
         },
         None => usage(),
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("xtask: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(outcome.map(|ok| if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
+}
+
+fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 fn usage() -> anyhow::Result<bool> {
