@@ -6,6 +6,7 @@ mod fuzz;
 mod install;
 mod licences;
 mod locks;
+mod named_tests;
 mod step;
 mod suite;
 mod tidy;
@@ -18,7 +19,7 @@ cargo xtask COMMAND
 
   check             format, clippy, unit tests, tidy: the inner loop
   test [PART…]      everything, installing what is missing where it may; or only these parts
-  tidy              layer order, sizes, header comments, links, licences, lock files
+  tidy              layer order, sizes, header comments, links, licences, lock files, tests that documents name
   web               build the SDK and the page anew into their committed dist/ folders
   lab matrix        every pair of networks in virtual time, into docs/nat.md and docs/nat.svg
   lab matrix --real the same with native peers and browsers in the lab, into docs/nat.md (root, a quarter of an hour)

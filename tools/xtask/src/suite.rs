@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::step::{Counted, Steps};
-use crate::{fuzz, install, licences, locks, tidy};
+use crate::{fuzz, install, licences, locks, named_tests, tidy};
 
 const CLIPPY: &str = "cargo clippy --workspace --all-targets --locked -- -D warnings";
 
@@ -121,6 +121,7 @@ fn tidy_steps(steps: &mut Steps) -> anyhow::Result<()> {
     steps.check("tidy: links", tidy::links)?;
     steps.check("tidy: licences", licences::problems)?;
     steps.check("tidy: locks", locks::problems)?;
+    steps.check("tidy: tests named in documents", named_tests::problems)?;
     Ok(())
 }
 
