@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a tool that prints figures
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ struct World {
     now: Instant,
     next: u64,
     /// The last frame that was sent, for codes and names.
-    last: String,
+    last: Arc<str>,
     /// Frames that were sent since this was last looked at.
     sent: usize,
 }
@@ -58,14 +59,14 @@ impl World {
     fn new() -> Self {
         let now = Instant::now();
         let lobbies = Lobbies::new(limits(), Keys::new([1; 32], [2; 32]), [3; 32], 0, now);
-        Self { lobbies, now, next: 1, last: String::new(), sent: 0 }
+        Self { lobbies, now, next: 1, last: "".into(), sent: 0 }
     }
 
     fn settle(&mut self) {
         loop {
             while let Some((client, frame)) = self.lobbies.poll_transmit() {
                 self.lobbies.handle_written(client, frame_cost(&frame), self.now);
-                self.last = frame.to_string();
+                self.last = frame;
                 self.sent += 1;
             }
             match self.lobbies.poll_command() {

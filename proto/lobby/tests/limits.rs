@@ -366,9 +366,9 @@ fn watchers_are_told_a_few_at_a_time_and_all_of_them() {
     let told = |world: &mut World, watchers: &mut [Player]| -> usize {
         watchers.iter_mut().map(|watcher| world.hear_only(watcher, "listed").len()).sum()
     };
-    assert_eq!(told(&mut world, &mut watchers), 8);
+    assert_eq!(told(&mut world, &mut watchers), 4);
     world.pass(100);
-    assert_eq!(told(&mut world, &mut watchers), 92);
+    assert_eq!(told(&mut world, &mut watchers), 96);
 }
 
 #[test]

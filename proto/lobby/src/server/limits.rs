@@ -42,7 +42,7 @@ pub const SHOWN_MAX: usize = 500;
 /// What remembering one of them is counted for, bytes.
 pub const SHOWN_COST: u64 = 24;
 /// Watchers told of what changed in one go; the others follow at once, with whatever else waits in between.
-pub const WATCHERS_AT_ONCE: usize = 8;
+pub const WATCHERS_AT_ONCE: usize = 4;
 /// Shortest time between two such goes, so that they leave most of the time to others.
 pub const WATCHERS_INTERVAL: Duration = Duration::from_millis(2);
 /// Shortest time between two reports of changes: four a second.
