@@ -4,9 +4,13 @@ import { el } from './dom.ts';
 
 const TEXT_MAX = 500;
 const LINES_MAX = 300;
+/** Lines that come within one frame, at most. */
+const LINES_A_FRAME = 20;
 
 export class Chat {
   readonly element: HTMLElement;
+  /** Lines for the next frame. */
+  readonly #waiting: (() => HTMLLIElement)[] = [];
   readonly #log = el('ol', { class: 'chat-log', 'data-test': 'chat-log', 'aria-live': 'polite', 'aria-label': 'Chat', tabindex: 0 });
   readonly #input = el('input', {
     type: 'text',
@@ -47,16 +51,24 @@ export class Chat {
   }
 
   said(name: string, text: string, whose: 'mine' | 'theirs'): void {
-    this.#add(el('li', { class: `said ${whose}` }, el('b', {}, name), el('span', {}, text.slice(0, TEXT_MAX))));
+    const shown = text.slice(0, TEXT_MAX);
+    this.#add(() => el('li', { class: `said ${whose}` }, el('b', {}, name), el('span', {}, shown)));
   }
 
   note(text: string): void {
-    this.#add(el('li', { class: 'note' }, text));
+    this.#add(() => el('li', { class: 'note' }, text));
   }
 
-  #add(line: HTMLLIElement): void {
+  /** Lines are shown once a frame, however many come, and of very many the last: a flood costs its words, not the game. */
+  #add(line: () => HTMLLIElement): void {
+    if (this.#waiting.length === 0) requestAnimationFrame(() => this.#show());
+    this.#waiting.push(line);
+    if (this.#waiting.length > LINES_A_FRAME) this.#waiting.shift();
+  }
+
+  #show(): void {
     const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 40;
-    this.#log.append(line);
+    this.#log.append(...this.#waiting.splice(0).map((line) => line()));
     while (this.#log.childElementCount > LINES_MAX) this.#log.firstElementChild?.remove();
     if (atEnd) this.#log.scrollTop = this.#log.scrollHeight;
   }

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { BUFFER_BYTES_MAX, SLOW_MS } from './channel.js'
 import { HALF_MESSAGES_LOBBY_MAX, HALF_MESSAGES_PEER_MAX, MESSAGE_BYTES, PIECE_BYTES_MAX, WHOLE_MS } from './framing.js'
-import type { Link } from './link.js'
+import { CONTROL_MAX, type Link } from './link.js'
 import { CANDIDATES_MAX, DESCRIPTIONS_MAX } from './signals.js'
 import { Table } from './testing/table.js'
 import type { ConnectOptions } from './types.js'
@@ -50,6 +50,22 @@ test('floods of signals reach no browser, and no other link', async () => {
   expect(link._waiting).toBe(0)
   expect(others.map((other) => other.state)).toEqual(others.map(() => 'open'))
   expect(friends.flatMap((friend) => friend.candidates)).toEqual([])
+  allAreHeard(table, friends)
+})
+
+test('who floods the control channel loses its link, and the others keep theirs', async () => {
+  const { table, link, connection, others, friends } = await crowd()
+  const control = (message: unknown): void => {
+    connection.channels[0]!.onmessage?.({ data: new Uint8Array([2, ...new TextEncoder().encode(JSON.stringify(message))]).buffer })
+  }
+  for (let second = 0; second < 3; second++) {
+    for (let said = 0; said < CONTROL_MAX; said++) control({ type: 'of a later version' })
+    expect(link.state).toBe('open')
+    table.world.pass(1_000)
+  }
+  for (let said = 0; said <= CONTROL_MAX; said++) control({ type: 'signal', kind: 'candidate', data: 7 })
+  expect(link.state).toBe('closed')
+  expect(others.map((other) => other.state)).toEqual(others.map(() => 'open'))
   allAreHeard(table, friends)
 })
 

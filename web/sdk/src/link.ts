@@ -44,6 +44,8 @@ export const RELAY_MS = 400
 export const STEPS_MAX = 256
 /** From the goodbye to the end of the connection. */
 export const BYE_MS = 100
+/** Control messages taken in a second; the link is closed at more. */
+export const CONTROL_MAX = 500
 /** Between two looks at the statistics, while a link comes up and when it is up. */
 export const LOOK_MS = 200
 export const LOOK_OPEN_MS = 2_000
@@ -112,6 +114,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _gaveUp?: boolean
   /** `o=` line of the last description applied, as session and version. */
   _origin: [string, number] = ['', -1]
+  /** Control messages within this second. */
+  _said = 0
   _pairStates = new Map<string, string>()
   _selectedId = ''
   _deadline?: (() => void) | undefined
@@ -444,6 +448,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   }
 
   _controlled(message: ControlMessage | null): void {
+    // Each costs the page its time, whatever it says.
+    if (!this._said++) this._after(1_000, () => (this._said = 0))
+    if (this._said > CONTROL_MAX) this.close()
     if (message?.type === 'bye') this._gone()
     else if (message?.type === 'signal') this._signal(message.kind!, message.data)
   }

@@ -9,6 +9,8 @@ export const DESCRIPTIONS_MS = 10_000
 export const SDP_LENGTH_MAX = 32 * 1024
 /** Candidates taken from the other side for one generation (`ice-ufrag`) of its descriptions, those in them included; the end of them counts as one. */
 export const CANDIDATES_MAX = 64
+/** Sections of a description that are not the one for data channels: the answer to them is longer than the offer, and may be longer than a frame of the server's. */
+const FOREIGN = /^m=([^a]|[^]*^m=|au)/m
 /** Characters of a candidate. */
 export const CANDIDATE_LENGTH_MAX = 1_024
 
@@ -20,7 +22,7 @@ export function gate(after: (ms: number, then: () => void) => unknown): (kind: S
   return (kind, data) => {
     const { type, sdp, candidate } = (data ?? {}) as Record<string, unknown>
     if (kind === 'description') {
-      if (typeof sdp !== 'string' || sdp.length > SDP_LENGTH_MAX || (type !== 'offer' && type !== 'answer') || descriptions >= DESCRIPTIONS_MAX) return false
+      if (typeof sdp !== 'string' || sdp.length > SDP_LENGTH_MAX || FOREIGN.test(sdp) || (type !== 'offer' && type !== 'answer') || descriptions >= DESCRIPTIONS_MAX) return false
       descriptions++
       after(DESCRIPTIONS_MS, () => descriptions--)
       const ufrag = /ice-ufrag:(.*)/.exec(sdp)?.[1]

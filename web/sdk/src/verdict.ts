@@ -28,16 +28,16 @@ export interface Evidence {
 export const UNREACHABLE = 701
 
 const SENTENCES: Record<FailReason, string> = {
-  'no-candidates': 'This device found no address.',
-  'no-remote-candidates': 'The other side sent no address.',
-  'turn-rejected': 'No direct way was found, and the relay refused us.',
-  'turn-unreachable': 'No direct way was found, and the relay is out of reach.',
-  'checks-failed': 'Every way was tried, none worked.',
-  timeout: 'No way was found in time.',
-  'dtls-failed': 'A way was found, but not secured.',
+  'no-candidates': 'No address here.',
+  'no-remote-candidates': 'No address there.',
+  'turn-rejected': 'No direct way, and the relay refused us.',
+  'turn-unreachable': 'No direct way, and the relay is out of reach.',
+  'checks-failed': 'No way worked.',
+  timeout: 'No way in time.',
+  'dtls-failed': 'No secure way.',
   'peer-left': 'The other side left.',
-  'signaling-lost': 'The server was lost.',
-  incompatible: 'The two sides do not fit.',
+  'signaling-lost': 'No server.',
+  incompatible: 'Incompatible.',
 }
 
 export function verdict(seen: Evidence): FailReason {
