@@ -47,7 +47,7 @@ impl Config {
             origins: Vec::new(),
             ticket_secret: ticket_secret.into(),
             limits: Limits::default(),
-            connections: Quota::new(3_072, 512),
+            connections: Quota::new(2_560, 512),
             metrics: true,
             metrics_listen: Vec::new(),
             ping_every: Duration::from_secs(20),

@@ -65,7 +65,7 @@ async fn a_server_that_restarts_in_mid_negotiation_is_met_again_with_a_new_sessi
 }
 
 #[tokio::test]
-async fn who_asks_and_does_not_read_is_closed_and_nobody_else_waits() {
+async fn nobody_waits_for_who_asks_and_does_not_read() {
     let mut config = config();
     (config.limits.frames_burst, config.limits.frames_per_second) = (100_000, 100_000);
     let server = Server::start_with(config).await;
@@ -76,19 +76,12 @@ async fn who_asks_and_does_not_read_is_closed_and_nobody_else_waits() {
         owner.ask(json!({"type":"ping"})).await;
         std::mem::forget(owner);
     }
-    // Bob reads nothing: what is under way fills the system's buffers, then his queue.
-    let asking = tokio::spawn(async move {
-        for _ in 0..300 {
-            if !bob.try_say(json!({"type":"list"})).await {
-                break;
-            }
-        }
-        bob.closed().await.unwrap()
-    });
+    // Bob reads nothing: what is under way fills the system's buffers, and then he is read no further.
+    let asking = tokio::spawn(async move { while bob.try_say(json!({"type":"list"})).await {} });
     for _ in 0..50 {
         assert_eq!(ada.ask(json!({"type":"ping"})).await["type"], "pong");
     }
-    assert_eq!(u16::from(asking.await.unwrap().code), 4002);
+    asking.abort();
 }
 
 #[tokio::test]

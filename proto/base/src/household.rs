@@ -31,6 +31,14 @@ impl From<IpAddr> for Site {
     }
 }
 
+impl Site {
+    /// The first address of the prefix.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl From<Household> for Site {
     fn from(Household(address): Household) -> Self {
         address.into()

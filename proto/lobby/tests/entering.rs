@@ -291,6 +291,24 @@ fn a_siege_of_one_code_stops_guessers_and_not_whoever_knows_the_password() {
 }
 
 #[test]
+fn a_site_of_256_households_is_one_where_a_code_is_besieged() {
+    let mut world = World::new();
+    let mut ada = world.player_from("198.51.100.1", "test");
+    let lobby = world.create(&mut ada, json!({"password":"hunter2"}));
+    let wrong = json!({"type":"join","code":lobby,"password":"x"});
+    let mut answered = 0;
+    for n in 0..512 {
+        let mut eve = world.player_from(&format!("2001:db8:{:x}:{:x}::1", n / 256, (n % 256) << 8), "test");
+        answered += usize::from(code(&world.ask(&mut eve, wrong.clone())) == "not-found");
+        world.end(eve.client, twocan_lobby::Ended::Goodbye);
+    }
+    assert!(answered <= 60 + 2, "{answered}");
+    let mut bob = world.player_from("203.0.113.1", "test");
+    let right = json!({"type":"join","code":lobby,"password":"hunter2"});
+    assert_eq!(world.ask(&mut bob, right)["type"], "joined");
+}
+
+#[test]
 fn one_address_cannot_try_passwords_of_one_lobby_without_end() {
     let mut world = World::with(Limits { session_starts: plenty(), ..Limits::default() });
     let mut ada = world.player_from("198.51.100.1", "test");

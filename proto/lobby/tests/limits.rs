@@ -272,7 +272,7 @@ fn whoever_wants_one_hash_does_not_wait_for_fifty_households_that_want_four() {
 
 #[test]
 fn passwords_that_wait_are_limited_and_the_next_household_still_gets_its_turn() {
-    let mut world = World::new();
+    let mut world = World::with(Limits { hashes: Limits::default().hashes, ..roomy() });
     world.hold_hashes = true;
     let mut refused = 0;
     for from in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"] {
@@ -309,8 +309,8 @@ fn a_list_of_large_lobbies_stays_under_its_bytes() {
     }
     let mut eve = world.player();
     let list = world.ask(&mut eve, json!({"type":"list"}));
-    assert!(list.to_string().len() <= 49_152 + 200);
-    assert_eq!((list["lobbies"].as_array().unwrap().len(), list["total"].as_u64()), (23, Some(50)));
+    assert!(list.to_string().len() <= 24_576 + 200);
+    assert_eq!((list["lobbies"].as_array().unwrap().len(), list["total"].as_u64()), (11, Some(50)));
 }
 
 #[test]
@@ -323,6 +323,39 @@ fn a_filter_looks_at_the_newest_thousand() {
     let mut eve = world.player();
     assert_eq!(world.ask(&mut eve, json!({"type":"list","filter":{"first":true}}))["total"], 0);
     assert_eq!(world.ask(&mut eve, json!({"type":"list","filter":{"first":false}}))["total"], 1_000);
+}
+
+#[test]
+fn where_bytes_run_short_a_list_is_short_and_still_answered() {
+    let bytes = Quota { total: 1 << 20, household: 200_000, site: 1 << 20, floor: 1_024 };
+    let mut world = World::with(Limits { bytes, ..roomy() });
+    for n in 0..50 {
+        let mut player = world.player_from(&format!("198.51.100.{n}"), "test");
+        world.create(&mut player, json!({"public":true,"data":{"x":"y".repeat(2_000)}}));
+    }
+    let mut waiting = 0;
+    for _ in 0..300 {
+        let mut eve = world.player();
+        world.stop_reading(&eve);
+        assert_eq!(world.ask(&mut eve, json!({"type":"list"}))["total"], 50);
+        waiting += world.unread[&eve.client];
+    }
+    assert!(waiting < 300 * 6_000, "{waiting} bytes for three hundred who read nothing");
+}
+
+#[test]
+fn where_sessions_run_short_those_without_a_socket_and_a_lobby_give_way() {
+    let sessions = Quota { total: 100, household: 100, site: 100, floor: 4 };
+    let mut world = World::with(Limits { sessions, ..Limits::default() });
+    let mut owner = world.player_from("198.51.100.1", "test");
+    world.create(&mut owner, json!({}));
+    world.cut(&owner);
+    for n in 0..1_000 {
+        let eve = world.player_from(&format!("192.0.{}.{}", n / 250, n % 250), "test");
+        world.cut(&eve);
+    }
+    assert!(world.lobbies.sessions() <= 76, "{}", world.lobbies.sessions());
+    assert_eq!(world.resume(&mut owner, "198.51.100.1")["resumed"], true, "who has a seat keeps it");
 }
 
 #[test]

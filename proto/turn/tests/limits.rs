@@ -94,8 +94,8 @@ fn allocations_per_site() {
     let mut world = world(|limits| {
         (limits.allocations_per_household, limits.allocations_per_site, limits.allocations_floor) = (9, 4, 3);
     });
-    let clients = ["[2a00::1]:1", "[2a00:0:0:100::1]:1", "[2a00:0:0:200::1]:1", "[2a00:0:0:300::1]:1"];
-    assert_eq!(codes(&mut world, clients.into_iter().map(Client::ada)), [0, 0, 0, 486]);
+    let clients = (0..5).map(|n| Client::ada(&format!("[2a00:0:0:{:x}::1]:1", n << 8)));
+    assert_eq!(codes(&mut world, clients), [0, 0, 0, 0, 486]);
     assert_eq!(codes(&mut world, [Client::ada("[2a00:0:1::1]:1")].into_iter()), [0]);
 }
 
@@ -117,9 +117,9 @@ fn allocations_floor() {
         config.limits.allocations_floor = 7;
     });
     let takers = (1..=1_000).map(|n| taken_by(&mut world, n)).collect::<Vec<_>>();
-    // As long as any is free, each gets seven; 1,000 ports are there.
-    let last = takers.iter().position(|taken| *taken < 7).unwrap();
-    assert!(takers[0] > 40 && takers[last] < 7 && takers[last + 1..].iter().all(|taken| *taken == 0));
+    // Of the last quarter each gets seven, of the last eighth half of that, then one; 1,000 ports are there.
+    let least = |most: usize| takers.iter().filter(|taken| **taken == most).count();
+    assert!(takers[0] > 40 && least(7) > 10 && least(3) > 10 && least(1) > 50, "{takers:?}");
     assert_eq!(takers.iter().sum::<usize>(), 1_000);
     let mut late = stranger(2_000, 1);
     assert_eq!(late.allocate_with(&mut world, |_| ()).code(), 508);
@@ -144,7 +144,7 @@ fn a_household_cannot_take_all_ports_of_one_thread_either() {
         config.relay_range = 49_152..=65_535;
     });
     let takers: Vec<usize> = (0..30).map(|n| taken_by(&mut world, n)).collect();
-    assert!((50..=64).contains(&takers[0]) && takers[29] >= 4, "{takers:?}");
+    assert!((50..=64).contains(&takers[0]) && takers[29] >= 2, "{takers:?}");
 }
 
 #[test]

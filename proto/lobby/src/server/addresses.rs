@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use twocan_base::{Household, Ledger, Rate, Spent};
+use twocan_base::{Household, Ledger, Rate, Site, Spent};
 
 use super::limits::{CODES_PER_ADDRESS_MAX, GUESSED_CODES_MAX, HOUSEHOLDS_MAX, Limits};
 use crate::wire::names::{AppName, LobbyCode};
@@ -157,7 +157,8 @@ impl Addresses {
         let Some(key) = code else { return Ok(()) };
         let (rate, per_code) = (self.at_code[usize::from(is_first)], self.per_code);
         let by_all = self.code(key, now).check(1, per_code, now);
-        let at_code = self.row(address, now).at_code(key, now);
+        // At one code, a site is one: a /48 has 256 households to try with.
+        let at_code = self.row(Site::from(address).address(), now).at_code(key, now);
         match by_all {
             Err(_) if at_code.is_full(now) => Ok(()),
             Err(wait) => Err(wait),
@@ -177,7 +178,8 @@ impl Addresses {
         if units == 1 {
             spent.spend_surely(1, per_code, now);
         }
-        self.row(address, now).at_code(key, now).spent[usize::from(is_first)].spend_surely(units, rate, now);
+        let site = Site::from(address).address();
+        self.row(site, now).at_code(key, now).spent[usize::from(is_first)].spend_surely(units, rate, now);
     }
 
     /// A household's row. A few others are looked at, and go if there is nothing to remember.

@@ -188,6 +188,11 @@ impl Lobbies {
             return false;
         };
         session.client = None;
+        if session.lobby.is_none() && !session.entering && self.addresses.sessions.is_scarce() {
+            // It has no seat to come back to, and others want the place.
+            self.end_session(id, LeftWhy::Lost, now);
+            return false;
+        }
         let lost_at = now + RESUME_WITHIN;
         session.lost_at = Some(lost_at);
         self.timers.set(Timer::Session(id), lost_at);

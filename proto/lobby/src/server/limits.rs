@@ -29,8 +29,11 @@ pub const LINK_MS_MAX: u64 = 600_000;
 
 /// Lobbies in one list.
 pub const LIST_MAX: usize = 100;
-/// Bytes of one list, about: a list of the largest lobbies is shorter than [`LIST_MAX`].
-pub const LIST_BYTES_MAX: usize = 49_152;
+/// Bytes of one list, about: a list of large lobbies is shorter than [`LIST_MAX`]. A socket's buffer keeps the room of the longest
+/// frame that went through it.
+pub const LIST_BYTES_MAX: usize = 24_576;
+/// The same for a household that holds more than its share of bytes, or where they run short.
+pub const LIST_BYTES_SHORT: usize = 4_096;
 /// Lobbies looked at for one `list` or `quick` with a filter, newest first.
 pub const SCANNED_MAX: usize = 1_000;
 /// Changes told to one watcher at a time.
@@ -184,9 +187,9 @@ impl Default for Limits {
             signal_bytes: Rate::per_second(4_096, 65_536),
             session_starts: Rate::per_second(4, 512),
             entries: Rate::per_second(4, 512),
-            sockets: Quota::new(3_072, 512),
-            sessions: Quota::new(3_072, 512),
-            lobbies: Quota::new(3_072, 128),
+            sockets: Quota::new(2_560, 384),
+            sessions: Quota::new(2_560, 384),
+            lobbies: Quota::new(2_560, 128),
             hashes: Quota::new(1_024, 512),
             hashes_at_once: 1,
             bytes: Quota::new(48 << 20, 6 << 20),

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::entrance::read_filter;
 use super::limits::{
-    CHANGED_MAX, CHANGES_MAX, LIST_BYTES_MAX, LIST_INTERVAL, LIST_MAX, SCANNED_MAX, SHOWN_COST, SHOWN_MAX,
-    WATCHERS_AT_ONCE, WATCHERS_INTERVAL,
+    CHANGED_MAX, CHANGES_MAX, LIST_BYTES_MAX, LIST_BYTES_SHORT, LIST_INTERVAL, LIST_MAX, SCANNED_MAX,
+    SHOWN_COST, SHOWN_MAX, WATCHERS_AT_ONCE, WATCHERS_INTERVAL,
 };
 use super::lobby::{Fields, Lobby, LobbyId};
 use super::session::Watch;
@@ -60,11 +60,13 @@ impl Lobbies {
         let filter = read_filter(list.filter, &self.keys)?;
         let Some(state) = self.sessions.get(&session) else { return Ok(()) };
         let name = state.app.clone();
+        let fits = self.addresses.bytes.fits(state.address, LIST_BYTES_MAX as u64);
+        let bytes_max = if fits { LIST_BYTES_MAX } else { LIST_BYTES_SHORT };
         let (mut total, mut bytes, mut shown) = (0, 0, Vec::new());
         for lobby in self.matching(&name, &filter) {
             total += 1;
             bytes += lobby.data.raw.get().len() + 100;
-            if shown.len() < LIST_MAX && bytes <= LIST_BYTES_MAX {
+            if shown.len() < LIST_MAX && bytes <= bytes_max {
                 shown.push(lobby.listed());
             } else if filter.is_empty() {
                 break;
