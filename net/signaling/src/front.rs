@@ -22,7 +22,7 @@ pub(crate) const SUBPROTOCOL: &str = "twocan.v1";
 /// The machine refuses frames over 16,384 bytes with a proper close; beyond this the socket ends unread.
 const MESSAGE_BYTES_MAX: usize = 32_768;
 /// Read buffer of one socket. It is kept while the socket is idle, and grows for a frame that is longer.
-const READ_BUFFER: usize = 1024;
+const READ_BUFFER: usize = 512;
 /// What a socket may hold unwritten; the queue in front of it is what counts.
 const WRITE_BUFFER_MAX: usize = 1 << 20;
 /// Longest `Host` that is looked at: a name of 253 letters and a port.

@@ -75,11 +75,15 @@ impl Ledger {
     /// Whether `address` may hold `amount` more.
     #[must_use]
     pub fn fits(&self, address: IpAddr, amount: u64) -> bool {
-        let Quota { total, household, site, .. } = self.quota;
+        let Quota { total, household, site, floor } = self.quota;
         let after = |held: u64| held.saturating_add(amount);
+        // What everybody may hold until nothing is free needs no working out.
+        let fits = |held: u64, most: u64| {
+            after(held) <= (floor / 4).min(most) || after(held) <= self.quota.now(most, self.total)
+        };
         after(self.total) <= total
-            && after(self.held_by(address)) <= self.quota.now(household, self.total)
-            && after(self.held_by_site(address)) <= self.quota.now(site, self.total)
+            && fits(self.held_by(address), household)
+            && fits(self.held_by_site(address), site)
     }
 
     /// Takes `amount` for `address` if it may hold that much more.

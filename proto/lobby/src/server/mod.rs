@@ -178,7 +178,9 @@ impl Lobbies {
         }
         let is_over = !self.addresses.bytes.fits(address, 0);
         let freed = session.trim(queued, is_over);
-        self.addresses.bytes.give(address, freed as u64);
+        if freed > 0 {
+            self.addresses.bytes.give(address, freed as u64);
+        }
     }
 
     fn reply(&mut self, session: SessionId, id: u64, message: &ServerMessage<'_>) {
