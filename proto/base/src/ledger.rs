@@ -83,7 +83,7 @@ impl Ledger {
         };
         after(self.total) <= total
             && fits(self.held_by(address), household)
-            && fits(self.held_by_site(address), site)
+            && site_of(address).is_none_or(|key| fits(self.sites.get(&key).copied().unwrap_or(0), site))
     }
 
     /// Takes `amount` for `address` if it may hold that much more.
@@ -100,7 +100,9 @@ impl Ledger {
         if amount > 0 {
             self.total = self.total.saturating_add(amount);
             add(&mut self.households, address.into(), amount);
-            add(&mut self.sites, address.into(), amount);
+            if let Some(site) = site_of(address) {
+                add(&mut self.sites, site, amount);
+            }
         }
     }
 
@@ -108,7 +110,9 @@ impl Ledger {
     pub fn give(&mut self, address: IpAddr, amount: u64) {
         self.total = self.total.saturating_sub(amount);
         subtract(&mut self.households, address.into(), amount);
-        subtract(&mut self.sites, address.into(), amount);
+        if let Some(site) = site_of(address) {
+            subtract(&mut self.sites, site, amount);
+        }
     }
 
     /// What the household of `address` holds.
@@ -134,10 +138,11 @@ impl Ledger {
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }
+}
 
-    fn held_by_site(&self, address: IpAddr) -> u64 {
-        self.sites.get(&address.into()).copied().unwrap_or(0)
-    }
+/// The site of an IPv6 address. An IPv4 address is household and site in one, and the former may hold less.
+fn site_of(address: IpAddr) -> Option<Site> {
+    address.to_canonical().is_ipv6().then(|| address.into())
 }
 
 fn add<K: Ord>(held: &mut BTreeMap<K, u64>, key: K, amount: u64) {
