@@ -17,6 +17,7 @@ mod values;
 
 use std::process::ExitCode;
 
+use clap::error::ContextKind;
 use clap::{Args as _, FromArgMatches as _, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -45,7 +46,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     let (outcome, if_not) = match cli.command {
         Some(Command::Check(arguments)) => (check(arguments), ExitCode::from(2)),
         Some(Command::Lab(command)) => (lab(command), ExitCode::FAILURE),
@@ -56,6 +57,19 @@ fn main() -> ExitCode {
         eprintln!("twocan: {error:#}");
         if_not
     })
+}
+
+/// Ends with what is wrong with the command line. The library repeats a value that it refuses; one that is a secret is not shown.
+fn refuse(error: &clap::Error) -> ! {
+    let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    let why = std::error::Error::source(error);
+    match why.filter(|_| settings::is_secret(&argument)) {
+        Some(why) => {
+            eprintln!("error: {argument}: {why}");
+            std::process::exit(2);
+        }
+        None => error.exit(),
+    }
 }
 
 fn check(arguments: check::Arguments) -> anyhow::Result<ExitCode> {
@@ -74,8 +88,9 @@ fn serve(settings: Option<settings::Settings>) -> anyhow::Result<ExitCode> {
         Some(settings) => settings,
         // The environment counts here too: parse an empty command line.
         None => {
-            let matches =
-                settings::Settings::augment_args(clap::Command::new("twocan")).get_matches_from(["twocan"]);
+            let matches = settings::Settings::augment_args(clap::Command::new("twocan"))
+                .try_get_matches_from(["twocan"]);
+            let matches = matches.unwrap_or_else(|error| refuse(&error));
             settings::Settings::from_arg_matches(&matches)?
         }
     };

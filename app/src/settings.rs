@@ -178,6 +178,16 @@ pub fn check_variables(names: impl Iterator<Item = String>) -> anyhow::Result<()
     Ok(())
 }
 
+/// Whether an argument, as the library names it (`--turn-secret <S>`), holds a secret.
+pub fn is_secret(argument: &str) -> bool {
+    let command = <Settings as clap::Args>::augment_args(clap::Command::new("serve"));
+    command
+        .get_arguments()
+        .filter(|known| known.is_hide_env_values_set())
+        .filter_map(clap::Arg::get_long)
+        .any(|long| argument.trim_start_matches('-').split(' ').next() == Some(long))
+}
+
 /// What `TWOCAN_LOG` says: a level, or levels by module. A bare word that is no level would be taken for a module, and silence
 /// all others.
 pub fn log_filter(text: &str) -> anyhow::Result<Targets> {
@@ -237,6 +247,12 @@ mod tests {
         let names = |list: &[&str]| check_variables(list.iter().map(|&name| name.to_owned()));
         assert!(names(&["TWOCAN_HTTP", "TWOCAN_LOG", "PATH"]).is_ok());
         assert!(names(&["TWOCAN_HTPP"]).unwrap_err().to_string().contains("TWOCAN_HTPP"));
+    }
+
+    #[test]
+    fn arguments_that_hold_secrets_are_known() {
+        assert!(is_secret("--turn-secret <S>") && is_secret("--turn-user <U:P>"));
+        assert!(!is_secret("--http <ADDR>") && !is_secret(""));
     }
 
     #[test]
