@@ -11,7 +11,7 @@ use super::addresses::{CodeKey, Paced};
 use super::bans::Banned;
 use super::holding::Holds;
 use super::limits::{
-    CODES_MAX, FILTER_KEYS_MAX, GUESSES_PER_SESSION_BURST, HASH_RETRY, LOBBY_LIFETIME, SEAL_WITHIN,
+    CODES_MAX, FILTER_KEYS_MAX, GUESSES_PER_SESSION_BURST, LOBBY_LIFETIME, RETRY_AFTER, SEAL_WITHIN,
     SIZE_DEFAULT, SIZE_MIN,
 };
 use super::lobby::{Data, Fields, Lobby, LobbyId, Member, Stage, or_empty};
@@ -202,7 +202,7 @@ impl Lobbies {
         let done = match (hash, to) {
             (Some(hash), to) => self.go_on(session, id, me, to, &hash, now),
             // Nothing was learnt from it, so it was no guess.
-            (None, _) => Err(Refusal::later(HASH_RETRY)),
+            (None, _) => Err(Refusal::later(RETRY_AFTER)),
         };
         if let Err(refusal) = done {
             self.refuse(session, id, refusal);
@@ -251,7 +251,7 @@ impl Lobbies {
         let address = state.address;
         let paced = match self.addresses.hashes.fits(address, 1) {
             true => self.addresses.spend(address, Paced::Hash, now),
-            false => Err(HASH_RETRY),
+            false => Err(RETRY_AFTER),
         };
         paced.map_err(Refusal::later)?;
         self.addresses.hashes.take_surely(address, 1);

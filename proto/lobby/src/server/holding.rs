@@ -23,7 +23,7 @@ use std::time::Instant;
 use serde_json::value::RawValue;
 use twocan_base::Spent;
 
-use super::limits::{BACKLOG_BYTES_MAX, BACKLOG_SMALL_BYTES, FRAME_OVERHEAD, HASH_RETRY, HELD_MAX};
+use super::limits::{BACKLOG_BYTES_MAX, BACKLOG_SMALL_BYTES, FRAME_OVERHEAD, HELD_MAX, RETRY_AFTER};
 use super::lobby::LobbyId;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
@@ -157,7 +157,7 @@ impl Lobbies {
         let fits = after <= BACKLOG_SMALL_BYTES
             || (after <= BACKLOG_BYTES_MAX && self.addresses.bytes.fits(session.address, cost as u64));
         if !fits {
-            return Err(Refusal::later(HASH_RETRY));
+            return Err(Refusal::later(RETRY_AFTER));
         }
         let rate = self.limits.signal_bytes;
         let spent = direction.spent.get_or_insert(Spent::nothing(now));

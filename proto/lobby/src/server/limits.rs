@@ -90,8 +90,8 @@ pub const HOUSEHOLDS_MAX: usize = 32_768;
 pub const GUESSED_CODES_MAX: usize = 32_768;
 /// Codes of which a household's wrong passwords are remembered.
 pub const CODES_PER_ADDRESS_MAX: usize = 16;
-/// What those are told to wait whose password cannot be hashed.
-pub const HASH_RETRY: Duration = Duration::from_secs(2);
+/// What those are told to wait for whom there is no room at the moment: a password, a signal, an answer.
+pub const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// People shown out of one lobby that are remembered.
 pub const BANS_MAX: usize = 256;
 /// Completed lobbies of which it is remembered who was shown out when they came back.

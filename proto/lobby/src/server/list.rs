@@ -32,6 +32,12 @@ pub(super) struct App {
     round: Option<Round>,
 }
 
+/// A lobby of the list as it is now, rendered for who sees it and for who saw it before.
+struct Change {
+    listed: Option<String>,
+    unlisted: String,
+}
+
 /// What is being told, and the last watcher that was.
 struct Round {
     codes: Vec<LobbyCode>,
@@ -173,26 +179,27 @@ impl Lobbies {
     }
 
     fn tell_change(&mut self, name: &AppName, code: LobbyCode, watchers: &[SessionId]) {
-        let lobby = self.listed_lobby(name, code);
-        let listed = lobby.map(|lobby| render(&ServerMessage::Listed(Listed { lobby: lobby.listed() })));
-        let unlisted = render(&ServerMessage::Unlisted(Unlisted { code }));
+        let change = self.change(name, code);
         for session in watchers {
             if self.is_behind(*session) {
-                self.miss(*session, code, listed.is_some());
+                self.miss(*session, code, change.listed.is_some());
             } else {
-                self.tell_watcher(*session, name, code, (listed.as_deref(), &unlisted));
+                self.tell_watcher(*session, name, code, &change);
             }
         }
     }
 
+    fn change(&self, name: &AppName, code: LobbyCode) -> Change {
+        let lobby = self.listed_lobby(name, code);
+        Change {
+            listed: lobby.map(|lobby| render(&ServerMessage::Listed(Listed { lobby: lobby.listed() }))),
+            unlisted: render(&ServerMessage::Unlisted(Unlisted { code })),
+        }
+    }
+
     /// Tells one watcher of one lobby, if it sees it, or saw it before.
-    fn tell_watcher(
-        &mut self,
-        session: SessionId,
-        name: &AppName,
-        code: LobbyCode,
-        (listed, unlisted): (Option<&str>, &str),
-    ) {
+    fn tell_watcher(&mut self, session: SessionId, name: &AppName, code: LobbyCode, change: &Change) {
+        let Change { listed, unlisted } = change;
         let lobby = self.apps.get(name).and_then(|app| app.codes.get(&code));
         let fields = lobby.and_then(|id| self.lobbies.get(id)).map(|lobby| &lobby.data.fields);
         let Some(state) = self.sessions.get_mut(&session) else { return };
@@ -204,7 +211,7 @@ impl Lobbies {
                 || (watch.shown.len() < SHOWN_MAX && self.addresses.bytes.take(state.address, SHOWN_COST)))
         {
             watch.shown.insert(code);
-            self.send(session, None, listed.unwrap_or(unlisted));
+            self.send(session, None, listed.as_ref().unwrap_or(unlisted));
         } else if is_shown {
             watch.shown.remove(&code);
             self.addresses.bytes.give(state.address, SHOWN_COST);
@@ -236,10 +243,8 @@ impl Lobbies {
             };
             self.addresses.bytes.give(state.address, SHOWN_COST);
             let name = state.app.clone();
-            let lobby = self.listed_lobby(&name, code);
-            let listed = lobby.map(|lobby| render(&ServerMessage::Listed(Listed { lobby: lobby.listed() })));
-            let unlisted = render(&ServerMessage::Unlisted(Unlisted { code }));
-            self.tell_watcher(session, &name, code, (listed.as_deref(), &unlisted));
+            let change = self.change(&name, code);
+            self.tell_watcher(session, &name, code, &change);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use twocan_base::Rate;
 
-use super::limits::{COSTLY_FRAMES, HASH_RETRY, QUEUE_SMALL_BYTES, REFUSALS_MAX};
+use super::limits::{COSTLY_FRAMES, QUEUE_SMALL_BYTES, REFUSALS_MAX, RETRY_AFTER};
 use super::lobby::{Data, LobbyId};
 use super::notices::Notice;
 use super::outside::{Close, Discard};
@@ -69,7 +69,7 @@ impl Lobbies {
         if is_small || self.addresses.bytes.fits(state.address, QUEUE_SMALL_BYTES as u64) {
             Ok(())
         } else {
-            Err(Refusal::later(HASH_RETRY))
+            Err(Refusal::later(RETRY_AFTER))
         }
     }
 
@@ -135,7 +135,7 @@ impl Lobbies {
             if let Some(data) = data {
                 let (before, after) = (lobby.data.cost(), data.cost());
                 if after > before && !self.addresses.bytes.fits(lobby.opener, after - before) {
-                    return Err(Refusal::later(HASH_RETRY));
+                    return Err(Refusal::later(RETRY_AFTER));
                 }
                 self.addresses.bytes.give(lobby.opener, before);
                 self.addresses.bytes.take_surely(lobby.opener, after);
