@@ -1,7 +1,7 @@
 // The suite itself: its company feels nothing where nobody attacks, and notices a server that stands still for a moment.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { Field, skip, unhurt } from './kit/field.mjs'
+import { Felt, Field, skip, unhurt } from './kit/field.mjs'
 
 describe('the company', { skip }, () => {
   let field
@@ -21,6 +21,14 @@ describe('the company', { skip }, () => {
       process.kill(siege.server.pid, 'SIGCONT')
     })
     context.diagnostic(`ping p95 ${quiet.pings.p95} → ${during.pings.p95} ms; binding p95 ${quiet.bindings.p95} → ${during.bindings.p95} ms`)
-    assert.throws(() => unhurt(quiet, during), /pings|bindings/)
+    assert.throws(() => unhurt(quiet, during), Felt)
   }))
+
+  test('is asked three times before a time is believed, and once about anything else', async () => {
+    let times = 0
+    await assert.rejects(field.with({ company: false }, () => { times++; throw new Felt('slow') }), Felt)
+    assert.equal(times, 3)
+    await assert.rejects(field.with({ company: false }, () => { times++; throw new Error('lost') }), /lost/)
+    assert.equal(times, 4)
+  })
 })

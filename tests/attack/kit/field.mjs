@@ -46,8 +46,22 @@ export class Field {
   get at() { return { host: this.host, port: this.http, turnPort: this.turn } }
   get at6() { return { host: this.host6, port: this.http, turnPort: this.turn } }
 
-  /** Starts the server with these arguments besides, in its cgroup; it is gone when `body` is done. The company is there where it is not declined. */
-  async with({ args = [], env = {}, company = true, base = ['--public', '--turn-secret', secret] }, body) {
+  /**
+   * Starts the server with these arguments besides, in its cgroup; it is gone when `body` is done. The company is there where it is not declined.
+   * What the company felt counts when it is felt three times, each with a server of its own: what an attack does it does again, a stumble of the machine is gone.
+   */
+  async with(options, body) {
+    for (let left = 2; ; left--) {
+      try {
+        return await this.#once(options, body)
+      } catch (error) {
+        if (!(error instanceof Felt) || left === 0) throw error
+        process.stderr.write(`felt, and tried again: ${error.message}\n`)
+      }
+    }
+  }
+
+  async #once({ args = [], env = {}, company = true, base = ['--public', '--turn-secret', secret] }, body) {
     const cgroup = Cgroup.make()
     const kept = mkdtempSync(join(this.#folder, 'state-'))
     const line = [...base, ...args]
@@ -167,6 +181,11 @@ const brief = ({ sent, lost, joins, passworded, pings, echoes, works, bindings, 
   `ping p95 ${pings.p95}, max ${pings.max} ms; binding p95 ${bindings.p95}, max ${bindings.max} ms; echo p95 ${echoes.p95} ms, hash ${works.median} ms; ` +
   `turned away ${turnedAway.length}, unanswered ${unanswered.length}`
 
+/** The company was slowed by more than it may be: a time, which the machine may have taken. What is lost or refused is no such thing. */
+export class Felt extends assert.AssertionError {
+  constructor(message) { super({ message }) }
+}
+
 /**
  * Nobody of the company felt it. Medians for joins, for some of them meet a compiler on the same cores; what the machine itself does by now to a round trip is what an echo
  * beside the server takes, and to a hash what one beside the server takes: that is not laid to the server. A packet may be lost where one was lost in the quiet phase too.
@@ -181,13 +200,13 @@ export function unhurt(quiet, during) {
   // A frame wakes the server's threads twice where the echo wakes once.
   const over = (name) => {
     const most = Math.max(quiet[name].p95, quiet.echoes.p95) + felt.ping + 2 * machine
-    assert.ok(during[name].p95 <= most, `${name}: p95 ${during[name].p95} ms, at most ${most.toFixed(1)} (quiet ${quiet[name].p95}, echo ${quiet.echoes.p95} → ${during.echoes.p95})`)
+    if (!(during[name].p95 <= most)) throw new Felt(`${name}: p95 ${during[name].p95} ms, at most ${most.toFixed(1)} (quiet ${quiet[name].p95}, echo ${quiet.echoes.p95} → ${during.echoes.p95})`)
   }
   over('pings')
   over('bindings')
   for (const name of ['joins', 'passworded']) {
     assert.ok(during[name].count > 0, `${name}: nobody came in`)
     const most = felt.join * quiet[name].median * (name === 'passworded' ? slower : 1) + felt.joinMs + 2 * machine
-    assert.ok(during[name].median <= most, `${name}: median ${during[name].median} ms, at most ${most.toFixed(1)} (quiet ${quiet[name].median})`)
+    if (!(during[name].median <= most)) throw new Felt(`${name}: median ${during[name].median} ms, at most ${most.toFixed(1)} (quiet ${quiet[name].median})`)
   }
 }
