@@ -79,8 +79,10 @@ struct Machine {
 
 impl Machine {
     async fn tell(&self, said: Said) -> Result<(), Gone> {
-        let input = Input::Client { client: self.client, whose: self.whose, said };
-        self.inputs.send(input).await.map_err(|_| Gone)
+        // A place first: while it is waited for, what is said lies here once and not three times.
+        let place = self.inputs.reserve().await.map_err(|_| Gone)?;
+        place.send(Input::Client { client: self.client, whose: self.whose, said });
+        Ok(())
     }
 
     /// A frame; waits while the machine has not handled those before.

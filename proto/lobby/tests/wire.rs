@@ -150,3 +150,29 @@ proptest! {
         prop_assert_eq!(create.data.unwrap().get(), data);
     }
 }
+
+/// A signal that begins with its type is read in one pass, any other in two: what comes of it must be the same.
+#[test]
+fn a_signal_is_read_the_same_wherever_its_type_stands() {
+    let fields = [
+        r#""id":7,"ack":3,"to":"p1","kind":"candidate","class":"srflx","data":{"a":[1,"\"}"]}"#,
+        r#""id":7,"to":"p\u0031","kind":"end-of-candidates""#,
+        r#""id":7,"ack":null,"to":"p1","kind":"candidate","class":null,"data":null"#,
+        r#""id":7,"to":"p1","kind":"description","data":[1],"unknown":{"type":"x"}"#,
+        r#""id":7,"to":"p1","kind":"description","type":"ping""#,
+        r#""id":7,"to":"p1","kind":"description","kind":"description""#,
+        r#""id":0,"to":"p1","kind":"description""#,
+        r#""id":18446744073709551615,"to":"p1","kind":"description""#,
+        r#""id":7,"to":1,"kind":"description""#,
+        r#""id":7,"to":"p1","kind":"nothing""#,
+        r#""id":7,"to":"p1""#,
+        r#""id":7.5,"to":"p1","kind":"description""#,
+        r#""to":"p1","kind":"description""#,
+        r#""id":7,"to":"p1","kind":"description","data":{"#,
+    ];
+    for fields in fields {
+        let first = format!(r#"{{"type":"signal",{fields}}}"#);
+        let last = format!(r#"{{{fields},"type":"signal"}}"#);
+        assert_eq!(format!("{:?}", parse(&first)), format!("{:?}", parse(&last)), "{fields}");
+    }
+}

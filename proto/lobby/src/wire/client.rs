@@ -279,6 +279,9 @@ pub fn parse(text: &str) -> Result<ClientFrame<'_>, ParseError> {
     if !text.trim_start().starts_with('{') {
         return Err(ParseError::NotAFrame);
     }
+    if let Some(frame) = signal(text) {
+        return Ok(frame);
+    }
     let head: Head<'_> = serde_json::from_str(text).map_err(|_| ParseError::NotAFrame)?;
     let id = head.id;
     if id > ID_MAX || (id == 0) != (head.kind == "hello") {
@@ -290,6 +293,30 @@ pub fn parse(text: &str) -> Result<ClientFrame<'_>, ParseError> {
     } else {
         Err(ParseError::Value { id })
     }
+}
+
+/// Reads a signal in one pass: most of what is said is signals, and they are the longest. What is unusual about one is left to `parse`.
+fn signal(text: &str) -> Option<ClientFrame<'_>> {
+    #[derive(Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow, rename = "type")]
+        message: &'a str,
+        id: u64,
+        ack: Option<u64>,
+        #[serde(borrow)]
+        to: Text<'a>,
+        kind: Kind,
+        class: Option<Class>,
+        #[serde(borrow)]
+        data: Option<&'a RawValue>,
+    }
+    if !text.starts_with(r#"{"type":"signal","#) {
+        return None;
+    }
+    let Whole { message, id, ack, to, kind, class, data } = serde_json::from_str(text).ok()?;
+    let read = ClientMessage::Signal(Signal { to, kind, class, data });
+    let is_usual = message == "signal" && (1..=ID_MAX).contains(&id) && within_limits(&read);
+    is_usual.then_some(ClientFrame { id, ack, message: read })
 }
 
 fn body<'a>(kind: &str, text: &'a str, id: u64) -> Result<ClientMessage<'a>, ParseError> {
