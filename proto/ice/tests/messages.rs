@@ -235,10 +235,27 @@ fn a_peer_that_nominates_whatever_it_checks_is_followed_to_the_direct_pair() {
         world.run_for(ms(100));
     }
     assert_eq!(world.sides[A].agent.selected().unwrap().remote, addr(B_HOST));
-    // Later it is meant.
+    // Later it is meant, also where the direct pair's nomination was repeated by a consent check a moment before.
     world.run_for(ms(3_000));
+    for (from, id) in [(B_HOST, 3), ("198.51.100.9:5000", 4), (B_HOST, 5), ("198.51.100.9:5000", 6)] {
+        let request = Forged {
+            nominate: true,
+            controlling: Some(u64::MAX),
+            ..Forged::request(&ours, &theirs.ufrag, id)
+        };
+        world.inject(A, SOCKET, addr(from), &request.bytes()).unwrap();
+        world.run_for(ms(200));
+        let followed = world.sides[A].agent.selected().unwrap().remote;
+        match id {
+            4 => assert_eq!(followed, addr("198.51.100.9:5000")),
+            // And back again, at once: of nominations so near to each other the direct way is followed.
+            5 | 6 => assert_eq!(followed, addr(B_HOST)),
+            _ => {}
+        }
+    }
+    world.run_for(ms(2_500));
     let request =
-        Forged { nominate: true, controlling: Some(u64::MAX), ..Forged::request(&ours, &theirs.ufrag, 3) };
+        Forged { nominate: true, controlling: Some(u64::MAX), ..Forged::request(&ours, &theirs.ufrag, 7) };
     world.inject(A, SOCKET, addr("198.51.100.9:5000"), &request.bytes()).unwrap();
     assert_eq!(world.sides[A].agent.selected().unwrap().remote, addr("198.51.100.9:5000"));
 }

@@ -210,11 +210,15 @@ impl Agent {
             None => self.discover(way, says.priority, generation)?,
         };
         let controlled = self.role == Role::Controlled;
+        let is_selected = self.selected == Some(id);
         let Some(pair) = self.checklist.get_mut(id) else { return Err(Discard::Full) };
         pair.heard = Some(now);
         pair.requests_heard += 1;
         if says.nominates && controlled {
-            pair.nomination = Some(now);
+            // Consent checks repeat the nomination in force: that is no new one.
+            if !is_selected || pair.nomination.is_none() {
+                pair.nomination = Some(now);
+            }
             pair.nominated = pair.is_valid();
         }
         match pair.state {
