@@ -6,7 +6,7 @@
 //!  handle_datagram ─► inbound ─┬ STUN, ChannelData ─► gather ─┬ an answer: a candidate ─► ICE, Event::Signal
 //!  handle_stream               │                              ├ relayed: once more, path = the relay
 //!                              │                              └ not of a server ─► ICE ─► Selected: the path
-//!                              └ DTLS, from a validated pair alone ─► transport ─► Event::Message
+//!                              └ DTLS, from a validated pair, or proved by its keys ─► transport ─► Event::Message
 //!
 //!  poll_transmit ◄─ outbound ─◄┬ ICE, gather
 //!                              └ transport (DTLS ◄ SCTP ◄ channels), by the path: as it is, wrapped for a relay, framed on a stream

@@ -81,6 +81,38 @@ fn dtls_from_an_address_that_answered_no_check_is_dropped() {
     assert_eq!(world.peers[ADA].connection.stats().packets_received, before);
 }
 
+/// Somebody moved, and we have not checked the way that he sends by: what he says is heard all the same, once.
+#[test]
+fn an_authentic_record_is_taken_from_wherever_it_comes_and_a_forged_one_is_not() {
+    let mut world = World::new(1, Net::default());
+    let channels = world.two(&[Interface::public("8.0.0.1")], &[Interface::public("9.0.0.1")], |_, _| ());
+    world.connect(ms(2_000));
+    world.talk(channels);
+    let now = world.now;
+    let record = |world: &mut World, text: &[u8]| {
+        assert!(world.peers[ADA].send(channels[ADA][0], text.to_vec(), now));
+        let sent = std::iter::from_fn(|| world.peers[ADA].connection.poll_transmit());
+        sent.last().expect("a record").bytes
+    };
+    let socket = *world.peers[BOB].sockets.keys().next().unwrap();
+    let from = addr("6.6.6.6:666");
+    let good = record(&mut world, b"from elsewhere");
+    let mut bad = record(&mut world, b"forged");
+    *bad.last_mut().unwrap() ^= 1;
+    let bob = |world: &mut World, bytes: &[u8]| {
+        world.with(BOB, |connection, now| connection.handle_datagram(socket, from, bytes, now))
+    };
+    assert_eq!(bob(&mut world, &good), Ok(()));
+    assert_eq!(bob(&mut world, &good), Err(Discard::NotValidated), "said again");
+    assert_eq!(bob(&mut world, &bad), Err(Discard::NotValidated));
+    assert_eq!(bob(&mut world, &[good[0]; 60]), Err(Discard::NotValidated));
+    // Nothing goes there.
+    world.run_for(ms(2_000));
+    assert!(world.is_up(), "{}", world.describe());
+    let heard = |text: &[u8]| world.peers[BOB].messages.iter().filter(|(_, _, bytes)| bytes == text).count();
+    assert_eq!((heard(b"from elsewhere"), heard(b"forged")), (1, 1), "the other one came by the usual way");
+}
+
 #[test]
 fn what_is_no_protocol_of_ours_is_counted_by_name() {
     let mut world = two();

@@ -5,6 +5,7 @@
 //!            │                                ├ data through a relay: once more, with the relayed socket
 //!            │                                └ not of a server ─► ICE
 //!            └ DTLS ─► is the pair validated? ─┬ yes ─► transport
+//!                                              ├ no, but the record is authentic ─► transport
 //!                                              ├ under check: held until it is
 //!                                              └ no: dropped
 //! ```
@@ -101,10 +102,15 @@ impl Connection {
             return taken;
         }
         self.may_use(socket)?;
-        if !self.agent.as_ref().is_some_and(|agent| agent.is_known(socket, from)) {
+        // Consent is asked for before anything is sent (RFC 7675 section 5.1): what is received is the peer's, or it is not.
+        let is_taken = self.lifecycle.is_secured && self.transport.handle_stray(bytes, now).is_ok();
+        if is_taken {
+            self.count_received(bytes);
+            self.take_transport_events(now);
+        } else if !self.agent.as_ref().is_some_and(|agent| agent.is_known(socket, from)) {
             return Err(Discard::NotValidated);
         }
-        let is_held = self.early.hold(socket, from, bytes);
+        let is_held = is_taken || self.early.hold(socket, from, bytes);
         if let Some(agent) = &mut self.agent {
             agent.hurry(socket, from, now);
         }
@@ -119,9 +125,13 @@ impl Connection {
     /// A datagram for the transport.
     pub(super) fn secured(&mut self, bytes: &[u8], now: Instant) -> Result<(), Discard> {
         self.transport.handle_datagram(bytes, now)?;
+        self.count_received(bytes);
+        Ok(())
+    }
+
+    fn count_received(&mut self, bytes: &[u8]) {
         self.stats.packets_received += 1;
         self.stats.bytes_received += bytes.len() as u64;
-        Ok(())
     }
 
     /// Whether packets of peers may come and go by this socket.

@@ -212,7 +212,7 @@ impl Dtls {
 
 /// Whether a datagram begins with a record of application data: DTLS 1.3 tells by the lowest bits of the epoch, which are those of epoch 3 (RFC 9147
 /// section 4), 1.2 by the type.
-fn is_application_data(datagram: &[u8]) -> bool {
+pub(super) fn is_application_data(datagram: &[u8]) -> bool {
     const APPLICATION_DATA: u8 = 23;
     datagram.first().is_some_and(|first| *first == APPLICATION_DATA || first & 0b1110_0011 == 0b0010_0011)
 }

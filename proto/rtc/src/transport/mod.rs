@@ -28,7 +28,7 @@ pub mod sctp;
 
 pub use certificate::{Certificate, Fingerprint, FingerprintError};
 pub use channel::{ChannelId, ChannelInit, Payload, Reliability};
-use dtls::{Dtls, Failed, Record, Setup};
+use dtls::{Dtls, Failed, Record, Setup, is_application_data};
 pub use event::{CloseReason, Discard, Event, Misuse, SendError};
 use outbox::Outbox;
 pub use protected::Protected;
@@ -117,6 +117,8 @@ pub struct Transport {
     protected: Protected,
     /// The peer's certificate is the one that was signaled.
     is_verified: bool,
+    /// Of application data that were authentic.
+    records: u64,
     /// When the handshake, or closing, has taken too long.
     deadline: Option<Instant>,
     packet: Vec<u8>,
@@ -152,6 +154,7 @@ impl Transport {
             protected: Protected::new(&config, seed),
             config,
             is_verified: false,
+            records: 0,
             deadline: None,
             packet: Vec::new(),
             outbox: Outbox::default(),
@@ -204,11 +207,23 @@ impl Transport {
         }
     }
 
+    /// A datagram from an address that no check has answered. Application data alone is taken, once there are keys: a record
+    /// proves by itself who made it (RFC 9147 section 4.5.1). What does not is dropped.
+    pub fn handle_stray(&mut self, bytes: &[u8], now: Instant) -> Result<(), Discard> {
+        if !self.dtls.as_ref().is_some_and(Dtls::is_connected) || !is_application_data(bytes) {
+            return Err(Discard::Stranger);
+        }
+        let before = self.records;
+        self.handle_datagram(bytes, now)?;
+        if self.records == before { Err(Discard::Stranger) } else { Ok(()) }
+    }
+
     /// What DTLS has for us, and what follows from it.
     fn take_dtls(&mut self) -> Result<(), Discard> {
         let (Some(dtls), Some(remote)) = (&mut self.dtls, &self.remote) else { return Ok(()) };
         let (protected, is_verified, now) = (&mut self.protected, &mut self.is_verified, self.now);
         let (mut result, mut mismatch, mut closed) = (Ok(()), false, false);
+        let records = &mut self.records;
         dtls.drain(&mut self.outbox, now, |record| match record {
             Record::Certificate(certificate) => {
                 *is_verified = remote.fingerprints.iter().any(|fingerprint| fingerprint.matches(certificate));
@@ -220,6 +235,7 @@ impl Transport {
             }
             Record::Connected => mismatch = true,
             Record::Data(packet) if *is_verified && !mismatch => {
+                *records += 1;
                 result = protected.handle_packet(packet, now);
             }
             Record::Data(_) => {}
