@@ -11,6 +11,8 @@ pub const MEND_TIMEOUT: Duration = Duration::from_secs(60);
 pub const FALTER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two restarts while a connection is mended; the side that answered begins half of this later.
 pub const RESTART_INTERVAL: Duration = Duration::from_secs(8);
+/// When ICE is restarted for a direct path, after a direct one was lost to a relayed one.
+pub const DIRECT_RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(10), Duration::from_secs(60)];
 
 /// How long relays are kept after the last words went through them: a relay that is given back takes what it has not sent yet with it.
 pub const FAREWELL_TIME: Duration = Duration::from_millis(100);

@@ -248,6 +248,62 @@ fn a_nat_that_forgets_is_a_pause() {
     }
 }
 
+/// Two homes with a relay, linked directly; `home` is how their NATs map.
+fn two_homes(home: Rule) -> (World, [usize; 2], [[ChannelId; 2]; 2]) {
+    let mut world = World::new(1, Net::default());
+    world.add_relay(RELAY);
+    let nats =
+        ["8.0.0.1", "9.0.0.1"].map(|public| world.add_nat(public, home, Rule::AddressAndPortDependent));
+    let ada = [Interface::behind(nats[ADA], "192.168.1.2", 1)];
+    let bob = [Interface::behind(nats[BOB], "192.168.2.2", 2)];
+    let servers = || vec![server(&["stun:5.0.0.1"]), server(&["turn:5.0.0.1"])];
+    let channels = world.two(&ada, &bob, |_, config| config.servers = servers());
+    world.connect(ms(5_000));
+    world.run_for(ms(15_000));
+    assert_eq!(world.peers[ADA].path().path, Path::Direct);
+    (world, nats, channels)
+}
+
+fn is_direct(world: &World) -> bool {
+    world.peers.iter().all(|peer| peer.path().path == Path::Direct)
+}
+
+#[test]
+fn a_nat_that_forgets_leaves_no_link_relayed_where_it_may_be_direct() {
+    for forgets in [ADA, BOB] {
+        let (mut world, nats, channels) = two_homes(Rule::EndpointIndependent);
+        world.nats[nats[forgets]].forget();
+        let next = stream(&mut world, channels[ADA][0], 0, 400);
+        assert!(world.run_until(ms(6_000), is_direct), "{}", world.describe());
+        world.run_for(ms(1_000));
+        assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
+        assert!(
+            world.peers.iter().all(|peer| peer.paths().iter().any(|path| path.path == Path::Relayed)),
+            "{}",
+            world.describe()
+        );
+        // It stays: nothing is restarted any more.
+        let restarts = world.peers[ADA].connection.stats().restarts;
+        world.run_for(ms(600_000));
+        assert!(is_direct(&world));
+        assert_eq!(world.peers[ADA].connection.stats().restarts, restarts);
+    }
+}
+
+#[test]
+fn a_direct_path_that_is_gone_for_good_is_looked_for_three_times() {
+    let (mut world, nats, channels) = two_homes(Rule::EndpointIndependent);
+    for (nat, public) in nats.into_iter().zip(["8.0.0.1", "9.0.0.1"]) {
+        let worse = Rule::AddressAndPortDependent;
+        world.nats[nat] = Nat::new(ip(public), worse, worse);
+    }
+    stream(&mut world, channels[ADA][0], 0, 3_000);
+    world.run_for(ms(600_000));
+    assert!(world.is_up() && !is_direct(&world), "{}", world.describe());
+    let restarts = world.peers.iter().map(|peer| peer.connection.stats().restarts).max().unwrap();
+    assert!((2..=5).contains(&restarts), "{restarts}: {}", world.describe());
+}
+
 #[test]
 fn a_relay_that_restarts_is_asked_again() {
     let mut world = World::new(1, Net::default());

@@ -102,6 +102,7 @@ impl Connection {
             agent.restart(credentials, now);
         }
         self.stats.restarts += 1;
+        self.lifecycle.renewed = Some(now);
         (self.local.is_gathered, self.local.is_unsaid) = (false, false);
         self.gatherer.restart(now);
     }

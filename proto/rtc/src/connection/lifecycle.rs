@@ -53,6 +53,8 @@ pub(super) struct Lifecycle {
     pub(super) connect_time: Option<Duration>,
     /// When relays are given back.
     leaves_at: Option<Instant>,
+    /// When our credentials were last renewed: an ICE restart, by either side.
+    pub(super) renewed: Option<Instant>,
     /// When ICE was last asked to look after the path.
     probed: Option<Instant>,
     /// The transport is up.
@@ -71,6 +73,7 @@ impl Lifecycle {
             began: None,
             connect_time: None,
             leaves_at: None,
+            renewed: None,
             probed: None,
             is_secured: false,
             is_signaling_up: true,
@@ -234,7 +237,7 @@ impl Connection {
         }
     }
 
-    fn is_controlling(&self) -> bool {
+    pub(super) fn is_controlling(&self) -> bool {
         self.agent.as_ref().is_some_and(|agent| agent.role() == Role::Controlling)
     }
 
@@ -258,6 +261,9 @@ impl Connection {
         }
         if self.offer_timeout().is_some_and(|due| due <= now) {
             self.restart_anew();
+        }
+        if self.search_timeout().is_some_and(|due| due <= now) {
+            self.search_direct(now);
         }
         self.close_strangers(now);
         if self.lifecycle.next_timeout().is_none_or(|due| due > now) {
@@ -309,6 +315,7 @@ impl Connection {
             if self.is_started { self.transport.poll_timeout() } else { None },
             self.lifecycle.next_timeout(),
             self.offer_timeout(),
+            self.search_timeout(),
             self.probe_timeout(),
             self.stranger_timeout(),
         ];

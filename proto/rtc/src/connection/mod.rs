@@ -6,6 +6,7 @@
 mod candidates;
 mod channels;
 mod describe;
+mod direct;
 mod early;
 mod inbound;
 mod lifecycle;
@@ -33,6 +34,7 @@ use crate::stats::{Discard, Stats};
 use crate::transport::{self, ChannelId, Transport};
 use candidates::{LocalCandidates, RemoteCandidates};
 use channels::Counts;
+use direct::DirectSearch;
 use early::EarlyDatagrams;
 use lifecycle::Lifecycle;
 use negotiation::Negotiation;
@@ -62,6 +64,7 @@ pub struct Connection {
     transport: Transport,
     is_started: bool,
     selected: Option<Selected>,
+    direct_search: DirectSearch,
     lifecycle: Lifecycle,
     stats: Stats,
     counts: BTreeMap<ChannelId, Counts>,
@@ -100,6 +103,7 @@ impl Connection {
             early: EarlyDatagrams::default(),
             is_started: false,
             selected: None,
+            direct_search: DirectSearch::default(),
             lifecycle: Lifecycle::new(&config),
             stats: Stats::default(),
             counts: BTreeMap::new(),

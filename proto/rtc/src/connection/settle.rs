@@ -111,6 +111,7 @@ impl Connection {
             self.transport.set_rtt(rtt);
         }
         let after = self.path_info();
+        self.direct_search.follow(selected.is_relayed(), self.lifecycle.renewed, now);
         let known = |path: Option<PathInfo>| path.map(|path| PathInfo { rtt: None, ..path });
         if is_other_way || known(before) != known(after) {
             self.stats.path_changes += u32::from(before.is_some());
