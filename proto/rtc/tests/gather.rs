@@ -152,6 +152,33 @@ fn where_datagrams_do_not_pass_a_stream_relays() {
 }
 
 #[test]
+fn an_allocation_that_is_probed_does_not_hold_streams_back() {
+    let mut world = World::of(&[server(&[UDP, TCP, TLS])]);
+    world.home();
+    world.t(5_000);
+    let opened = |world: &World| {
+        world.commands.iter().filter(|command| matches!(command, Command::OpenStream { .. })).count()
+    };
+    // It answers: nothing is opened.
+    world.gatherer.restart(world.now);
+    world.t(10_000);
+    assert_eq!((opened(&world), world.said_of(Kind::Relayed).len()), (0, 1));
+    // It does not: a stream relays a moment later, and is the only one that stays.
+    world.udp_works = false;
+    world.gatherer.restart(world.now);
+    world.t(10_400);
+    assert_eq!(world.said_of(Kind::Relayed).len(), 2, "a tenth of a second, and three round trips");
+    assert!((1..=2).contains(&opened(&world)));
+    world.t(60_000);
+    assert_eq!(world.allocations(), 2, "the one by UDP is given up by the relay alone");
+    // Back again, by UDP: the way by TCP was only a stand-in.
+    world.udp_works = true;
+    world.gatherer.restart(world.now);
+    world.t(100_000);
+    assert_eq!(world.said_of(Kind::Relayed).len(), 3);
+}
+
+#[test]
 fn a_relay_by_tcp_alone_is_asked_at_once() {
     let mut world = World::of(&[server(&[TCP])]);
     world.home();

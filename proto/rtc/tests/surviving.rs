@@ -305,6 +305,34 @@ fn a_direct_path_that_is_gone_for_good_is_looked_for_three_times() {
 }
 
 #[test]
+fn udp_that_is_blocked_is_a_pause_until_the_relay_is_reached_by_tcp() {
+    for blocked in [ADA, BOB] {
+        let mut world = World::new(1, Net::default());
+        world.add_relay(RELAY);
+        let rule = Rule::EndpointIndependent;
+        let nats = ["8.0.0.1", "9.0.0.1"].map(|public| world.add_nat(public, rule, rule));
+        let ada = [Interface::behind(nats[ADA], "192.168.1.2", 1)];
+        let bob = [Interface::behind(nats[BOB], "192.168.2.2", 2)];
+        let servers = || vec![server(&["stun:5.0.0.1", "turn:5.0.0.1", "turn:5.0.0.1?transport=tcp"])];
+        let channels = world.two(&ada, &bob, |_, config| config.servers = servers());
+        world.connect(ms(5_000));
+        world.run_for(ms(15_000));
+        assert!(is_direct(&world));
+        let own = ip(["8.0.0.1", "9.0.0.1"][blocked]);
+        world.filter = Box::new(move |from, to, _| from.ip() != own && to.ip() != own);
+        let next = stream(&mut world, channels[ADA][0], 0, 1_000);
+        assert!(
+            world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
+            "{}",
+            world.describe()
+        );
+        let pause = longest_pause(&world);
+        assert!(pause < ms(5_000), "{pause:?}: {}", world.describe());
+        assert_eq!(world.peers[blocked].path().path, Path::Relayed);
+    }
+}
+
+#[test]
 fn a_relay_that_restarts_is_asked_again() {
     let mut world = World::new(1, Net::default());
     let relay = world.add_relay(RELAY);

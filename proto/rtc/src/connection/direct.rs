@@ -25,8 +25,9 @@ impl DirectSearch {
     pub(super) fn follow(&mut self, is_relayed: bool, renewed: Option<Instant>, now: Instant) {
         let is_turned = is_relayed && self.was_direct;
         self.was_direct = !is_relayed;
-        let is_under_way =
-            self.turned.is_some_and(|(since, _)| now < since + DIRECT_RETRIES[DIRECT_RETRIES.len() - 1]);
+        let is_under_way = self
+            .turned
+            .is_some_and(|(since, _)| DIRECT_RETRIES.last().is_some_and(|last| now < since + *last));
         if is_turned && !is_under_way {
             // Where a restart brought this path it has only just looked for a better one.
             let is_looked = renewed.is_some_and(|at| now < at + RESTART_INTERVAL);

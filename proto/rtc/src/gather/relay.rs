@@ -7,7 +7,7 @@
 //! ```
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use twocan_ice::{RelayProtocol, SocketId};
 use twocan_stun::ErrorCode;
@@ -42,6 +42,8 @@ pub(super) struct Relay {
     alternates: u8,
     /// There was an allocation: losing it is worth another try.
     has_worked: bool,
+    /// When the allocation was last asked whether it still stands.
+    probed: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,9 +78,27 @@ impl Relay {
         }
     }
 
+    /// It has an allocation that may be out of reach by now: nothing was heard since it was asked.
+    fn is_in_doubt(&self) -> bool {
+        let heard_at = self.client.as_ref().map(Client::heard_at);
+        self.stage == Stage::Allocated && self.probed.is_some_and(|at| heard_at <= Some(at))
+    }
+
     /// Whether it is, or is about to be, the one that counts.
     fn is_ahead(&self) -> bool {
-        matches!(self.stage, Stage::Granted | Stage::Allocated)
+        self.stage == Stage::Granted || self.stage == Stage::Allocated && !self.is_in_doubt()
+    }
+
+    /// How long it is alone before streams are opened beside it: an answer may be on its way.
+    fn head_start(&self) -> Duration {
+        match &self.client {
+            _ if self.transport.is_stream() => Duration::ZERO,
+            Some(client) if self.is_in_doubt() => {
+                limits::STREAM_DELAY.max(client.rtt().unwrap_or_default() * 2)
+            }
+            _ if self.is_pending() => limits::STREAM_DELAY,
+            _ => Duration::ZERO,
+        }
     }
 
     /// Ways of which one is enough: to the same relay, for the same family.
@@ -102,6 +122,7 @@ impl Relay {
             interface: 0,
             alternates: 0,
             has_worked: false,
+            probed: None,
         }
     }
 }
@@ -124,8 +145,7 @@ impl Gatherer {
             if is_stream {
                 let is_known = rivals().any(|rival| rival.transport == transport && rival.to == to);
                 if sockets.peek().is_some() && !is_known {
-                    let waits = rivals().any(|rival| !rival.transport.is_stream() && rival.is_pending());
-                    let delay = if waits { limits::STREAM_DELAY } else { std::time::Duration::ZERO };
+                    let delay = rivals().map(Relay::head_start).max().unwrap_or_default();
                     new.push(Relay::new(server, transport, to, now + delay));
                 }
                 continue;
@@ -162,6 +182,10 @@ impl Gatherer {
         if !relay.transport.is_stream() {
             return self.start_client(index, now);
         }
+        if self.is_behind(index, Relay::is_ahead) {
+            return self.drop_way(index);
+        }
+        let Some(relay) = self.relays.get_mut(index) else { return };
         relay.stage = Stage::Opening { until: now + limits::STREAM_OPENS_WITHIN };
         relay.buffer.clear();
         let (to, tls) = (relay.to, relay.tls.clone());
@@ -255,19 +279,25 @@ impl Gatherer {
 
     /// The server answered: this way works.
     fn challenged(&mut self, index: usize, now: Instant) {
-        let Some(relay) = self.relays.get(index) else { return };
-        let (group, to, transport) = (relay.group, relay.to, relay.transport);
-        let is_behind = self
-            .relays
-            .iter()
-            .any(|rival| rival.is_rival_of(group, to) && rival.is_ahead() && rival.transport <= transport);
-        if is_behind {
+        if self.is_behind(index, |rival| rival.is_ahead() && rival.stage == Stage::Allocated) {
+            // It stands after all.
+            self.drop_way(index);
+        } else if self.is_behind(index, Relay::is_ahead) {
             if let Some(relay) = self.relays.get_mut(index) {
                 relay.stage = Stage::Held;
             }
         } else {
             self.grant(index, now);
         }
+    }
+
+    /// Whether there is such a way besides that is as good.
+    fn is_behind(&self, index: usize, is_such: impl Fn(&Relay) -> bool) -> bool {
+        let Some(Relay { group, to, transport, .. }) = self.relays.get(index) else { return false };
+        let mut others = self.relays.iter().enumerate().filter(|(other, _)| *other != index);
+        others.any(|(_, rival)| {
+            rival.is_rival_of(*group, *to) && rival.transport <= *transport && is_such(rival)
+        })
     }
 
     fn grant(&mut self, index: usize, now: Instant) {
@@ -431,6 +461,9 @@ impl Gatherer {
     pub(super) fn probe_relays(&mut self, now: Instant) {
         self.relays.retain(|relay| relay.stage != Stage::Over);
         for index in 0..self.relays.len() {
+            if let Some(relay) = self.relays.get_mut(index) {
+                relay.probed = Some(now);
+            }
             self.with_client(index, now, |client| client.refresh(now));
         }
         self.sweep();

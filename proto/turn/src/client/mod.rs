@@ -175,6 +175,11 @@ impl Client {
         }
     }
 
+    /// When the server was last heard of: an answer, or data of a peer's.
+    pub fn heard_at(&self) -> Instant {
+        self.heard_at
+    }
+
     /// Asks the server whether the allocation still stands, ahead of time: after the network has changed, or when nothing
     /// comes from any peer.
     pub fn refresh(&mut self, now: Instant) {
