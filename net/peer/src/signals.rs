@@ -13,7 +13,7 @@ use crate::connection::{DescriptionKind, Signal};
 
 /// Candidates taken from the other side for one generation (`ice-ufrag`) of its descriptions, those in them included; the end of
 /// them counts as one.
-pub const CANDIDATES_MAX: usize = 64;
+pub const CANDIDATES_MAX: usize = 128;
 
 /// Reads and counts the signals of one link.
 #[derive(Debug, Default)]
@@ -139,25 +139,25 @@ mod tests {
     }
 
     #[test]
-    fn sixty_four_candidates_of_a_generation_are_taken_with_those_in_its_description() {
+    fn so_many_candidates_of_a_generation_are_taken_with_those_in_its_description() {
         let (mut gate, now) = (Gate::default(), Instant::now());
-        gate.admit(Kind::Description, Some(&offer("one", 60)), now).unwrap();
-        let taken = (0..100).filter(|_| gate.admit(Kind::Candidate, Some(CANDIDATE), now).is_some()).count();
+        gate.admit(Kind::Description, Some(&offer("one", 124)), now).unwrap();
+        let taken = (0..200).filter(|_| gate.admit(Kind::Candidate, Some(CANDIDATE), now).is_some()).count();
         assert_eq!(taken, 4);
         assert_eq!(gate.admit(Kind::EndOfCandidates, None, now), None);
         assert_eq!(gate.admit(Kind::Description, Some(&offer("one", 1)), now), None, "the same generation");
         assert!(gate.admit(Kind::Description, Some(&offer("two", 0)), now).is_some());
         assert!(gate.admit(Kind::Candidate, Some(CANDIDATE), now).is_some());
-        assert_eq!(gate.admit(Kind::Description, Some(&offer("three", 65)), now), None);
+        assert_eq!(gate.admit(Kind::Description, Some(&offer("three", 129)), now), None);
     }
 
     #[test]
-    fn ten_descriptions_are_taken_in_ten_seconds() {
+    fn twenty_descriptions_are_taken_in_ten_seconds() {
         let (mut gate, start) = (Gate::default(), Instant::now());
         let mut flood = |ms| {
             let now = start + Duration::from_millis(ms);
             (0..50).filter(|_| gate.admit(Kind::Description, Some(&offer("x", 0)), now).is_some()).count()
         };
-        assert_eq!([flood(0), flood(9_999), flood(10_000)], [10, 0, 10]);
+        assert_eq!([flood(0), flood(9_999), flood(10_000)], [20, 0, 20]);
     }
 }

@@ -21,8 +21,8 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two such questions.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Descriptions taken from the other side within [`DESCRIPTIONS_WITHIN`].
-pub const DESCRIPTIONS_MAX: usize = 10;
+/// Descriptions taken from the other side within [`DESCRIPTIONS_WITHIN`]: each may come by two ways.
+pub const DESCRIPTIONS_MAX: usize = 20;
 /// See [`DESCRIPTIONS_MAX`].
 pub const DESCRIPTIONS_WITHIN: Duration = Duration::from_secs(10);
 /// Candidates kept that came before the description they belong to.

@@ -42,11 +42,13 @@ struct DescriptionInit<'a> {
     kind: std::borrow::Cow<'a, str>,
     #[serde(default)]
     sdp: std::borrow::Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    offer: Option<u64>,
 }
 
 impl Serialize for Description {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        DescriptionInit { kind: self.kind.as_str().into(), sdp: self.sdp.as_str().into() }
+        DescriptionInit { kind: self.kind.as_str().into(), sdp: self.sdp.as_str().into(), offer: self.offer }
             .serialize(serializer)
     }
 }
@@ -55,7 +57,7 @@ impl<'de> Deserialize<'de> for Description {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Description, D::Error> {
         let init = DescriptionInit::deserialize(deserializer)?;
         let kind = init.kind.parse::<Kind>().map_err(de::Error::custom)?;
-        Ok(Description { kind, sdp: init.sdp.into_owned() })
+        Ok(Description { kind, sdp: init.sdp.into_owned(), offer: init.offer })
     }
 }
 
@@ -93,7 +95,7 @@ pub enum SignalError {
     #[error("the description comes at the wrong time")]
     WrongState,
     /// Of a generation that is over.
-    #[error("the candidate is of another generation")]
+    #[error("it belongs to a generation that is over")]
     OtherGeneration,
     /// More than [`limits`](crate::limits) allow.
     #[error("too many signals")]

@@ -13,11 +13,19 @@ fn signal(json: &str) -> Signal {
 
 #[test]
 fn a_description_is_written_as_browsers_write_it() {
-    let offer = Signal::Description(Description { kind: Kind::Offer, sdp: "v=0\r\n".into() });
+    let offer = Signal::Description(Description { kind: Kind::Offer, sdp: "v=0\r\n".into(), offer: None });
     let text = r#"{"kind":"description","data":{"type":"offer","sdp":"v=0\r\n"}}"#;
     assert_eq!(json(&offer), text);
     assert_eq!(signal(text), offer);
     assert_eq!((offer.kind(), offer.class()), ("description", None));
+}
+
+#[test]
+fn an_answer_says_to_which_offer() {
+    let text = r#"{"kind":"description","data":{"type":"answer","sdp":"v=0\r\n","offer":7}}"#;
+    let answer =
+        Signal::Description(Description { kind: Kind::Answer, sdp: "v=0\r\n".into(), offer: Some(7) });
+    assert_eq!((json(&answer), signal(text)), (text.to_owned(), answer));
 }
 
 #[test]
@@ -44,7 +52,10 @@ fn whatever_a_browser_leaves_out_or_says_is_null_is_read() {
         assert_eq!(signal(text), Signal::EndOfCandidates);
     }
     let rollback = signal(r#"{"kind":"description","data":{"type":"rollback"}}"#);
-    assert_eq!(rollback, Signal::Description(Description { kind: Kind::Rollback, sdp: String::new() }));
+    assert_eq!(
+        rollback,
+        Signal::Description(Description { kind: Kind::Rollback, sdp: String::new(), offer: None })
+    );
 }
 
 #[test]

@@ -199,6 +199,7 @@ impl Findings {
             && !has_moved(&world.plan)
             && !is_by_chance(&world.plan)
             && !world.players.iter().any(is_still_trying)
+            && !is_restarting(world)
         {
             self.add(
                 "relayed",
@@ -302,6 +303,15 @@ fn is_still_trying(player: &Player) -> bool {
             !is_relayed && pair.state == twocan_ice::PairState::InProgress
         })
     })
+}
+
+/// Whether one side has begun ICE anew and the other has not heard of it yet.
+fn is_restarting(world: &World) -> bool {
+    let [one, two] = world
+        .players
+        .each_ref()
+        .map(|player| player.link.as_ref().map(|link| link.connection.stats().restarts));
+    one != two
 }
 
 fn is_without_turn(plan: &Plan) -> bool {

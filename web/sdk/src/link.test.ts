@@ -162,15 +162,81 @@ test('a moment of silence is waited out', async () => {
 
 test('a link that falters is restarted over the server, and told once more when it is back', async () => {
   const table = await (await (await new Table().enter()).arrive('offer')).up()
-  await table.signal('description', { type: 'answer', sdp: 'o=- 9 1 IN' })
   table.connection.becomes('disconnected')
+  // The server is asked at once whether it is there.
+  table.replies({ type: 'pong' })
   table.world.pass(FALTER_MS)
   await settled()
   expect([table.link.state, table.connection.restarts]).toEqual(['mending', 1])
   expect(table.sent('signal').at(-1)).toMatchObject({ data: { type: 'offer' } })
   table.connection.becomes('connected')
-  await settled()
+  await table.answers()
   expect([table.link.state, table.sent('linked').length]).toEqual(['open', 2])
+})
+
+test('while our offer is unanswered the link is not open, whatever the browser says', async () => {
+  const table = await (await (await (await new Table().enter()).arrive('offer')).up()).complete()
+  table.connection.becomes('disconnected')
+  table.world.pass(FALTER_MS)
+  await settled()
+  table.connection.becomes('connected')
+  expect(table.link.state).toBe('mending')
+  // Nobody answers: the server is asked for.
+  const before = table.world.sockets.length
+  table.world.pass(ALONE_MS)
+  expect(table.world.sockets.length).toBe(before + 1)
+  await table.answers('link')
+  expect(table.link.state).toBe('open')
+})
+
+test('while a link is mended its signals go both ways, and over the link alone to whom the server does not link us with', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  const count = (): number[] => [table.sent('signal').length, table.control().length]
+  const gathered = (): unknown => table.connection.onicecandidate?.({ candidate: { candidate: HOST, toJSON: () => ({ candidate: HOST }) } })
+  gathered()
+  await settled()
+  expect(count()).toEqual([2, 0])
+  table.connection.becomes('failed')
+  await settled()
+  expect(count()).toEqual([3, 1])
+  await table.answers()
+  table.connection.becomes('connected')
+  gathered()
+  await settled()
+  expect([table.link.state, ...count()]).toEqual(['open', 4, 1])
+  // The server says that he is not there.
+  table.says({ type: 'error', code: 'no-link', message: '', id: table.sent('signal').at(-1)!.id })
+  gathered()
+  await settled()
+  expect(count()).toEqual([4, 2])
+  table.says({ type: 'link', peer: BOB, role: 'offer', polite: true })
+  gathered()
+  await settled()
+  expect(count()).toEqual([5, 2])
+})
+
+test('a description that the server refuses goes over the link', async () => {
+  const table = await (await (await new Table().enter()).arrive('answer')).up()
+  await table.signal('description', { type: 'offer', sdp: 'o=- 9 1 IN' })
+  const answer = table.sent('signal').at(-1)!
+  expect(answer).toMatchObject({ data: { type: 'answer', offer: 1 } })
+  table.says({ type: 'error', code: 'no-link', message: '', id: answer.id })
+  await settled()
+  expect(table.control()).toMatchObject([{ type: 'signal', kind: 'description', data: { type: 'answer', offer: 1 } }])
+})
+
+test('an answer to an offer before ours is passed over, and a description that came twice', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  const { version } = table.connection
+  for (let restart = 0; restart < 2; restart++) table.link._restart()
+  await settled()
+  await table.signal('description', { type: 'answer', sdp: 'o=- 9 7 IN', offer: version + 1 })
+  expect([table.connection.signalingState, table.connection.version]).toEqual(['have-local-offer', version + 2])
+  await table.signal('description', { type: 'answer', sdp: 'o=- 9 8 IN', offer: version + 2 })
+  expect([table.connection.signalingState, table.connection.remoteDescription?.sdp]).toEqual(['stable', 'o=- 9 8 IN'])
+  const sent = table.sent('signal').length
+  for (let copy = 0; copy < 2; copy++) await table.signal('description', { type: 'offer', sdp: 'o=- 9 9 IN' })
+  expect(table.sent('signal').length).toBe(sent + 1)
 })
 
 test('whoever answered restarts only if the other does not', async () => {
@@ -200,7 +266,7 @@ test('after the server was left, a restart goes over the link, then over a retur
   await settled()
   expect(table.sent('signal')).toMatchObject([{ to: BOB, data: { type: 'offer' } }])
   table.connection.becomes('connected')
-  await settled()
+  await table.answers()
   expect(table.sent('linked').length).toBe(1)
   table.says({ type: 'complete', ticket: 'newer', ice: { servers: [], expires: 1 } })
   table.socket.cut(1000)
@@ -271,7 +337,7 @@ test('servers that the browser refuses leave a link with those it has', async ()
   expect([table.room.state, table.link.state]).toEqual(['complete', 'open'])
 })
 
-test('a flood of offers is answered ten times, and again later', async () => {
+test('a flood of offers is answered twenty times, and again later', async () => {
   const table = await (await new Table().enter()).arrive()
   for (let version = 1; version <= 500; version++) await table.signal('description', { type: 'offer', sdp: `o=- 9 ${version} IN` })
   expect(table.sent('signal').length).toBe(DESCRIPTIONS_MAX)
@@ -280,7 +346,7 @@ test('a flood of offers is answered ten times, and again later', async () => {
   expect(table.sent('signal').length).toBe(DESCRIPTIONS_MAX + 1)
 })
 
-test.each(['server', 'link'] as const)('a flood of candidates over the %s costs 64 of them, and is counted', async (way) => {
+test.each(['server', 'link'] as const)('a flood of candidates over the %s costs so many of them, and is counted', async (way) => {
   const table = await (await (await new Table().enter()).arrive()).up()
   const signal = (kind: string, data: unknown): void =>
     way === 'server' ? table.says({ type: 'signal', from: BOB, kind, data }) : void table.bobSays({ type: 'signal', kind, data })

@@ -67,7 +67,7 @@ export interface Host {
   _keep(link: Link, bytes: number): boolean
   _configuration(): RTCConfiguration
   /** Signals go over this, even if its socket is away for a moment; undefined after we left the server. */
-  readonly _session: { readonly _up: boolean; _note(frame: Outgoing): void } | undefined
+  readonly _session: { readonly _up: boolean; _note(frame: Outgoing): void; _doubt(): void } | undefined
   /** The link needs the server again, which we have left. */
   _return(): void
   _tracing(): boolean
@@ -77,6 +77,11 @@ export interface Host {
   _message(link: Link, message: Message): void
   _failed(link: Link, reason: FailReason): void
   _closed(link: Link): void
+}
+
+/** An answer names the version (`o=`) of the offer that it answers: those of a link that was dead for a while come late, and in a row. */
+interface Description extends RTCSessionDescriptionInit {
+  offer?: number
 }
 
 interface ControlMessage {
@@ -114,6 +119,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _gaveUp?: boolean
   /** `o=` line of the last description applied, as session and version. */
   _origin: [string, number] = ['', -1]
+  /** The server links us with the other side in the session we have there: signals over it arrive. */
+  _named = true
   /** Control messages within this second. */
   _said = 0
   _pairStates = new Map<string, string>()
@@ -170,7 +177,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       }
       // Both sides declare their channels: one that is opened besides is nobody's.
       pc.ondatachannel = ({ channel }) => channel.close()
-      pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => this._watch()
+      pc.onconnectionstatechange = pc.oniceconnectionstatechange = pc.onsignalingstatechange = () => this._watch()
 
       const options: Record<string, ChannelOptions> = { unreliable: { ordered: false, maxRetransmits: 0 }, ...this._host._channels }
       const names = [...BUILT_IN, ...Object.keys(this._host._channels).sort()]
@@ -196,6 +203,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   /** The server links us again: after it was left, or because someone came back. */
   _relink(): void {
+    this._named = true
     if (this.state === 'open') void this._report(5)
     else this._mend(true)
   }
@@ -207,7 +215,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       return
     }
     this._step(async () => {
-      if (kind === 'description') return this._described(data as RTCSessionDescriptionInit)
+      if (kind === 'description') return this._described(data as Description)
       const candidate = kind === 'candidate' ? (data as RTCIceCandidateInit) : undefined
       const info = readCandidate(candidate?.candidate ?? '')
       await this._inTurn(info, () => {
@@ -281,27 +289,28 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     })
   }
 
-  async _described(description: RTCSessionDescriptionInit): Promise<void> {
+  async _described(description: Description): Promise<void> {
     const pc = this._pc
     const offer = description.type === 'offer'
-    const [, session = '', version = '0'] = /^o=\S+ (\S+) (\d+)/m.exec(description.sdp!) ?? []
-    // One that was overtaken on its way: an offer over a link that was dead meanwhile.
-    if (session === this._origin[0] && Number(version) < this._origin[1]) return
+    const [session, version] = origin(description)
+    // One that was overtaken on its way, by another over a faster one: as it is, or by the next. Or an answer to an offer before ours.
+    if (session === this._origin[0] && version <= this._origin[1]) return
     if (offer ? !this._polite && pc.signalingState !== 'stable' : pc.signalingState !== 'have-local-offer') return
-    this._origin = [session, Number(version)]
+    if (!offer && description.offer && description.offer !== origin(pc.localDescription!)[1]) return
+    this._origin = [session, version]
     this._trace({ type: 'description', side: 'remote', kind: description.type })
     if (this.state === 'failed') this._mend(false)
     await pc.setRemoteDescription(description)
     if (!offer) return
     await pc.setLocalDescription()
-    this._describe()
+    this._describe(version)
   }
 
-  /** Sends our own description. */
-  _describe(): void {
-    const description = this._pc.localDescription!
-    this._trace({ type: 'description', side: 'local', kind: description.type })
-    this._send('description', { type: description.type, sdp: description.sdp })
+  /** Sends our own description; an answer says to which offer. */
+  _describe(offer?: number): void {
+    const { type, sdp } = this._pc.localDescription!
+    this._trace({ type: 'description', side: 'local', kind: type })
+    this._send('description', { type, sdp, offer })
   }
 
   _gathered(candidate: RTCIceCandidate | null): void {
@@ -326,12 +335,18 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     return
   }
 
-  /** Sends a signal: over the server while we are with it, else over the link itself. */
+  /** Sends a signal: over the server where both are with it, else over the link itself; both ways while it is mended, for either may be cut. */
   _send(kind: SignalKind, data: unknown, type?: string): void {
     const signal: Outgoing = { type: 'signal', kind, data }
-    const session = this._host._session
-    if (!session) this._control(signal)
-    else session._note({ ...signal, to: this.id, class: type })
+    const session = this._named ? this._host._session : undefined
+    session?._note({ ...signal, to: this.id, class: type })
+    if (!session || this.state === 'mending') this._control(signal)
+  }
+
+  /** The server did not pass a signal on: the other side is not there. */
+  _refused({ kind, data }: Outgoing): void {
+    this._named = false
+    if (kind === 'description' && this.state === 'open') this._control({ type: 'signal', kind, data })
   }
 
   /** Says something on the control channel, as far as that can be said. */
@@ -343,12 +358,15 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     const { connectionState: now, iceConnectionState: ice } = this._pc
     if (ice === 'connected' || ice === 'completed') this._ice = true
     if (now === 'connected') {
+      // The other side answers checks by what it knew before: until it has answered our offer the link is not what it was.
+      if (this._pc.signalingState !== 'stable') return
       if (this.state === 'open') this._quiet()
       else this._opened()
     } else if (now === 'failed') {
       if (this.state === 'connecting') this._fail(true)
       else if (this.state === 'open') this._mend(true)
     } else if (now === 'disconnected' && this.state === 'open') {
+      this._host._session?._doubt()
       this._restarting ??= this._after(FALTER_MS, () => this._mend(true))
     }
   }
@@ -511,4 +529,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _trace(event: LinkTrace): void {
     this._host._trace(this, event)
   }
+}
+
+/** The `o=` line of a description, as session and version. */
+function origin({ sdp }: RTCSessionDescriptionInit): [string, number] {
+  const [, session = '', version] = /^o=\S+ (\S+) (\d+)/m.exec(sdp!) ?? []
+  return [session, Number(version ?? 0)]
 }

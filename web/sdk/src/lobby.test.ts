@@ -140,7 +140,7 @@ test('a member that leaves the lobby of a return again leaves nobody', async () 
   table.says({ type: 'link', peer: BOB, role: 'offer', polite: true })
   await settled()
   table.connection.becomes('connected')
-  await settled()
+  await table.answers()
   const { link } = table
   table.says({ type: 'left', peer: BOB, why: 'left' })
   expect([link.state, table.room.members.length, table.log.at(-1)![0]]).toEqual(['open', 2, 'complete'])

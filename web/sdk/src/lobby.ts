@@ -137,9 +137,10 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
       case 'signal':
         return this.peers.get(frame.from)?._signal(frame.kind, frame.data)
       case 'left': {
+        const link = this.peers.get(frame.peer)
+        if (link) link._named = false
         // In a lobby that we returned to, whoever is done with mending leaves; the links stay.
         if (this.state === 'complete' && frame.why !== 'kicked') return
-        const link = this.peers.get(frame.peer)
         // A member that the server lost may well be there still.
         if (frame.why !== 'lost' || link?.state !== 'open') link?._gone()
         return this._left(frame.peer, frame.why)
@@ -167,6 +168,10 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
         if (this.isOwner) this._finish(new TwocanError('unsealed', 'Not all were linked.'))
         return this._emit('unsealed', frame.missing)
     }
+  }
+
+  _refused(signal: Outgoing): void {
+    this.peers.get(signal.to as string)?._refused(signal)
   }
 
   /** The session has ended: as it should after `complete`, else it is lost with what it held. */
@@ -245,6 +250,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     this._serverTrace('returning')
     const session = new Session(this._io, this._url, this._options.app, {
       _happening: (frame) => this._happening(frame),
+      _refused: (signal) => this._refused(signal),
       _down: () => {},
       _up: (kept) => {
         if (!kept) session._close()
@@ -316,6 +322,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   _complete(ticket: string, ice: Ice): void {
     this._ticket = ticket
     this._renew(ice)
+    for (const link of this.peers.values()) link._named = false
     this._serverTrace('complete')
     // The server closes the socket next; nothing more is said to it.
     if (this._session) this._session._done = true

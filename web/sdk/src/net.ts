@@ -82,6 +82,7 @@ export class Client extends Emitter<NetEvents> implements Net {
         this._list?._list._happening(frame)
         if (this._room?._session === session) this._room._happening(frame)
       },
+      _refused: (signal) => this._ours(session)?._refused(signal),
       _down: (attempt, inMs) => {
         this._ours(session)?._serverTrace('reconnecting')
         this._emit('reconnecting', attempt, inMs)

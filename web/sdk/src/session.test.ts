@@ -1,7 +1,7 @@
 // A session over sockets that are cut and come back.
 
 import { expect, test } from 'vitest'
-import { ACK_EVERY, ATTEMPTS_MAX, BURST, FRAMES_PER_SECOND, OPEN_MS, PING_MS, PONG_MS, REPLY_MS, REQUEST_BYTES_MAX, Session } from './session.js'
+import { ACK_EVERY, ATTEMPTS_MAX, BACKOFF_MS, BURST, DOUBT_MS, FRAMES_PER_SECOND, OPEN_MS, PING_MS, PONG_MS, REPLY_MS, REQUEST_BYTES_MAX, Session } from './session.js'
 import { settled, World } from './testing/world.js'
 
 const welcome = { type: 'welcome', id: 0, seq: 0, session: 'secret', peer: 'AAAAAAAA', resumed: false, received: 0 }
@@ -11,6 +11,7 @@ async function make() {
   const log: unknown[][] = []
   const session = new Session(world, 'ws://x/v1', 'chess', {
     _happening: (frame) => log.push(['happening', frame.type]),
+    _refused: (signal) => log.push(['refused', signal.to]),
     _down: (attempt, inMs) => log.push(['down', attempt, inMs]),
     _up: (kept) => log.push(['up', kept]),
     _ended: (code) => log.push(['ended', code]),
@@ -182,4 +183,38 @@ test('a request that no frame holds is refused here, and ends nothing', async ()
   void session._request(frame(REQUEST_BYTES_MAX), () => {}).catch(() => {})
   expect(new TextEncoder().encode(JSON.stringify(world.socket.sent[1])).length).toBeLessThanOrEqual(16_384)
   expect(world.timers.length).toBe(2)
+})
+
+test('where the network may be another one, a socket that does not answer soon is given up', async () => {
+  const { world, log } = await ready()
+  world.changing.forEach((then) => then())
+  expect(world.socket.sent.at(-1)).toMatchObject({ type: 'ping' })
+  world.pass(DOUBT_MS - 1)
+  expect(log).toEqual([])
+  world.pass(1)
+  expect(log).toEqual([['down', 1, BACKOFF_MS]])
+  // And the next one need not be waited for, where it may be another one again.
+  const before = world.sockets.length
+  world.changing.forEach((then) => then())
+  expect(world.sockets.length).toBe(before + 1)
+  world.pass(BACKOFF_MS)
+  expect(world.sockets.length, 'dialled once').toBe(before + 1)
+})
+
+test('one that answers is kept, and nobody listens after the end', async () => {
+  const { world, log, session } = await ready()
+  world.changing.forEach((then) => then())
+  world.socket.says({ type: 'pong', seq: 1, id: world.socket.sent.at(-1)!.id })
+  world.pass(DOUBT_MS)
+  expect(log).toEqual([])
+  session._close()
+  expect(world.changing).toEqual([])
+})
+
+test('a signal that is refused is told of', async () => {
+  const { world, log, session } = await ready()
+  session._note({ type: 'signal', to: 'BBBBBBBB', kind: 'description', data: {} })
+  session._note({ type: 'linked', peer: 'BBBBBBBB' })
+  for (const [seq, id] of [[1, 1], [2, 2]]) world.socket.says({ type: 'error', code: 'no-link', message: '', seq, id })
+  expect(log).toEqual([['refused', 'BBBBBBBB']])
 })

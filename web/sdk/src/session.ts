@@ -16,6 +16,8 @@ export const REPLY_MS = 15_000
 export const PING_MS = 15_000
 /** From a ping to the end of patience with a silent socket. */
 export const PONG_MS = 10_000
+/** The same where there is reason to think that it is dead. */
+export const DOUBT_MS = 2_000
 /** Sockets that failed in a row before the server is given up: about a minute. */
 export const ATTEMPTS_MAX = 16
 /** First wait before a new socket; it doubles up to BACKOFF_MS_MAX, and is drawn from 50 to 100 % of that. */
@@ -40,6 +42,8 @@ const LATER = [4003, 4004]
 export interface SessionHooks {
   /** Something came by itself. */
   _happening(frame: Happening): void
+  /** A signal was not passed on. */
+  _refused(signal: Outgoing): void
   _down(attempt: number, inMs: number): void
   /** A socket is back; `kept` is false where the server has forgotten us. */
   _up(kept: boolean): void
@@ -79,6 +83,8 @@ export class Session {
   /** Stop the timer of this name. */
   _timer?: (() => void) | undefined
   _pumping?: (() => void) | undefined
+  /** Stops listening for another network. */
+  _forget: () => void
   /** Settles `_open`. */
   _opened: (error?: TwocanError) => void = () => {}
 
@@ -89,6 +95,7 @@ export class Session {
     readonly _hooks: SessionHooks,
   ) {
     this._tokensAt = _io._now()
+    this._forget = _io._changes(() => this._doubt())
   }
 
   /** Opens the first socket. */
@@ -161,6 +168,14 @@ export class Session {
     })
   }
 
+  /** The network may be another one: a socket that does not answer soon is given up, and one that is waited for is opened at once. */
+  _doubt(): void {
+    if (this._up) {
+      this._patience(DOUBT_MS)
+      this._note({ type: 'ping' })
+    } else if (this._secret && !this._socket && !this._ended) this._dial()
+  }
+
   _rest(): void {
     this._timer?.()
     this._timer = this._io._after(PING_MS, () => {
@@ -186,9 +201,10 @@ export class Session {
   }
 
   _answer(id: number, reply: Reply): void {
+    const said = this._outbox.find((frame) => frame.id === id)
     this._handled(id)
     const pending = this._pending.get(id)
-    if (!pending) return
+    if (!pending) return said?.to && reply.type === 'error' ? this._hooks._refused(said) : undefined
     this._pending.delete(id)
     pending._stop()
     if (reply.type === 'error') pending._reject(new TwocanError(reply.code, reply.message, reply.retry))
@@ -278,6 +294,7 @@ export class Session {
     if (this._ended) return
     this._ended = true
     this._up = false
+    this._forget()
     this._timer?.()
     this._pumping?.()
     this._drop(1000)

@@ -28,7 +28,7 @@ test.each<[string, SignalKind, unknown]>([
   ['a description with a section for sound', 'description', { type: 'offer', sdp: 'v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n' }],
   ['a description with sections behind the one for data', 'description', { type: 'offer', sdp: 'v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nm=audio 0 UDP/TLS/RTP/SAVPF 0\r\n' }],
   ['a description with two sections for data', 'description', { type: 'offer', sdp: 'v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n' }],
-  ['a description with more than 64 candidates', 'description', offer('one', CANDIDATES_MAX + 1)],
+  ['a description with too many candidates', 'description', offer('one', CANDIDATES_MAX + 1)],
   ['a candidate that is nothing', 'candidate', null],
   ['a candidate that is a number', 'candidate', 7],
   ['a candidate that is a list', 'candidate', []],
@@ -49,9 +49,9 @@ test('what a browser says is taken', () => {
   ])
 })
 
-test('64 candidates of a generation are taken, with those in the description and the end of them', () => {
+test('128 candidates of a generation are taken, with those in the description and the end of them', () => {
   const { admits } = make()
-  admits('description', offer('one', 60))
+  admits('description', offer('one', 124))
   const taken = [1, 2, 3, 4, 5].map(() => admits('candidate', CANDIDATE))
   expect(taken).toEqual([true, true, true, true, false])
   expect(admits('end-of-candidates', null)).toBe(false)
@@ -61,7 +61,7 @@ test('64 candidates of a generation are taken, with those in the description and
   expect(admits('candidate', CANDIDATE)).toBe(true)
 })
 
-test('ten descriptions are taken in ten seconds', () => {
+test('twenty descriptions are taken in ten seconds', () => {
   const { admits, world } = make()
   const taken = (): number => Array.from({ length: 100 }, (_, index) => admits('description', offer(`${index}`))).filter(Boolean).length
   expect(taken()).toBe(DESCRIPTIONS_MAX)

@@ -2,13 +2,13 @@
 
 import type { SignalKind } from './wire.js'
 
-/** Descriptions taken from the other side within so long; more are passed over. */
-export const DESCRIPTIONS_MAX = 10
+/** Descriptions taken from the other side within so long; each may come by two ways, more are passed over. */
+export const DESCRIPTIONS_MAX = 20
 export const DESCRIPTIONS_MS = 10_000
 /** Characters of a description. */
 export const SDP_LENGTH_MAX = 32 * 1024
 /** Candidates taken from the other side for one generation (`ice-ufrag`) of its descriptions, those in them included; the end of them counts as one. */
-export const CANDIDATES_MAX = 64
+export const CANDIDATES_MAX = 128
 /** Sections of a description that are not the one for data channels: the answer to them is longer than the offer, and may be longer than a frame of the server's. */
 const FOREIGN = /^m=([^a]|[^]*^m=|au)/m
 /** Characters of a candidate. */

@@ -60,6 +60,8 @@ pub(super) struct Link {
     pub peer: PeerId,
     pub state: LinkState,
     offers: bool,
+    /// The server links us with the other side in the session we have there: signals over it arrive.
+    pub named: bool,
     began: Instant,
     /// From the beginning to the first open channel.
     took: Option<Duration>,
@@ -87,6 +89,7 @@ impl Link {
             peer,
             state: LinkState::Connecting,
             offers,
+            named: true,
             began: now,
             took: None,
             heard: false,
@@ -175,6 +178,7 @@ impl Link {
 
     /// The server links us again: after it was left, or because someone came back.
     pub fn relink(&mut self, around: Around, now: Instant) {
+        self.named = true;
         if self.state == LinkState::Open {
             self.report_at = Some(now + REPORT_WITHIN);
             return self.report(around, false);
@@ -231,7 +235,15 @@ impl Link {
         }
     }
 
-    /// Sends a signal: over the server while we are with it, else over the link itself.
+    /// The server did not pass a signal on: the other side is not there. What was said while the link is mended went over the link too.
+    pub fn refused(&mut self, kind: Kind, data: Option<&RawValue>) {
+        self.named = false;
+        if kind == Kind::Description && self.state == LinkState::Open {
+            self.send_over_link(kind, data);
+        }
+    }
+
+    /// Sends a signal: over the server where both are with it, else over the link itself; both ways while it is mended, for either may be cut.
     fn send(&mut self, kind: Kind, class: Option<Class>, data: Option<&str>, around: Around) {
         match kind {
             Kind::Description => self.recent.clear(),
@@ -241,19 +253,26 @@ impl Link {
             _ => {}
         }
         let data: Option<&RawValue> = data.and_then(|data| serde_json::from_str(data).ok());
-        self.effects.push_back(if around.with_server {
+        let by_server = around.with_server && self.named;
+        if by_server {
             let signal = Signal { to: self.peer.as_str().into(), kind, class, data };
-            Effect::Note(say(&ClientMessage::Signal(signal)))
-        } else {
-            let control = Control { what: "signal".into(), kind: Some(kind), data };
-            let text = serde_json::to_string(&control).expect("writing to memory does not fail");
-            Effect::Command(LinkCommand::Control(text))
-        });
+            self.effects.push_back(Effect::Note(say(&ClientMessage::Signal(signal))));
+        }
+        if !by_server || self.state == LinkState::Mending {
+            self.send_over_link(kind, data);
+        }
+    }
+
+    fn send_over_link(&mut self, kind: Kind, data: Option<&RawValue>) {
+        let control = Control { what: "signal".into(), kind: Some(kind), data };
+        let text = serde_json::to_string(&control).expect("writing to memory does not fail");
+        self.effects.push_back(Effect::Command(LinkCommand::Control(text)));
     }
 
     /// The server lets go of us. What was said over it in the last moments may not have reached the other side, which may have left a moment
     /// before: it is said again over the link.
     pub fn released(&mut self, around: Around) {
+        self.named = false;
         for (kind, data) in std::mem::take(&mut self.recent) {
             if self.state == LinkState::Open {
                 self.send(kind, None, data.as_deref(), around);

@@ -14,7 +14,7 @@ use super::room::{Effect, Room};
 use super::session::{FULL, Output, Session, say};
 use super::{Client, Held, Key, Purpose};
 use crate::wire::names::PeerId;
-use crate::wire::{ClientMessage, ErrorCode, Return};
+use crate::wire::{ClientMessage, ErrorCode, Return, Signal};
 
 impl Client {
     pub(super) fn number(&mut self) -> RequestId {
@@ -114,6 +114,7 @@ impl Client {
                 Output::Up { kept } => self.back(key, kept, now),
                 Output::Ended { code } => self.session_ended(key, code, now),
                 Output::Answer(request, answer) => self.answered(key, request, answer, now),
+                Output::Refused(body) => self.refused(key, &body, now),
                 Output::Heard(heard) => self.heard(key, heard, now),
             }
         }
@@ -244,6 +245,13 @@ impl Client {
             (Purpose::Enter | Purpose::Watch | Purpose::Plain, answer) => {
                 self.reply(request, answer.map(|_| Outcome::Done));
             }
+        }
+    }
+
+    /// Of what nobody waits for an answer to, signals alone are said by another way.
+    fn refused(&mut self, key: Key, body: &str, now: Instant) {
+        if let Ok(signal) = serde_json::from_str::<Signal<'_>>(body) {
+            self.in_rooms_of(key, now, |room| room.refused(&signal, now));
         }
     }
 

@@ -11,7 +11,7 @@ use super::outside::{
     ServerEvent, Snapshot,
 };
 use crate::wire::names::PeerId;
-use crate::wire::{IceServer, IceServers, LeftWhy, RemovedWhy, Role};
+use crate::wire::{IceServer, IceServers, LeftWhy, RemovedWhy, Role, Signal};
 
 /// What a lobby wants of the client.
 #[derive(Debug)]
@@ -199,6 +199,13 @@ impl Room {
         self.tell(RoomEvent::Removed(why));
     }
 
+    /// The server did not pass a signal on.
+    pub fn refused(&mut self, signal: &Signal<'_>, now: Instant) {
+        if let Some(peer) = PeerId::parse(&signal.to) {
+            self.with_link(peer, now, |link, _| link.refused(signal.kind, signal.data));
+        }
+    }
+
     pub fn tell(&mut self, event: RoomEvent) {
         self.effects.push_back(Effect::Event(event));
     }
@@ -289,6 +296,9 @@ impl Room {
     }
 
     fn member_left(&mut self, peer: PeerId, why: LeftWhy, now: Instant) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.named = false;
+        }
         // In a lobby that we returned to, whoever is done with mending leaves; the links stay.
         if self.state == RoomState::Complete && why != LeftWhy::Kicked {
             return;

@@ -37,10 +37,19 @@ pub(super) enum Output {
     Hang(Option<u16>),
     Text(String),
     Opened,
-    Down { attempt: u32, wait: Duration },
-    Up { kept: bool },
-    Ended { code: u16 },
+    Down {
+        attempt: u32,
+        wait: Duration,
+    },
+    Up {
+        kept: bool,
+    },
+    Ended {
+        code: u16,
+    },
     Answer(RequestId, Result<Answer, Failure>),
+    /// What had no answer to be waited for was refused.
+    Refused(String),
     Heard(Heard),
 }
 
@@ -286,8 +295,12 @@ impl Session {
     }
 
     fn answer(&mut self, id: u64, answer: Result<Answer, Failure>, now: Instant) {
+        let said = self.outbox.iter().find(|frame| frame.id == id).map(|frame| frame.body.clone());
         self.handled(id);
-        let Some(pending) = self.pending.remove(&id) else { return };
+        let Some(pending) = self.pending.remove(&id) else {
+            let refused = said.filter(|_| answer.is_err());
+            return self.out.extend(refused.map(Output::Refused));
+        };
         if pending.until.is_some() {
             self.out.push_back(Output::Answer(pending.request, answer));
         } else if let Ok(Answer::Joined { .. }) = answer {

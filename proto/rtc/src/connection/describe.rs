@@ -36,9 +36,13 @@ impl Connection {
         };
         let is_first = self.negotiation.remote.is_none();
         let offered = self.negotiation.offered;
-        let taken = match self.negotiation.take(kind, session, self.is_started) {
+        let taken = match self.negotiation.take((kind, description.offer), session, self.is_started) {
             Ok(taken) => taken,
             Err(why @ SignalError::WrongState) => return Err(why),
+            Err(why @ SignalError::OtherGeneration) => {
+                self.answer_is_late(now);
+                return Err(why);
+            }
             Err(why) => {
                 self.unfit();
                 return Err(why);
@@ -59,6 +63,7 @@ impl Connection {
             agent.set_rtt_hint(now.duration_since(then));
         }
         self.take_session(taken, now);
+        self.maybe_up(now);
         if kind == Kind::Offer {
             // Ours was to restart ICE, and was rolled back: theirs does it too, or ours comes again.
             self.negotiation.is_wanted |= offered.is_some() && !is_first;
@@ -182,7 +187,9 @@ impl Connection {
             .collect();
         session.end_of_candidates = self.local.is_gathered && later.is_empty();
         self.negotiation.is_ended = session.end_of_candidates;
-        self.output.event(Event::Signal(Signal::Description(Description { kind, sdp: session.write() })));
+        let offer = self.remote_session().filter(|_| kind == Kind::Answer).map(|session| session.version);
+        let description = Description { kind, sdp: session.write(), offer };
+        self.output.event(Event::Signal(Signal::Description(description)));
         later.into_iter().for_each(|event| self.output.event(event));
         self.end_local(now);
     }

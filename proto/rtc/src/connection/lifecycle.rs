@@ -144,7 +144,10 @@ impl Connection {
             .agent
             .as_ref()
             .is_some_and(|agent| matches!(agent.state(), State::Connected | State::Completed));
-        if !is_ice_up || !self.lifecycle.is_secured || self.lifecycle.is_over() {
+        // The other side answers checks by what it knew before: until it has answered our offer, what is mended is not whole.
+        let is_asked =
+            matches!(self.lifecycle.phase, Phase::Mending { .. }) && self.negotiation.offered.is_some();
+        if !is_ice_up || is_asked || !self.lifecycle.is_secured || self.lifecycle.is_over() {
             return;
         }
         if self.lifecycle.connect_time.is_none() {
@@ -303,6 +306,17 @@ impl Connection {
     fn offer_timeout(&self) -> Option<Instant> {
         let is_up = matches!(self.lifecycle.phase, Phase::Connected | Phase::Faltering { .. });
         self.negotiation.offered.filter(|_| is_up).map(|then| then + RESTART_INTERVAL)
+    }
+
+    /// An answer came to an offer that was made anew meanwhile: those to the later ones are on their way, and are waited for longer.
+    pub(super) fn answer_is_late(&mut self, now: Instant) {
+        let patient = now + RESTART_INTERVAL * 2;
+        self.negotiation.offered = self.negotiation.offered.map(|_| now + RESTART_INTERVAL);
+        if let Phase::Mending { again, .. } | Phase::Connecting { again: Some(again), .. } =
+            &mut self.lifecycle.phase
+        {
+            *again = patient.max(*again);
+        }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {

@@ -128,13 +128,17 @@ impl Negotiation {
         }
     }
 
-    /// Takes a description that was admitted. The state is as before where that fails.
+    /// Takes a description that was admitted, an answer with the version of the offer that it says to answer. The state is as before where that fails.
     pub(super) fn take(
         &mut self,
-        kind: Kind,
+        (kind, answered): (Kind, Option<u64>),
         session: Session,
         is_secured: bool,
     ) -> Result<Taken, SignalError> {
+        // To an offer before ours: the credentials that it had are not those in force.
+        if kind == Kind::Answer && answered.is_some_and(|offer| offer != self.version) {
+            return Err(SignalError::OtherGeneration);
+        }
         let role = match &self.remote {
             Some(RemoteSide { session: known, role }) => {
                 if known.id == session.id && session.version < known.version {

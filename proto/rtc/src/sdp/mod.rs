@@ -77,6 +77,9 @@ pub struct Description {
     pub kind: Kind,
     /// The text; empty for a rollback.
     pub sdp: String,
+    /// Of an answer: the version (`o=`, RFC 8866 5.2) of the offer that it answers, where its writer says so. W3C has no such
+    /// field: an answer that comes late would be taken for one to a later offer.
+    pub offer: Option<u64>,
 }
 
 /// Who begins the DTLS handshake (RFC 8842 5.2).

@@ -14,6 +14,8 @@ export interface Io {
     readonly _stays: boolean;
     /** 0 to 1. */
     _random(): number;
+    /** Runs `then` when the network may be another one, unless the function returned is called first. */
+    _changes(then: () => void): () => void;
     /** Runs `then` when the page goes away, unless the function returned is called first. */
     _leaving(then: () => void): () => void;
 }

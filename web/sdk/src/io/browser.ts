@@ -21,11 +21,19 @@ export function browserIo(options: ConnectOptions): Io {
     },
     _stays: /Firefox/.test(globalThis.navigator?.userAgent),
     _random: Math.random,
-    _leaving(then) {
-      globalThis.addEventListener?.('pagehide', then)
-      return () => globalThis.removeEventListener?.('pagehide', then)
+    _leaving: (then) => on(globalThis, 'pagehide', then),
+    _changes(then) {
+      // A phone that wakes has none of these but the last.
+      const page: Partial<typeof globalThis> = globalThis
+      const all = [on(globalThis, 'online', then), on((page.navigator as { connection?: EventTarget } | undefined)?.connection, 'change', then), on(page.document, 'visibilitychange', then)]
+      return () => all.forEach((stop) => stop())
     },
   }
+}
+
+function on(target: EventTarget | undefined, name: string, then: () => void): () => void {
+  target?.addEventListener?.(name, then)
+  return () => target?.removeEventListener?.(name, then)
 }
 
 /** The socket's address: `/v1` at the given place, or where this page came from. Throws `bad-url`. */

@@ -15,6 +15,7 @@ export class Table {
   room!: Room
   log: unknown[][] = []
   seq = 0
+  answered = 0
 
   constructor(options: Partial<ConnectOptions> = {}) {
     this.net = new Client(this.world, 'ws://x/v1', { app: 'chess', ...options })
@@ -80,8 +81,16 @@ export class Table {
     return settled()
   }
 
+  /** Bob answers our last offer, over the server or over the link. */
+  async answers(way: 'server' | 'link' = 'server'): Promise<void> {
+    const data = { type: 'answer', sdp: `o=- 9 ${++this.answered} IN`, offer: this.connection.version }
+    if (way === 'server') await this.signal('description', data)
+    else await this.bobSays({ type: 'signal', kind: 'description', data })
+  }
+
   /** Brings Bob's link up. */
   async up(): Promise<this> {
+    if (this.connection.signalingState === 'have-local-offer') await this.answers()
     this.connection.becomes('connected')
     for (const channel of this.connection.channels) channel.open()
     await settled()

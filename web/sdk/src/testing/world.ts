@@ -79,6 +79,7 @@ export class FakeConnection {
   sctp: { maxMessageSize: number } | null = null
   onicecandidate?: (event: { candidate: unknown }) => void
   onconnectionstatechange?: () => void
+  onsignalingstatechange?: () => void
   onicecandidateerror?: (event: object) => void
   ondatachannel?: (event: { channel: { close(): void } }) => void
   channels: FakeChannel[] = []
@@ -98,15 +99,20 @@ export class FakeConnection {
   setLocalDescription(): Promise<void> {
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer'
     this.localDescription = { type, sdp: `o=- 1 ${++this.version} IN` }
-    this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable'
+    this.#signals(type === 'offer' ? 'have-local-offer' : 'stable')
     return Promise.resolve()
   }
 
   setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
     if (description.sdp === 'bad') return Promise.reject(new Error('bad'))
     this.remoteDescription = description
-    this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable'
+    this.#signals(description.type === 'offer' ? 'have-remote-offer' : 'stable')
     return Promise.resolve()
+  }
+
+  #signals(state: string): void {
+    this.signalingState = state
+    this.onsignalingstatechange?.()
   }
 
   addIceCandidate(candidate: unknown): Promise<void> {
@@ -146,6 +152,7 @@ export class World implements Io {
   sockets: FakeSocket[] = []
   connections: FakeConnection[] = []
   leaving: (() => void)[] = []
+  changing: (() => void)[] = []
   timers: { at: number; then: () => void }[] = []
 
   get socket(): FakeSocket {
@@ -190,6 +197,13 @@ export class World implements Io {
 
   _random(): number {
     return 1
+  }
+
+  _changes(then: () => void): () => void {
+    this.changing.push(then)
+    return () => {
+      this.changing = this.changing.filter((other) => other !== then)
+    }
   }
 
   _leaving(then: () => void): () => void {
