@@ -184,6 +184,22 @@ export class World {
     this.#ip(place.space, `route add default via 192.168.${network}.1`)
   }
 
+  /** A player walks out of one network and into another: its interface is gone, and another one is behind another router of the same kind. */
+  rehome(place, kind = 'home') {
+    const next = this.player(kind)
+    const [, network] = /^p(\d+)$/.exec(next.space)
+    const eth = `eth${network}`
+    this.#ip(place.space, 'link del eth0')
+    this.#ip(next.router, `link del lan0`)
+    this.#ip(next.router, `link add lan0 type veth peer name ${eth} netns ${place.name}`)
+    this.#ip(next.router, `addr add ${next.gateway}/24 dev lan0`)
+    this.#ip(next.router, 'link set lan0 up')
+    this.#ip(place.space, `addr add 192.168.${network}.10/24 dev ${eth}`)
+    this.#ip(place.space, `link set ${eth} up`)
+    this.#ip(place.space, `route add default via ${next.gateway}`)
+    return Object.assign(place, { router: next.router, address: next.address, gateway: next.gateway })
+  }
+
   /** So many packets of a hundred are lost, drawn at random, in this player's router, either way, until what this gives back is called. */
   lose(place, percent) { return this.#block(place, `numgen random mod 100 < ${percent} drop`) }
 

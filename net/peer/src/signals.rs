@@ -61,7 +61,7 @@ impl Gate {
     /// Whether a control message says something, and is within the limits.
     pub fn admits_control(&mut self, text: &str, now: Instant) -> bool {
         match serde_json::from_str(text) {
-            Ok(Control { what: "bye", .. }) => true,
+            Ok(Control { what: "bye" | "ping", .. }) => true,
             Ok(Control { what: "signal", kind: Some(kind), data }) => {
                 self.admit(kind, data.map(RawValue::get), now).is_some()
             }

@@ -35,6 +35,8 @@ export interface Line extends Keeper {
   _pieceMax(): number
   /** Bytes of messages that are begun and not at their end, over all channels: at most `maxMessage`, or one message. */
   _underway: number
+  /** Something came. */
+  _hear(): void
   /** One of them is out: other channels may begin theirs. */
   _ended(channel: Channel): void
 }
@@ -65,6 +67,7 @@ export class Channel {
       this._pump()
     }
     _channel.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
+      _line._hear()
       // Text frames are not ours; they count as unreadable.
       const message = this._reassembler._push(new Uint8Array(typeof event.data === 'string' ? [] : event.data))
       if (message) hooks._message(message.data)

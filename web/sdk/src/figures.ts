@@ -37,6 +37,8 @@ export interface Pair {
 export interface Figures {
   _pairs: Pair[]
   _selected: Pair | undefined
+  /** Bytes that came by all pairs. */
+  _received: number
   _stats: Omit<PeerStats, 'discarded'>
 }
 
@@ -52,11 +54,13 @@ export function readReport(report: Report): Figures {
   const chosen = all.find((row) => row.type === 'transport' && row.selectedCandidatePairId)?.selectedCandidatePairId
 
   const pairs: Pair[] = []
+  let received = 0
   for (const row of all) {
     const local = rows.get(row.localCandidateId ?? '')
     const remote = rows.get(row.remoteCandidateId ?? '')
     if (row.type !== 'candidate-pair' || !local || !remote) continue
     const state = row.state
+    received += row.bytesReceived ?? 0
     pairs.push({
       _id: row.id,
       _state: state === 'succeeded' || state === 'failed' ? state : state === 'in-progress' ? 'tried' : 'waiting',
@@ -80,7 +84,7 @@ export function readReport(report: Report): Figures {
     stats.bytesSent += row.bytesSent ?? 0
     stats.bytesReceived += row.bytesReceived ?? 0
   }
-  return { _pairs: pairs, _selected: selected, _stats: stats }
+  return { _pairs: pairs, _selected: selected, _received: received, _stats: stats }
 }
 
 function candidate(row: Row): CandidateInfo {

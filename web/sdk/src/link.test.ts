@@ -1,7 +1,7 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
 import { expect, test } from 'vitest'
-import { ALONE_MS, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_OPEN_MS, MEND_MS, RELAY_MS, RESTART_MS, STEPS_MAX } from './link.js'
+import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_OPEN_MS, MEND_MS, RELAY_MS, RESTART_MS, STEPS_MAX } from './link.js'
 import { CONTROL_BYTES_MAX, PIECE_BYTES_MAX } from './framing.js'
 import { CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS } from './signals.js'
 import { BOB, SERVERS, Table } from './testing/table.js'
@@ -237,6 +237,55 @@ test('an answer to an offer before ours is passed over, and a description that c
   const sent = table.sent('signal').length
   for (let copy = 0; copy < 2; copy++) await table.signal('description', { type: 'offer', sdp: 'o=- 9 9 IN' })
   expect(table.sent('signal').length).toBe(sent + 1)
+})
+
+test('a silent link that does not carry is mended before the browser says so', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  await table.bobSays({ type: 'ping' })
+  const pass = async (ms: number): Promise<void> => {
+    table.world.pass(ms)
+    await settled()
+  }
+  await pass(BEAT_MS)
+  expect(table.control(), 'something came').toEqual([])
+  table.connection.carries = false
+  await pass(BEAT_MS)
+  expect([table.link.state, table.control(), table.sent('ping').length]).toEqual(['open', [{ type: 'ping' }], 1])
+  await pass(BEAT_MS)
+  expect(table.link.state).toBe('mending')
+})
+
+test('a link that is mended is open once something comes by it, whatever the browser says', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  table.connection.carries = false
+  table.connection.becomes('failed')
+  await settled()
+  await table.signal('description', { type: 'answer', sdp: 'o=- 9 9 IN', offer: table.connection.version })
+  table.connection.becomes('connected')
+  for (let beat = 0; beat < 2; beat++) {
+    table.world.pass(BEAT_MS)
+    await settled()
+  }
+  expect(table.link.state).toBe('mending')
+  table.connection.carries = true
+  table.world.pass(BEAT_MS)
+  await settled()
+  expect(table.link.state).toBe('open')
+})
+
+test('a silent link that carries is asked less and less often, until the network changes', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  for (let second = 0; second < 60; second++) {
+    table.world.pass(1_000)
+    await settled()
+  }
+  expect(table.link.state).toBe('open')
+  const asked = table.control().length
+  expect(asked).toBeGreaterThan(60_000 / BEAT_MS_MAX - 3)
+  expect(asked).toBeLessThan(60_000 / BEAT_MS_MAX + 5)
+  table.world.changing.forEach((then) => then())
+  await settled()
+  expect(table.control().length).toBe(asked + 1)
 })
 
 test('whoever answered restarts only if the other does not', async () => {

@@ -30,14 +30,20 @@ import type { Outgoing, SignalKind } from './wire.js'
 
 /** From the beginning to the first open channel. */
 export const CONNECT_MS = 20_000
-/** Of silence before a link that was up is mended. */
+/** Of silence before a link that is up is asked whether it carries, and, besides two round trips, for what comes of that. */
+export const BEAT_MS = 750
+/** The same where nobody says anything for long: it doubles up to this. */
+export const BEAT_MS_MAX = 3_000
+/** From when the browser hears nothing to when a link that was up is mended. */
 export const FALTER_MS = 2_000
 /** From the first sign of trouble to the end of mending. */
 export const MEND_MS = 60_000
+/** From the first restart to the second: a browser looks for its networks every two seconds, and the first may have come before that. */
+export const SECOND_MS = 2_500
 /** Between two restarts while a link is mended; whoever answered begins half of this later. */
 export const RESTART_MS = 8_000
 /** What the restart over the link itself is given, before the ticket is used. */
-export const ALONE_MS = 2_000
+export const ALONE_MS = 500
 /** For relayed candidates to wait in a browser that stays with the first way that works, where it decides. */
 export const RELAY_MS = 400
 /** Steps of negotiation that wait for those before them; a signal that would be one more is passed over. */
@@ -125,6 +131,13 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _said = 0
   _pairStates = new Map<string, string>()
   _selectedId = ''
+  /** Something came since the last beat, and since the link is mended. */
+  _came = false
+  _carries = false
+  _beatMs = BEAT_MS
+  /** What had come, and when, when it was asked whether the link carries. */
+  _asked: [received: number, at: number] | undefined
+  _beating?: (() => void) | undefined
   _deadline?: (() => void) | undefined
   _restarting?: (() => void) | undefined
   _looking?: (() => void) | undefined
@@ -247,6 +260,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     if (this.state === 'closed') return
     this._quiet()
     this._looking?.()
+    this._beating?.()
     this._become('closed')
     this._after(BYE_MS, () => this._pc?.close())
     for (const channel of this._all) channel._fail()
@@ -361,12 +375,12 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       // The other side answers checks by what it knew before: until it has answered our offer the link is not what it was.
       if (this._pc.signalingState !== 'stable') return
       if (this.state === 'open') this._quiet()
-      else this._opened()
+      // A browser says so for seconds after the path is gone: what carries is what something has come by.
+      else if (this.state === 'connecting' || this._carries) this._opened()
     } else if (now === 'failed') {
       if (this.state === 'connecting') this._fail(true)
       else if (this.state === 'open') this._mend(true)
     } else if (now === 'disconnected' && this.state === 'open') {
-      this._host._session?._doubt()
       this._restarting ??= this._after(FALTER_MS, () => this._mend(true))
     }
   }
@@ -382,6 +396,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       this._trace({ type: 'open', ms: this.connectMs })
     }
     this._become('open')
+    this._beatMs = BEAT_MS
+    this._asked = undefined
+    this._listen()
     this._host._opened(this, first)
     void this._report(5)
   }
@@ -405,17 +422,79 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     }
   }
 
+  /** Something came: the link carries. */
+  _hear(): void {
+    this._came = true
+    if (this._carries) return
+    this._carries = true
+    this._watch()
+  }
+
+  /** Looks after a while whether anything comes. */
+  _listen(): void {
+    this._beating?.()
+    this._beating = this._after(this._beatMs, () => this._beat())
+  }
+
+  /**
+   * Asks a silent link whether it carries. A browser says so after five to seven seconds; but whatever is sent is acknowledged by the other side's SCTP at once, also where
+   * its page is busy, and that is seen in the statistics.
+   */
+  _beat(): void {
+    const came = this._came
+    this._came = false
+    if (came && this.state === 'open') {
+      this._asked = undefined
+      this._beatMs = BEAT_MS
+      return this._listen()
+    }
+    void this._figures().then(({ _received: received, _selected: selected }) => {
+      const now = this._host._io._now()
+      if (this.state === 'mending') {
+        if (this._asked && this._asked[0] !== received) this._hear()
+        this._asked = [received, now]
+        this._control({ type: 'ping' })
+      } else if (this.state !== 'open') {
+        return
+      } else if (this._asked?.[0] !== received) {
+        // Whoever played a moment ago is asked for: it may be the network that is gone, and with it the socket to the server.
+        if (!this._asked && this._beatMs === BEAT_MS) this._host._session?._doubt()
+        else this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
+        this._asked = [received, now]
+        this._control({ type: 'ping' })
+      } else if (now - this._asked[1] >= BEAT_MS + 2 * (selected?._stats.rttMs ?? 0)) {
+        return this._mend(true)
+      }
+      this._listen()
+    })
+  }
+
+  /** The network may be another one. */
+  _doubt(): void {
+    if (this.state !== 'open') return
+    this._came = false
+    this._beatMs = BEAT_MS
+    this._beat()
+  }
+
   /** The link falters, or is tried once more. */
   _mend(restart: boolean): void {
     this._quiet()
     this._ice = this._incompatible = this._left = false
     this._turnError = 0
     this._become(this.connectMs === undefined ? 'connecting' : 'mending')
+    this._carries = false
+    this._beatMs = BEAT_MS
+    this._asked = undefined
+    this._listen()
+    this._host._session?._doubt()
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
     this._look()
+    let wait = SECOND_MS
     const again = (): void => {
       this._restart()
-      this._restarting = this._after(RESTART_MS, again)
+      this._restarting = this._after(wait, again)
+      wait = RESTART_MS
     }
     // An offer of ours that went over the dead link must be made again, or theirs would be passed over for it.
     if (restart && (this._offers || this._pc.signalingState !== 'stable')) again()

@@ -86,7 +86,8 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     this._messageMax = _options.maxMessage ?? MESSAGE_BYTES
     this._began = this._io._now()
     this._apply(snapshot)
-    this._forget = this._io._leaving(() => void this.leave())
+    const all = [this._io._leaving(() => void this.leave()), this._io._changes(() => this.peers.forEach((link) => link._doubt()))]
+    this._forget = () => all.forEach((stop) => stop())
   }
 
   get isOwner(): boolean {

@@ -17,7 +17,7 @@ export const PING_MS = 15_000
 /** From a ping to the end of patience with a silent socket. */
 export const PONG_MS = 10_000
 /** The same where there is reason to think that it is dead. */
-export const DOUBT_MS = 2_000
+export const DOUBT_MS = 1_500
 /** Sockets that failed in a row before the server is given up: about a minute. */
 export const ATTEMPTS_MAX = 16
 /** First wait before a new socket; it doubles up to BACKOFF_MS_MAX, and is drawn from 50 to 100 % of that. */

@@ -230,6 +230,8 @@ impl Link {
                 self.gone(around);
                 Ok(())
             }
+            // Whoever asks whether the link carries has its answer by the acknowledgement.
+            ("ping", _) => Ok(()),
             ("signal", Some(kind)) => self.signal(kind, control.data.map(|raw| raw.get().to_owned())),
             _ => Err(Discard::NotControl),
         }

@@ -86,6 +86,9 @@ export class FakeConnection {
   candidates: unknown[] = []
   restarts = 0
   version = 0
+  /** Whether what is sent is acknowledged. */
+  carries = true
+  received = 0
   closed = false
 
   constructor(public configuration: RTCConfiguration) {}
@@ -124,7 +127,7 @@ export class FakeConnection {
     return Promise.resolve([
       { id: 'L', type: 'local-candidate', candidateType: 'host', protocol: 'udp' },
       { id: 'R', type: 'remote-candidate', candidateType: 'relay', protocol: 'udp' },
-      { id: 'P', type: 'candidate-pair', localCandidateId: 'L', remoteCandidateId: 'R', state: 'succeeded', nominated: true },
+      { id: 'P', type: 'candidate-pair', localCandidateId: 'L', remoteCandidateId: 'R', state: 'succeeded', nominated: true, bytesReceived: (this.received += Number(this.carries)) },
     ])
   }
 
