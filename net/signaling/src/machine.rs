@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use twocan_base::{FairQueue, Household};
+use twocan_base::{FairQueue, Household, Price};
 use twocan_lobby::{ClientId, Close, Command, Door, Ended, Event, HashId, Lobbies};
 
 use crate::hashing::Hasher;
@@ -19,6 +19,8 @@ pub(crate) const INPUTS_MAX: usize = 1024;
 /// Time between two foldings of samples.
 const FOLD_EVERY: Duration = Duration::from_secs(10);
 
+/// Whoever takes a thousandth of the machine's time comes as one who takes none; whoever takes more comes later.
+const PRICE: Price = Price { times: 1_000, most: Duration::from_secs(10) };
 /// Inputs handled before other tasks of this runtime thread have their turn.
 const TURN_INPUTS: usize = 32;
 
@@ -57,8 +59,8 @@ pub(crate) struct Machine {
     pub hasher: Hasher,
     pub ice: Arc<dyn IceProvider>,
     pub metrics: Arc<Metrics>,
-    /// What sockets said, by household: in turns, so that nobody waits for a crowd that he is not part of.
-    waiting: FairQueue<Household, (ClientId, Said)>,
+    /// What sockets said: whose household has taken the least time goes first, so that nobody waits for a crowd that he is not part of.
+    waiting: FairQueue<(ClientId, Said)>,
     queues: HashMap<ClientId, Arc<Queue>>,
     folded: Instant,
     drained: Option<oneshot::Sender<()>>,
@@ -78,7 +80,7 @@ impl Machine {
             hasher,
             ice,
             metrics,
-            waiting: FairQueue::default(),
+            waiting: FairQueue::new(PRICE),
             queues: HashMap::new(),
             folded: Instant::now(),
             drained: None,
@@ -94,9 +96,12 @@ impl Machine {
                     self.take(input);
                 }
                 self.handle_due();
-                let Some((client, said)) = self.waiting.pop() else { break };
-                self.handle(client, said);
+                let begun = Instant::now();
+                let Some((whose, (client, said))) = self.waiting.pop(begun) else { break };
+                self.handle(client, said, begun);
                 self.flush();
+                let done = Instant::now();
+                self.waiting.took(whose, done - begun, done);
             }
             if !self.waiting.is_empty() {
                 tokio::task::yield_now().await;
@@ -126,8 +131,7 @@ impl Machine {
         }
     }
 
-    fn handle(&mut self, client: ClientId, said: Said) {
-        let now = Instant::now();
+    fn handle(&mut self, client: ClientId, said: Said, now: Instant) {
         match said {
             Said::Connected { door, queue } => {
                 self.queues.insert(client, queue);
@@ -150,7 +154,7 @@ impl Machine {
     fn take(&mut self, input: Input) {
         let now = Instant::now();
         match input {
-            Input::Client { client, whose, said } => return self.waiting.push(whose, (client, said)),
+            Input::Client { client, whose, said } => return self.waiting.push(whose, (client, said), now),
             Input::Hashed { id, hash } => self.lobbies.handle_hashed(id, hash, now),
             Input::Drain { done } => {
                 self.drained = Some(done);

@@ -7,7 +7,7 @@ mod household;
 mod ledger;
 mod rate;
 
-pub use fair::FairQueue;
+pub use fair::{FairQueue, Price};
 pub use household::{Household, Site};
 pub use ledger::{Ledger, Quota};
 pub use rate::{Rate, Spent};

@@ -20,8 +20,6 @@ pub(super) enum Paced {
     FirstGuess,
     Opening,
     Hash,
-    /// Hashes that go before those of others.
-    LightHash,
     /// New sessions.
     Session,
     /// Ways into a lobby.
@@ -30,9 +28,7 @@ pub(super) enum Paced {
     Report,
 }
 
-const PACED: usize = 8;
-/// What a household may have hashed before the others: one in ten seconds.
-const LIGHT_HASHES: Rate = Rate { interval: Duration::from_secs(10), burst: 1 };
+const PACED: usize = 7;
 /// Rows looked at for each one that is asked for, so that those with nothing to remember go.
 const SWEPT_EACH: usize = 4;
 
@@ -123,7 +119,6 @@ impl Addresses {
                 Rate::per_minute(limits.first_guesses_per_address),
                 Rate::per_minute(limits.openings_per_address),
                 Rate::per_minute(limits.hashes_per_address),
-                LIGHT_HASHES,
                 limits.session_starts,
                 limits.entries,
                 Rate::per_minute(limits.reports_per_address),

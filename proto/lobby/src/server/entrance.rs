@@ -258,16 +258,15 @@ impl Lobbies {
         state.entering = true;
         let job = HashId(self.next_number());
         self.entrances.insert(job, Entrance { session, id, address, me, to });
-        let is_first = self.addresses.spend(address, Paced::LightHash, now).is_ok();
         let hash = HashJob { id: job, password: password.into(), salt };
-        self.hashes.push(Household::from(address), hash, is_first);
+        self.hashes.push(Household::from(address), hash, now);
         self.next_hash();
         Ok(())
     }
 
-    /// Has the next passwords hashed, as many at once as may be, one household after another.
+    /// Has the next passwords hashed, as many at once as may be.
     fn next_hash(&mut self) {
-        while let Some(job) = self.hashes.next(self.limits.hashes_at_once) {
+        while let Some(job) = self.hashes.next(self.limits.hashes_at_once, self.now) {
             self.out.commands.push_back(Command::Hash(job));
         }
     }

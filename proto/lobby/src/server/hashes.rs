@@ -1,45 +1,77 @@
-//! Passwords that wait to be hashed, and whose turn it is. Households take turns, and those that have had none lately go first: who
-//! wants one hash does not wait for the many who want more. Every fourth turn is the others', so that nobody waits for ever.
+//! Passwords that wait to be hashed, and whose turn it is: a household's that had none hashed lately, else its whose last is the longest ago. Who
+//! wants one hash does not wait for the many who go on and on.
 
-use twocan_base::{FairQueue, Household};
+use std::time::{Duration, Instant};
+
+use twocan_base::{FairQueue, Household, Price};
 
 use super::outside::HashJob;
 
-/// Of so many turns, one is for those who have had some lately.
-const TURNS: u32 = 4;
+/// What a hash takes, about; a household comes a minute later for each, but no more than that.
+const TIME: Duration = Duration::from_millis(25);
+const PRICE: Price = Price { times: 2_400, most: Duration::from_secs(60) };
 
-#[derive(Default)]
 pub(super) struct Hashes {
-    first: FairQueue<Household, HashJob>,
-    others: FairQueue<Household, HashJob>,
-    turn: u32,
+    waiting: FairQueue<HashJob>,
     /// Under way.
     running: usize,
 }
 
+impl Default for Hashes {
+    fn default() -> Self {
+        Self { waiting: FairQueue::new(PRICE), running: 0 }
+    }
+}
+
 impl Hashes {
-    /// `is_first`: the household has had none lately.
-    pub fn push(&mut self, whose: Household, job: HashJob, is_first: bool) {
-        let queue = if is_first { &mut self.first } else { &mut self.others };
-        queue.push(whose, job);
+    pub fn push(&mut self, whose: Household, job: HashJob, now: Instant) {
+        self.waiting.push(whose, job, now);
     }
 
     /// The next one to hash, unless `most` are under way.
-    pub fn next(&mut self, most: usize) -> Option<HashJob> {
+    pub fn next(&mut self, most: usize, now: Instant) -> Option<HashJob> {
         if self.running >= most {
             return None;
         }
-        self.turn = self.turn.wrapping_add(1);
-        let job = match self.turn.is_multiple_of(TURNS) {
-            true => self.others.pop().or_else(|| self.first.pop()),
-            false => self.first.pop().or_else(|| self.others.pop()),
-        };
-        self.running += usize::from(job.is_some());
-        job
+        let (whose, job) = self.waiting.pop(now)?;
+        self.waiting.took(whose, TIME, now);
+        self.running += 1;
+        Some(job)
     }
 
     /// One has been made, or could not be.
     pub fn done(&mut self) {
         self.running = self.running.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // a beginning of time
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::super::outside::HashId;
+    use super::*;
+
+    /// 200 households join with the right password every ten and a half seconds, all at once, and one /48 does the same.
+    #[test]
+    fn whoever_comes_for_the_first_time_does_not_wait_for_those_who_come_again_and_again() {
+        let (mut hashes, start) = (Hashes::default(), Instant::now());
+        let crowd: Vec<Household> = (0..200)
+            .map(|n| IpAddr::from(Ipv4Addr::from_bits(0x0B00_0000 + n)).into())
+            .chain(
+                (0..200_u32).map(|n| format!("2001:db8:7:{:x}::1", n << 8).parse::<IpAddr>().unwrap().into()),
+            )
+            .collect();
+        let job = |id| HashJob { id: HashId(id), password: "p".into(), salt: [0; 16] };
+        for round in 0..5_u32 {
+            let now = start + Duration::from_millis(10_500) * round;
+            crowd.iter().for_each(|whose| hashes.push(*whose, job(1), now));
+            let newcomer: Household = IpAddr::from(Ipv4Addr::from_bits(0x0C00_0000 + round)).into();
+            hashes.push(newcomer, job(2), now);
+            let place =
+                std::iter::from_fn(|| hashes.next(usize::MAX, now)).position(|job| job.id == HashId(2));
+            assert!(round == 0 || place == Some(0), "round {round}: {place:?}");
+        }
     }
 }
