@@ -127,6 +127,7 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         control_key: settings.turn_secret.as_ref().map(|secret| control::key(secret.0.as_bytes())),
         policy: policy(settings)?,
         streams: streams(settings),
+        limits: relay_limits(settings),
         ..twocan_relay::Config::new(keys.grant)
     };
     Relay::start(config).map_err(|error| match error {
@@ -136,6 +137,22 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         twocan_relay::Error::Alternate { address, why } => anyhow!("--alternate {address}: {why}"),
         other => other.into(),
     })
+}
+
+/// As many as a household has.
+const ALLOCATIONS_MIN: u32 = 1_024;
+
+/// Where there is less memory than usual, less is allocated in it; where there is more, permissions and channels grow with it.
+fn relay_limits(settings: &Settings) -> twocan_turn::Limits {
+    let default = twocan_turn::Limits::default();
+    let memory = memory(settings);
+    let scaled = u64::from(default.allocations) * memory.min(MEMORY_DEFAULT) / MEMORY_DEFAULT;
+    twocan_turn::Limits {
+        allocations: u32::try_from(scaled).unwrap_or(default.allocations).max(ALLOCATIONS_MIN),
+        members: default.members.scaled(memory.min(MEMORY_DEFAULT), MEMORY_DEFAULT),
+        peers: default.peers.scaled(memory, MEMORY_DEFAULT),
+        ..default
+    }
 }
 
 /// What connections of the relay may hold together grows with the memory that there is.

@@ -46,6 +46,7 @@ fn limits() -> Limits {
         reports_per_address: 1_000_000,
         session_starts: plenty,
         entries: plenty,
+        entries_of_lobby: plenty,
         signal_bytes: Rate { interval: Duration::from_nanos(1), burst: 1_000_000_000 },
         sockets: open(default.sockets),
         sessions: open(default.sessions),

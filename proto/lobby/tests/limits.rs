@@ -32,6 +32,7 @@ fn roomy() -> Limits {
         openings_per_address: 1_000_000,
         session_starts: plenty(),
         entries: plenty(),
+        entries_of_lobby: plenty(),
         sockets: all(),
         sessions: all(),
         lobbies: all(),

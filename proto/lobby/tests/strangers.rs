@@ -313,3 +313,26 @@ fn who_was_asked_how_far_it_has_come_is_not_asked_again_for_the_same() {
     world.settle();
     assert_eq!(world.hear_only(&mut ada, "lobbies").len(), 2);
 }
+
+/// Each entry takes a connection of every member's, and a page has 500 in its life.
+#[test]
+fn who_comes_and_goes_is_held_up_at_one_lobby_and_nobody_else_is() {
+    let mut world = World::new();
+    let (_, lobby) = world.lobby_of(1);
+    let mut guest = world.player_from("192.0.2.77", "test");
+    let mut entered = 0;
+    for _ in 0..300 {
+        let joined = world.join(&mut guest, &lobby)["type"] == "joined";
+        entered += u32::from(joined);
+        if joined {
+            world.ask(&mut guest, json!({"type":"leave"}));
+        }
+        // Its own frames come back, twenty a second.
+        world.pass(100);
+    }
+    assert!((96..=112).contains(&entered), "{entered}");
+    let mut other = world.player_from("192.0.2.78", "test");
+    assert_eq!(world.join(&mut other, &lobby)["type"], "joined");
+    let (_, elsewhere) = world.lobby_of(1);
+    assert_eq!(world.join(&mut guest, &elsewhere)["type"], "joined");
+}

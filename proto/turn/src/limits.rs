@@ -38,6 +38,9 @@ pub struct Limits {
     pub permissions_per_allocation: u32,
     /// Channels of one allocation; beyond: 508.
     pub channels_per_allocation: u32,
+    /// Permissions and channels of one household's allocations, over all threads, each of which has its part; beyond: 508. An entry takes
+    /// at most 100 bytes (measured); an allocation of a browser's has about ten.
+    pub peers: Quota,
     /// The highest channel number that may be bound, from 0x4000 on; beyond: 400. 0x4FFF is as RFC 8656 has it, the
     /// default 0x7FFF as RFC 5766 had it: see [`crate::wire::ChannelNumber`].
     pub channel_number_max: u16,
@@ -117,6 +120,7 @@ impl Default for Limits {
             unused: Duration::from_secs(60),
             permissions_per_allocation: 256,
             channels_per_allocation: 256,
+            peers: Quota { total: 262_144, household: 16_384, site: 32_768, floor: 64 },
             channel_number_max: ChannelNumber::MAX,
             peers_per_request: 32,
             reservations: 1_024,

@@ -210,6 +210,32 @@ fn channels_per_allocation() {
     assert_eq!(world.server.stats().stored.channels, 1);
 }
 
+/// Permissions and channels of all allocations of a household together: strangers fill no memory with what each allocation may have.
+#[test]
+fn peers() {
+    let quota = Quota { total: 64, household: 12, site: 24, floor: 4 };
+    let mut world = world(|limits| limits.peers = quota);
+    let [mut one, mut two, mut other] =
+        ["192.0.2.33:4000", "192.0.2.33:4001", "192.0.2.34:4000"].map(Client::ada);
+    for client in [&mut one, &mut two, &mut other] {
+        client.allocate(&mut world);
+    }
+    let mut bind =
+        |client: &mut Client, n: u16| client.bind(&mut world, 0x4000 + n, peer(usize::from(n) + 1));
+    // A permission and a channel each; the second allocation has what the first one left.
+    let first: Vec<u16> = (0..4).map(|n| bind(&mut one, n)).collect();
+    let second: Vec<u16> = (0..3).map(|n| bind(&mut two, n)).collect();
+    assert_eq!((first, second), (vec![0; 4], vec![0, 508, 508]));
+    assert_eq!(bind(&mut one, 0), 0, "a refresh needs no room");
+    assert_eq!(bind(&mut other, 0), 0, "other people's");
+    one.refresh(&mut world, 0);
+    assert_eq!(two.bind(&mut world, 0x4005, peer(6)), 0, "those that ended make room");
+    two.refresh(&mut world, 0);
+    other.refresh(&mut world, 0);
+    let stored = world.server.stats().stored;
+    assert_eq!((stored.permissions, stored.channels), (0, 0));
+}
+
 #[test]
 fn channel_number_max() {
     for (max, allowed, refused) in [(0x7FFF, 0x7FFF, 0x8000), (0x4FFF, 0x4FFF, 0x5000)] {

@@ -14,7 +14,7 @@ use super::limits::{
     CODES_MAX, FILTER_KEYS_MAX, GUESSES_PER_SESSION_BURST, LOBBY_LIFETIME, RETRY_AFTER, SEAL_WITHIN,
     SIZE_DEFAULT, SIZE_MIN,
 };
-use super::lobby::{Data, Fields, Lobby, LobbyId, Member, Stage, or_empty};
+use super::lobby::{Data, Entrants, Fields, Lobby, LobbyId, Member, Stage, or_empty};
 use super::notices::Notice;
 use super::outside::{Command, Discard, Event, HashId, HashJob};
 use super::secrets::{KeptPassword, Keys};
@@ -315,6 +315,7 @@ impl Lobbies {
             group: self.ids.group(),
             ticket: None,
             banned: Banned::default(),
+            entrants: Entrants::default(),
             holds: Holds::default(),
             opener,
             opened_at: now,
@@ -343,6 +344,7 @@ impl Lobbies {
             group: ticket.group,
             ticket: Some((ticket.expires, ticket.owner)),
             banned: Banned::default(),
+            entrants: Entrants::default(),
             holds: Holds::default(),
             opener: opener.expect("the session was looked up just before"),
             opened_at: now,
@@ -405,6 +407,9 @@ impl Lobbies {
             Lobby { members, size, .. } if members.len() >= *size => Err(ErrorCode::Full.into()),
             _ => {
                 self.addresses.spend(address, Paced::Entry, now).map_err(Refusal::later)?;
+                let rate = self.limits.entries_of_lobby;
+                let entrants = self.lobbies.get_mut(&lobby).map(|lobby| &mut lobby.entrants);
+                entrants.map_or(Ok(()), |each| each.spend(address, rate, now)).map_err(Refusal::later)?;
                 self.enter(session, id, lobby, me, now);
                 Ok(())
             }

@@ -94,6 +94,8 @@ pub const CODES_PER_ADDRESS_MAX: usize = 16;
 pub const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// People shown out of one lobby that are remembered.
 pub const BANS_MAX: usize = 256;
+/// Households of which a lobby remembers how often they came in.
+pub const ENTRANTS_MAX: usize = 256;
 /// Completed lobbies of which it is remembered who was shown out when they came back.
 pub const RETURNED_BANS_MAX: usize = 16_384;
 /// Lobbies of one application up to which its codes have four letters, five, six; beyond, eight. A guess hits with less than
@@ -151,6 +153,8 @@ pub struct Limits {
     pub session_starts: Rate,
     /// Ways into a lobby of one address.
     pub entries: Rate,
+    /// The same into one lobby: a page has 500 connections in its life, and each entry takes one of everybody's.
+    pub entries_of_lobby: Rate,
     /// Sockets.
     pub sockets: Quota,
     /// Sessions.
@@ -187,6 +191,7 @@ impl Default for Limits {
             signal_bytes: Rate::per_second(4_096, 65_536),
             session_starts: Rate::per_second(4, 512),
             entries: Rate::per_second(4, 512),
+            entries_of_lobby: Rate { interval: Duration::from_secs(2), burst: 96 },
             sockets: Quota::new(2_560, 384),
             sessions: Quota::new(2_560, 384),
             lobbies: Quota::new(2_560, 128),

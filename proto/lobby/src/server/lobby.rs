@@ -1,14 +1,16 @@
 //! A lobby: who is in it, who is linked with whom, and whether it is leaving.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use twocan_base::{Household, Rate, Spent};
 
 use super::bans::Banned;
 use super::holding::Holds;
+use super::limits::ENTRANTS_MAX;
 use super::secrets::{KeptPassword, Keys};
 use crate::wire::names::{AppName, GroupId, LobbyCode, PeerId, SessionId};
 use crate::wire::{IceServers, ListedLobby, LobbyView, MemberView};
@@ -33,6 +35,7 @@ pub(super) struct Lobby {
     /// When the last ticket ends of a lobby that came back by tickets, in Unix seconds; and whose it was.
     pub ticket: Option<(u64, Option<PeerId>)>,
     pub banned: Banned,
+    pub entrants: Entrants,
     /// Signals that wait for the other side's.
     pub holds: Holds,
     /// Whose household it is counted for.
@@ -40,6 +43,23 @@ pub(super) struct Lobby {
     pub opened_at: Instant,
     /// When its longest life is over.
     pub ends_at: Instant,
+}
+
+/// How often each household came in lately: each time costs every member a connection, of which a browser takes so many.
+#[derive(Default)]
+pub(super) struct Entrants(BTreeMap<Household, Spent>);
+
+impl Entrants {
+    /// Counts one more, or says how long to wait.
+    pub fn spend(&mut self, address: IpAddr, rate: Rate, now: Instant) -> Result<(), Duration> {
+        if self.0.len() >= ENTRANTS_MAX {
+            self.0.retain(|_, spent| !spent.is_full(now));
+        }
+        if self.0.len() >= ENTRANTS_MAX {
+            self.0.pop_first();
+        }
+        self.0.entry(address.into()).or_insert(Spent::nothing(now)).spend(1, rate, now)
+    }
 }
 
 /// A lobby's `data`: the text as it came, and its fields for filters.

@@ -86,7 +86,24 @@ pub(super) struct Allocation {
     pub deadline: Instant,
 }
 
+/// How many permissions and channels there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Peers {
+    pub permissions: u32,
+    pub channels: u32,
+}
+
+impl Peers {
+    pub fn all(self) -> u64 {
+        u64::from(self.permissions) + u64::from(self.channels)
+    }
+}
+
 impl Allocation {
+    pub fn peers(&self) -> Peers {
+        Peers { permissions: self.permissions.len(), channels: self.channels.len() }
+    }
+
     pub fn slot(&mut self, family: Family) -> &mut Option<Relayed> {
         match family {
             Family::V4 => &mut self.v4,

@@ -22,11 +22,11 @@ pub(super) enum Conflict {
     Full,
 }
 
-/// The channels of one allocation, once sorted by number and once by peer.
+/// The channels of one allocation, sorted by number; and their numbers, sorted by peer.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     by_number: Vec<Channel>,
-    by_peer: Vec<Channel>,
+    by_peer: Vec<ChannelNumber>,
 }
 
 impl Channels {
@@ -38,8 +38,17 @@ impl Channels {
 
     /// The number of a peer.
     pub fn number(&self, peer: SocketAddr, now: Instant) -> Option<ChannelNumber> {
-        let index = self.by_peer.binary_search_by_key(&peer, |channel| channel.peer).ok()?;
-        self.by_peer.get(index).filter(|channel| channel.expires > now).map(|channel| channel.number)
+        let index = self.place_of(peer).ok()?;
+        let number = *self.by_peer.get(index)?;
+        self.peer(number, now).map(|_| number)
+    }
+
+    fn place_of(&self, peer: SocketAddr) -> Result<usize, usize> {
+        let peer_of = |number: &ChannelNumber| {
+            let index = self.by_number.binary_search_by_key(number, |channel| channel.number);
+            index.ok().and_then(|index| self.by_number.get(index)).map(|channel| channel.peer)
+        };
+        self.by_peer.binary_search_by_key(&Some(peer), peer_of)
     }
 
     /// Whether `number` may be bound to `peer`; then [`Channels::bind`] is sure to work.
@@ -62,30 +71,32 @@ impl Channels {
     /// Binds or refreshes what [`Channels::check`] allowed.
     pub fn bind(&mut self, number: ChannelNumber, peer: SocketAddr, expires: Instant) {
         let channel = Channel { number, peer, expires };
-        let by_number = self.by_number.binary_search_by_key(&number, |channel| channel.number);
-        put(&mut self.by_number, by_number, channel);
-        let by_peer = self.by_peer.binary_search_by_key(&peer, |channel| channel.peer);
-        put(&mut self.by_peer, by_peer, channel);
+        match self.by_number.binary_search_by_key(&number, |channel| channel.number) {
+            Ok(index) => {
+                if let Some(known) = self.by_number.get_mut(index) {
+                    *known = channel;
+                }
+            }
+            Err(index) => {
+                if let Err(place) = self.place_of(peer) {
+                    self.by_peer.insert(place, number);
+                }
+                self.by_number.insert(index, channel);
+            }
+        }
     }
 
     /// Forgets those that ran out.
     pub fn sweep(&mut self, now: Instant) {
+        let before = self.by_number.len();
         self.by_number.retain(|channel| channel.expires > now);
-        self.by_peer.retain(|channel| channel.expires > now);
+        if self.by_number.len() < before {
+            let Self { by_number, by_peer } = self;
+            by_peer.retain(|number| by_number.binary_search_by_key(number, |channel| channel.number).is_ok());
+        }
     }
 
     pub fn len(&self) -> u32 {
         u32::try_from(self.by_number.len()).unwrap_or(u32::MAX)
-    }
-}
-
-fn put(channels: &mut Vec<Channel>, place: Result<usize, usize>, channel: Channel) {
-    match place {
-        Ok(index) => {
-            if let Some(known) = channels.get_mut(index) {
-                *known = channel;
-            }
-        }
-        Err(index) => channels.insert(index, channel),
     }
 }

@@ -33,6 +33,7 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
+use twocan_base::Ledger;
 use twocan_stun::alternate::Alternate;
 
 use crate::address::{ClientAddr, Family, Icmp, PeerAddr, RelayPort};
@@ -42,7 +43,7 @@ use crate::news::News;
 use crate::policy::is_public_unicast;
 use crate::stats::Stats;
 use access::Access;
-use allocation::{AllocationId, Allocations};
+use allocation::{AllocationId, Allocations, Peers};
 use clock::Clock;
 use control::Control;
 use directory::Directory;
@@ -78,6 +79,8 @@ pub struct Server {
     ports: Ports,
     quiet_v4: Quiet,
     quiet_v6: Quiet,
+    /// Permissions and channels.
+    peers: Ledger,
     directory: Directory,
     /// Allocations that end because the lobby took credentials back, and are still there.
     taking_back: VecDeque<TakeBack>,
@@ -125,6 +128,7 @@ impl Server {
             ports: Ports::new(config.relay_ports),
             quiet_v4: Quiet::default(),
             quiet_v6: Quiet::default(),
+            peers: Ledger::new(limits.peers.scaled(1, config.threads.max(1).into())),
             directory,
             taking_back: VecDeque::new(),
             turn_at: None,
@@ -219,6 +223,18 @@ impl Server {
             Family::V4 => &mut self.quiet_v4,
             Family::V6 => &mut self.quiet_v6,
         }
+    }
+
+    /// So many permissions and channels of a client's allocation are there, where so many were.
+    fn count_peers(&mut self, client: IpAddr, before: Peers, after: Peers) {
+        if before == after {
+            return;
+        }
+        let stored = &mut self.stats.stored;
+        stored.permissions = stored.permissions - before.permissions + after.permissions;
+        stored.channels = stored.channels - before.channels + after.channels;
+        self.peers.give(client, before.all());
+        self.peers.take_surely(client, after.all());
     }
 
     /// Brings the gauges up to date after something was stored or forgotten.

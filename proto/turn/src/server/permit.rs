@@ -35,7 +35,7 @@ impl Server {
         if peers.is_empty() || peers.len() > max {
             return Err(ErrorCode::BAD_REQUEST);
         }
-        self.permit(id, &peers, now)
+        self.permit(id, &peers, 0, now)
     }
 
     pub(super) fn channel_bind(&mut self, request: &Request<'_>, now: Instant) {
@@ -61,18 +61,21 @@ impl Server {
         }
         let max = self.limits.channels_per_allocation;
         let allocation = self.allocations.get_mut(id).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
-        let before = allocation.channels.len();
+        let (client, before) = (allocation.client.remote.ip(), allocation.peers());
         let checked = allocation.channels.check(number, peer, max, now);
-        self.stats.stored.channels -= before - allocation.channels.len();
+        let is_new = allocation.channels.number(peer, now).is_none();
+        let after = allocation.peers();
+        self.count_peers(client, before, after);
         checked.map_err(|conflict| match conflict {
             Conflict::Taken => ErrorCode::BAD_REQUEST,
             Conflict::Full => ErrorCode::INSUFFICIENT_CAPACITY,
         })?;
-        self.permit(id, &[peer], now)?;
+        self.permit(id, &[peer], u32::from(is_new), now)?;
         if let Some(allocation) = self.allocations.get_mut(id) {
-            let before = allocation.channels.len();
+            let before = allocation.peers();
             allocation.channels.bind(number, peer, now + self.limits.channel_lifetime);
-            self.stats.stored.channels += allocation.channels.len() - before;
+            let after = allocation.peers();
+            self.count_peers(client, before, after);
         }
         Ok(())
     }
@@ -89,8 +92,14 @@ impl Server {
         }
     }
 
-    /// Installs or refreshes a permission for each of `peers`, or for none.
-    fn permit(&mut self, id: AllocationId, peers: &[SocketAddr], now: Instant) -> Result<(), ErrorCode> {
+    /// Installs or refreshes a permission for each of `peers`, or for none; as many `channels` are to be bound besides.
+    fn permit(
+        &mut self,
+        id: AllocationId,
+        peers: &[SocketAddr],
+        channels: u32,
+        now: Instant,
+    ) -> Result<(), ErrorCode> {
         let allocation = self.allocations.get_mut(id).ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
         if peers.iter().any(|peer| allocation.live_port(Family::of(peer.ip()), now).is_none()) {
             return Err(ErrorCode::PEER_ADDRESS_FAMILY_MISMATCH);
@@ -98,26 +107,28 @@ impl Server {
         if !peers.iter().all(|peer| self.gate.admits(&self.directory, allocation.group(), *peer)) {
             return Err(ErrorCode::FORBIDDEN);
         }
-        let before = allocation.permissions.len();
+        let (client, before) = (allocation.client.remote.ip(), allocation.peers());
         allocation.permissions.sweep(now);
-        self.stats.stored.permissions -= before - allocation.permissions.len();
         let mut new: Vec<_> = peers.iter().map(SocketAddr::ip).collect();
         new.sort_unstable();
         new.dedup();
         new.retain(|ip| allocation.permissions.live(*ip, now).is_none());
         let new = u32::try_from(new.len()).unwrap_or(u32::MAX);
-        if allocation.permissions.len() + new > self.limits.permissions_per_allocation
-            || !allocation.new_peers.take(self.limits.new_peers, new, now)
-        {
-            return Err(ErrorCode::INSUFFICIENT_CAPACITY);
-        }
+        let after = allocation.peers();
+        let may = allocation.permissions.len() + new <= self.limits.permissions_per_allocation
+            && (new + channels == 0 || self.peers.fits(client, u64::from(new + channels)))
+            && allocation.new_peers.take(self.limits.new_peers, new, now);
+        self.count_peers(client, before, after);
+        let allocation =
+            self.allocations.get_mut(id).filter(|_| may).ok_or(ErrorCode::INSUFFICIENT_CAPACITY)?;
         let expires = now + self.limits.permission_lifetime;
         let epoch = allocation.epoch();
         for peer in peers {
             let permission = Permission::new(peer.ip(), self.gate.is_own(peer.ip()), epoch, expires);
             allocation.permissions.install(permission);
         }
-        self.stats.stored.permissions += new;
+        let installed = allocation.peers();
+        self.count_peers(client, after, installed);
         self.put_quiet_since(id, expires);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Server;
-use super::allocation::{Allocation, AllocationId, Relayed};
+use super::allocation::{Allocation, AllocationId, Peers, Relayed};
 use super::output::{Command, EndReason, Event};
 use super::ports::{Wanted, partner};
 use crate::address::Family;
@@ -102,8 +102,7 @@ impl Server {
         let Allocation { client, ref user, deadline, quiet_since, .. } = allocation;
         self.clients.remove(&client);
         self.deadlines.remove(&(deadline, id));
-        self.stats.stored.permissions -= allocation.permissions.len();
-        self.stats.stored.channels -= allocation.channels.len();
+        self.count_peers(client.remote.ip(), allocation.peers(), Peers::default());
         let is_pair = allocation.opening.as_ref().is_some_and(|opening| opening.wanted == Wanted::Pair);
         for relayed in allocation.relayed() {
             self.directory.count_down(user, client.remote.ip(), relayed.port.family, true);
