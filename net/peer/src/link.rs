@@ -326,8 +326,8 @@ impl Link {
             }
             ConnectionEvent::Message { channel, message } => self.received(&channel, message).await,
             ConnectionEvent::ChannelClosed { channel, .. } => {
-                // Only the other side, or its end, closes the control channel of a link that is up.
-                if self.lines.first().is_some_and(|control| control.channel == channel) {
+                // Only the other side, or its end, closes a channel of a link that is up.
+                if self.lines.iter().any(|line| line.channel == channel) {
                     self.report(Report::Gone).await;
                 }
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -27,6 +27,8 @@ use crate::link::ToLink;
 const SEND_WITHIN: Duration = Duration::from_secs(50);
 /// A channel in which a message to all has waited so long is slow until nothing waits: sending to all does not wait for it.
 const SLOW_AFTER: Duration = Duration::from_secs(10);
+/// Each time that a channel is slow it is waited for half as long as the last time, down to a sixteenth.
+const SLOW_HALVINGS: u32 = 4;
 /// Bytes that wait for a slow channel; beyond, it gets no message to all.
 const SLOW_BYTES_MAX: usize = 4 << 20;
 
@@ -98,6 +100,8 @@ pub(crate) struct Outlet {
 #[derive(Default)]
 struct Slow {
     is_slow: AtomicBool,
+    /// How often it was.
+    times: AtomicU32,
     /// Bytes that wait for it, and that nobody waits for.
     waiting: AtomicUsize,
 }
@@ -139,6 +143,10 @@ impl Outlet {
 }
 
 impl Slow {
+    fn patience(&self) -> Duration {
+        SLOW_AFTER / (1 << self.times.load(Ordering::Acquire).min(SLOW_HALVINGS))
+    }
+
     /// Takes room for a message that nobody waits for.
     fn reserve(&self, bytes: usize) -> bool {
         let take = |waiting: usize| (waiting + bytes <= SLOW_BYTES_MAX).then_some(waiting + bytes);
@@ -298,9 +306,10 @@ impl Peer {
         let mut sending: Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> =
             Box::pin(async move { peer.send_encoded(&name, message).await });
         if !outlet.is_slow() {
-            if let Ok(sent) = tokio::time::timeout(SLOW_AFTER, &mut sending).await {
+            if let Ok(sent) = tokio::time::timeout(outlet.slow.patience(), &mut sending).await {
                 return sent.map(|()| true);
             }
+            outlet.slow.times.fetch_add(1, Ordering::AcqRel);
             outlet.slow.is_slow.store(true, Ordering::Release);
         }
         if !outlet.slow.reserve(bytes) {

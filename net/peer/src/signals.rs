@@ -81,7 +81,7 @@ impl Gate {
     }
 
     fn describe(&mut self, sdp: &str) {
-        let ufrag = sdp.split_once("ice-ufrag:").and_then(|(_, rest)| rest.lines().next());
+        let ufrag = sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:"));
         if ufrag != self.ufrag.as_deref() {
             self.candidates = 0;
             self.ufrag = ufrag.map(str::to_owned);

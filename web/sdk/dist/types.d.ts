@@ -182,7 +182,7 @@ export interface LobbyEvents {
 }
 /** A lobby: first at the server, and after `complete` between its members alone. */
 export interface Lobby {
-    /** Four or six characters that lead here. */
+    /** Four, five, six, eight or ten characters that lead here. */
     readonly code: string;
     /** Our own name in here. */
     readonly me: string;

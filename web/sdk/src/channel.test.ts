@@ -14,7 +14,7 @@ function makeLine(pieceMax = 65_535): Line & { world: World; channels: Channel[]
     world,
     channels,
     _underway: 0,
-    _hear: () => {},
+    _hear: () => true,
     _after: (ms, then) => world._after(ms, then),
     _keep: () => true,
     _pieceMax: () => pieceMax,

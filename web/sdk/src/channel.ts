@@ -12,6 +12,8 @@ export const BUFFER_BYTES_LOW = 64 * 1024
 export const BACKLOG_BYTES_MAX = 64 * 1024 * 1024
 /** A channel in which a message to all has waited so long, or up to twice that, is slow until nothing waits: sending to all does not wait for it. */
 export const SLOW_MS = 10_000
+/** Each time that a channel is slow it is waited for half as long as the last time, but so long. */
+export const SLOW_MS_MIN = 625
 /** Bytes that wait in a slow channel; beyond, it gets no message to all. */
 export const SLOW_BYTES_MAX = 4 * 1024 * 1024
 /** From the first piece of a message to its last, or it is given up: in good time before the other side does (`WHOLE_MS`). */
@@ -35,8 +37,8 @@ export interface Line extends Keeper {
   _pieceMax(): number
   /** Bytes of messages that are begun and not at their end, over all channels: at most `maxMessage`, or one message. */
   _underway: number
-  /** Something came. */
-  _hear(): void
+  /** Something came: whether it is taken. */
+  _hear(channel: Channel): boolean
   /** One of them is out: other channels may begin theirs. */
   _ended(channel: Channel): void
 }
@@ -47,6 +49,7 @@ export class Channel {
   _reassembler: Reassembler
   readonly _reliable: boolean
   _slow = false
+  _patience = SLOW_MS
   _looking?: (() => void) | undefined
 
   constructor(
@@ -67,7 +70,7 @@ export class Channel {
       this._pump()
     }
     _channel.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
-      _line._hear()
+      if (!_line._hear(this)) return
       // Text frames are not ours; they count as unreadable.
       const message = this._reassembler._push(new Uint8Array(typeof event.data === 'string' ? [] : event.data))
       if (message) hooks._message(message.data)
@@ -148,9 +151,10 @@ export class Channel {
   /** Looks after a while whether the channel is slow: whether this message to all waits still. */
   _look(job: Job): void {
     if (this._slow) return job._resolve()
-    this._looking ??= this._line._after(SLOW_MS, () => {
+    this._looking ??= this._line._after(this._patience, () => {
       this._looking = undefined
       this._slow = this._queue.includes(job)
+      if (this._slow) this._patience = Math.max(this._patience / 2, SLOW_MS_MIN)
       for (const each of this._queue) if (each._forAll) this._look(each)
     })
   }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { cut, encode, fits, MESSAGE_BYTES, PIECE_BYTES_COST, PIECE_BYTES_MAX, Reassembler, WHOLE_MS } from './framing.js'
+import { cut, encode, fits, JSON_DEPTH_MAX, MESSAGE_BYTES, PIECE_BYTES_COST, PIECE_BYTES_MAX, Reassembler, WHOLE_MS } from './framing.js'
 import { World } from './testing/world.js'
 import type { Sendable } from './types.js'
 
@@ -201,4 +201,13 @@ test.each(vectors.limits)('the shared vector of limits holds: $name', ({ kind, m
   for (let offset = 0; offset < whole.length; offset += PIECE_BYTES_MAX) arrived = reassembler._push(cut(kind, whole, offset, PIECE_BYTES_MAX))
   expect([arrived !== undefined, reassembler._discarded]).toEqual([expected, expected ? 0 : 1])
   expect(reassembler._push(new Uint8Array([1, 65]))).toEqual({ data: 'A' })
+})
+
+test('a bar in a text is no escape', () => {
+  const deep = encode(['|', '['.repeat(JSON_DEPTH_MAX + 1)])
+  expect(fits(...deep, MESSAGE_BYTES)).toBe(true)
+  const json = new TextEncoder().encode(`["|",${'['.repeat(JSON_DEPTH_MAX + 1)}${']'.repeat(JSON_DEPTH_MAX + 1)}]`)
+  expect(fits(deep[0], json, MESSAGE_BYTES)).toBe(false)
+  const escaped = new TextEncoder().encode(`["\\"[[[","\\\\",${'['.repeat(JSON_DEPTH_MAX + 1)}]`)
+  expect(fits(deep[0], escaped, MESSAGE_BYTES)).toBe(false)
 })

@@ -42,7 +42,7 @@ const MORE = 0x80
 const QUOTE = 0x22
 const COMMA = 0x2c
 const OPENS = 0x7b
-const BACKSLASH = 0x7c
+const BACKSLASH = 0x5c
 const CLOSES = 0x7d
 
 /** A message as kind and content. */
@@ -81,7 +81,7 @@ function isSmall(json: Uint8Array): boolean {
     if (byte === QUOTE) {
       quoted = !quoted
     } else if (quoted) {
-      if (byte === BACKSLASH) at++
+      if (json[at] === BACKSLASH) at++
     } else {
       values += +(byte === OPENS || byte === COMMA)
       depth += +(byte === OPENS) - +(byte === CLOSES)

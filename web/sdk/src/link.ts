@@ -10,7 +10,7 @@ import { Emitter } from './emitter.js'
 import { readReport, type Figures } from './figures.js'
 import { CONTROL_BYTES_MAX, encode, HALF_MESSAGES_PEER_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, type Encoded } from './framing.js'
 import type { Connection, Io } from './io/ports.js'
-import { gate } from './signals.js'
+import { Gate } from './signals.js'
 import type {
   CandidateInfo,
   ChannelOptions,
@@ -50,8 +50,11 @@ export const RELAY_MS = 400
 export const STEPS_MAX = 256
 /** From the goodbye to the end of the connection. */
 export const BYE_MS = 100
-/** Control messages taken in a second; the link is closed at more. */
+/** Control messages, and channels opened besides, taken in a second; the link is closed at more. */
 export const CONTROL_MAX = 500
+/** Messages, or pieces of them, taken of one peer in a second, and at once; the link is closed at more, for a browser puts them all in front of the page's own work. */
+export const PIECES_PER_SECOND = 10_000
+export const PIECES_BURST = 100_000
 /** Between two looks at the statistics, while a link comes up and when it is up. */
 export const LOOK_MS = 200
 export const LOOK_OPEN_MS = 2_000
@@ -108,7 +111,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Negotiation steps, one after another. */
   _steps = Promise.resolve()
   _waiting = 0
-  _admits = gate((ms, then) => this._after(ms, then))
+  _gate = new Gate((ms, then) => this._after(ms, then))
   /** Signals that were passed over. */
   _discarded = 0
   /** Bytes of half-received messages. */
@@ -129,6 +132,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _named = true
   /** Control messages within this second. */
   _said = 0
+  /** Pieces that have not been forgotten yet, and when that was. */
+  _pieces = 0
+  _piecesAt = 0
   _pairStates = new Map<string, string>()
   _selectedId = ''
   /** Something came since the last beat, and since the link is mended. */
@@ -189,7 +195,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
         this._trace({ type: 'candidate-error', url: event.url, code: event.errorCode, message: event.errorText })
       }
       // Both sides declare their channels: one that is opened besides is nobody's.
-      pc.ondatachannel = ({ channel }) => channel.close()
+      pc.ondatachannel = ({ channel }) => {
+        channel.close()
+        this._count()
+      }
       pc.onconnectionstatechange = pc.oniceconnectionstatechange = pc.onsignalingstatechange = () => this._watch()
 
       const options: Record<string, ChannelOptions> = { unreliable: { ordered: false, maxRetransmits: 0 }, ...this._host._channels }
@@ -200,7 +209,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
           _open: () => this._opened(),
           _message: (data) => (id ? this._received(name, data) : this._controlled(data as ControlMessage | null)),
           // Only the other side, or an end of its page, closes a channel of a link that is up.
-          _closed: () => id || this._gone(),
+          _closed: () => this._gone(),
         })
         this._all.push(channel)
         if (id) this._byName.set(name, channel)
@@ -223,7 +232,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   /** A signal from the other side, over the server or over the link. */
   _signal(kind: SignalKind, data: unknown): void {
-    if (this._waiting >= STEPS_MAX || !this._admits(kind, data)) {
+    if (this._waiting >= STEPS_MAX || !this._gate._admits(kind, data)) {
       this._discarded++
       return
     }
@@ -315,6 +324,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._trace({ type: 'description', side: 'remote', kind: description.type })
     if (this.state === 'failed') this._mend(false)
     await pc.setRemoteDescription(description)
+    this._gate._taken(description.sdp!)
     if (!offer) return
     await pc.setLocalDescription()
     this._describe(version)
@@ -423,11 +433,28 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   }
 
   /** Something came: the link carries. */
-  _hear(): void {
+  _hear(channel?: Channel): boolean {
     this._came = true
-    if (this._carries) return
-    this._carries = true
-    this._watch()
+    if (!this._carries) {
+      this._carries = true
+      this._watch()
+    }
+    return !channel || this._count(channel)
+  }
+
+  /** Counts what comes, whatever it says: each costs the page its time. False where it is too much, and the link is closed. */
+  _count(channel?: Channel): boolean {
+    const now = this._host._io._now()
+    this._pieces = Math.max(0, this._pieces - ((now - this._piecesAt) * PIECES_PER_SECOND) / 1000) + 1
+    this._piecesAt = now
+    if (!channel || channel === this._all[0]) {
+      if (!this._said++) this._after(1_000, () => (this._said = 0))
+    }
+    if (this._said <= CONTROL_MAX && this._pieces <= PIECES_BURST) return true
+    // Not a moment later: what has come already waits in the browser.
+    this.close()
+    this._pc.close()
+    return false
   }
 
   /** Looks after a while whether anything comes. */
@@ -545,9 +572,6 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   }
 
   _controlled(message: ControlMessage | null): void {
-    // Each costs the page its time, whatever it says.
-    if (!this._said++) this._after(1_000, () => (this._said = 0))
-    if (this._said > CONTROL_MAX) this.close()
     if (message?.type === 'bye') this._gone()
     else if (message?.type === 'signal') this._signal(message.kind!, message.data)
   }

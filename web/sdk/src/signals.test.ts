@@ -1,13 +1,15 @@
 // Signals of a peer that means no good.
 
 import { expect, test } from 'vitest'
-import { CANDIDATE_LENGTH_MAX, CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS, gate, SDP_LENGTH_MAX } from './signals.js'
+import { CANDIDATE_LENGTH_MAX, CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS, Gate, SDP_LENGTH_MAX } from './signals.js'
 import { World } from './testing/world.js'
 import type { SignalKind } from './wire.js'
 
 function make() {
   const world = new World()
-  return { world, admits: gate((ms, then) => world._after(ms, then)) }
+  const gate = new Gate((ms, then) => world._after(ms, then))
+  const admits = (kind: SignalKind, data: unknown): boolean => gate._admits(kind, data)
+  return { world, gate, admits, takes: (data: object) => [admits('description', data), gate._taken((data as { sdp: string }).sdp)][0] }
 }
 
 /** A description of this generation, with so many candidates in it. */
@@ -50,15 +52,27 @@ test('what a browser says is taken', () => {
 })
 
 test('128 candidates of a generation are taken, with those in the description and the end of them', () => {
-  const { admits } = make()
-  admits('description', offer('one', 124))
+  const { admits, takes } = make()
+  takes(offer('one', 124))
   const taken = [1, 2, 3, 4, 5].map(() => admits('candidate', CANDIDATE))
   expect(taken).toEqual([true, true, true, true, false])
   expect(admits('end-of-candidates', null)).toBe(false)
-  admits('description', offer('one'))
+  takes(offer('one'))
   expect(admits('candidate', CANDIDATE)).toBe(false)
-  admits('description', offer('two'))
+  takes(offer('two'))
   expect(admits('candidate', CANDIDATE)).toBe(true)
+})
+
+test('a generation is what the browser takes for one, and what it has taken', () => {
+  const { admits, takes } = make()
+  takes(offer('one', 128))
+  const fake = (sdp: string) => ({ type: 'offer', sdp: (offer('one') as { sdp: string }).sdp.replace('o=', sdp) })
+  // In another line; twice; and in a description that the browser refused.
+  takes(fake('s=ice-ufrag:two\r\no='))
+  expect(admits('candidate', CANDIDATE)).toBe(false)
+  expect(admits('description', fake('a=ice-ufrag:two\r\no='))).toBe(false)
+  expect(admits('description', offer('three'))).toBe(true)
+  expect(admits('candidate', CANDIDATE)).toBe(false)
 })
 
 test('twenty descriptions are taken in ten seconds', () => {

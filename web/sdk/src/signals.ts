@@ -14,26 +14,44 @@ const FOREIGN = /^m=([^a]|[^]*^m=|au)/m
 /** Characters of a candidate. */
 export const CANDIDATE_LENGTH_MAX = 1_024
 
-/** Counts the signals of one link, by whichever way they come: says whether one is a signal, and within the limits. Its text is text then. */
-export function gate(after: (ms: number, then: () => void) => unknown): (kind: SignalKind, data: unknown) => boolean {
-  let descriptions = 0
-  let candidates = 0
-  let generation: string | undefined
-  return (kind, data) => {
+const GENERATION = /^a=ice-ufrag:.*/gm
+
+/** Reads and counts the signals of one link, by whichever way they come. */
+export class Gate {
+  _descriptions = 0
+  _candidates = 0
+  _generation: string | undefined
+
+  constructor(readonly _after: (ms: number, then: () => void) => unknown) {}
+
+  /** Whether it is a signal, and within the limits. Its text is text then. */
+  _admits(kind: SignalKind, data: unknown): boolean {
     const { type, sdp, candidate } = (data ?? {}) as Record<string, unknown>
     if (kind === 'description') {
-      if (typeof sdp !== 'string' || sdp.length > SDP_LENGTH_MAX || FOREIGN.test(sdp) || (type !== 'offer' && type !== 'answer') || descriptions >= DESCRIPTIONS_MAX) return false
-      descriptions++
-      after(DESCRIPTIONS_MS, () => descriptions--)
-      const ufrag = /ice-ufrag:(.*)/.exec(sdp)?.[1]
-      if (ufrag !== generation) candidates = 0
-      generation = ufrag
-      candidates += sdp.split('a=candidate').length - 1
-    } else if (kind === 'end-of-candidates' || (kind === 'candidate' && typeof candidate === 'string' && candidate.length <= CANDIDATE_LENGTH_MAX)) {
-      candidates++
-    } else {
-      return false
+      if (typeof sdp !== 'string' || sdp.length > SDP_LENGTH_MAX || FOREIGN.test(sdp) || (type !== 'offer' && type !== 'answer') || this._descriptions >= DESCRIPTIONS_MAX) return false
+      this._descriptions++
+      this._after(DESCRIPTIONS_MS, () => this._descriptions--)
+      // Of two, nobody knows which one the browser takes.
+      const [generation, more] = sdp.match(GENERATION) ?? []
+      const own = candidatesIn(sdp)
+      if (generation === this._generation) this._candidates += own
+      return !more && Math.max(own, generation === this._generation ? this._candidates : 0) <= CANDIDATES_MAX
     }
-    return candidates <= CANDIDATES_MAX
+    return (
+      (kind === 'end-of-candidates' || (kind === 'candidate' && typeof candidate === 'string' && candidate.length <= CANDIDATE_LENGTH_MAX)) &&
+      ++this._candidates <= CANDIDATES_MAX
+    )
   }
+
+  /** The browser has taken a description: the candidates that follow may be those of another generation. */
+  _taken(sdp: string): void {
+    const [generation] = sdp.match(GENERATION) ?? []
+    if (generation === this._generation) return
+    this._generation = generation
+    this._candidates = candidatesIn(sdp)
+  }
+}
+
+function candidatesIn(sdp: string): number {
+  return sdp.split('a=candidate').length - 1
 }
