@@ -100,7 +100,7 @@ async fn a_message_to_all_does_not_wait_for_who_does_not_read_and_names_it_once_
     slow.fill().await;
     let start = Instant::now();
     assert_eq!(all.send("reliable", "waits").await, Ok(vec![]));
-    assert_eq!(start.elapsed(), SLOW_AFTER);
+    assert_eq!(start.elapsed(), SLOW_AFTER / 2, "half as long as the first time");
 }
 
 #[tokio::test(start_paused = true)]
