@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use twocan_base::{FairQueue, Household, Price};
+use twocan_base::{FairQueue, Household, Price, Rate, Spent};
 use twocan_lobby::{ClientId, Close, Command, Door, Ended, Event, HashId, Lobbies};
 
 use crate::hashing::Hasher;
@@ -19,8 +19,12 @@ pub(crate) const INPUTS_MAX: usize = 1024;
 /// Time between two foldings of samples.
 const FOLD_EVERY: Duration = Duration::from_secs(10);
 
-/// Whoever takes a thousandth of the machine's time comes as one who takes none; whoever takes more comes later.
-const PRICE: Price = Price { times: 1_000, most: Duration::from_secs(10) };
+/// Whoever takes a five-hundredth of the time comes as one who takes none; whoever takes more comes later.
+const PRICE: Price = Price { times: 500, most: Duration::from_secs(10) };
+/// What a frame to a socket takes besides, in its task and in the kernel, about: one entry into a lobby of 64 makes 126 of them.
+const FRAME_TIME: Duration = Duration::from_micros(10);
+/// Frames a second for each core, and at once: a tenth of its time. Beyond, only those are served who do not have to come later.
+const FRAMES_PER_CORE: u32 = 10_000;
 /// Inputs handled before other tasks of this runtime thread have their turn.
 const TURN_INPUTS: usize = 32;
 
@@ -61,6 +65,9 @@ pub(crate) struct Machine {
     pub metrics: Arc<Metrics>,
     /// What sockets said: whose household has taken the least time goes first, so that nobody waits for a crowd that he is not part of.
     waiting: FairQueue<(ClientId, Said)>,
+    /// Frames given out to sockets.
+    frames: Spent,
+    frames_rate: Rate,
     queues: HashMap<ClientId, Arc<Queue>>,
     folded: Instant,
     drained: Option<oneshot::Sender<()>>,
@@ -81,6 +88,8 @@ impl Machine {
             ice,
             metrics,
             waiting: FairQueue::new(PRICE),
+            frames: Spent::nothing(Instant::now()),
+            frames_rate: frames_rate(),
             queues: HashMap::new(),
             folded: Instant::now(),
             drained: None,
@@ -97,17 +106,22 @@ impl Machine {
                 }
                 self.handle_due();
                 let begun = Instant::now();
+                if self.held_until(begun).is_some_and(|until| until > begun) {
+                    break;
+                }
                 let Some((whose, (client, said))) = self.waiting.pop(begun) else { break };
                 self.handle(client, said, begun);
-                self.flush();
+                let frames = self.flush();
                 let done = Instant::now();
-                self.waiting.took(whose, done - begun, done);
+                self.frames.spend_surely(frames, self.frames_rate, done);
+                self.waiting.took(whose, done - begun + FRAME_TIME * frames, done);
             }
-            if !self.waiting.is_empty() {
+            let held = self.held_until(Instant::now());
+            if held.is_none() && !self.waiting.is_empty() {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let due = self.lobbies.poll_timeout();
+            let due = [self.lobbies.poll_timeout(), held].into_iter().flatten().min();
             tokio::select! {
                 input = self.inputs.recv() => match input {
                     Some(input) => self.take(input),
@@ -117,6 +131,12 @@ impl Machine {
                 () = until(Some(self.folded + FOLD_EVERY)) => {}
             }
         }
+    }
+
+    /// Where more goes out than may: until when whoever is next has to wait, because its household has had its share.
+    fn held_until(&self, now: Instant) -> Option<Instant> {
+        let refilled = now + self.frames.check(1, self.frames_rate, now).err()?;
+        self.waiting.next_turn().map(|turn| turn.min(refilled)).filter(|until| *until > now)
     }
 
     fn handle_due(&mut self) {
@@ -164,10 +184,12 @@ impl Machine {
         self.flush();
     }
 
-    /// Does what the machine asks for, and what comes of that, until it is quiet.
-    fn flush(&mut self) {
+    /// Does what the machine asks for, and what comes of that, until it is quiet; says how many frames went out.
+    fn flush(&mut self) -> u32 {
+        let mut frames = 0;
         loop {
             while let Some((client, frame)) = self.lobbies.poll_transmit() {
+                frames += 1;
                 if let Some(queue) = self.queues.get(&client) {
                     queue.push(frame);
                 }
@@ -179,6 +201,7 @@ impl Machine {
             self.event(&event);
         }
         self.metrics.levels(&self.lobbies);
+        frames
     }
 
     fn command(&mut self, command: Command) {
@@ -236,6 +259,13 @@ impl Drop for Machine {
             queue.close(Close::GoingAway);
         }
     }
+}
+
+/// Over all cores.
+fn frames_rate() -> Rate {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let frames = FRAMES_PER_CORE.saturating_mul(u32::try_from(cores).unwrap_or(u32::MAX)).min(1_000_000);
+    Rate::per_second(frames, frames)
 }
 
 async fn until(due: Option<Instant>) {

@@ -86,6 +86,12 @@ impl<T> FairQueue<T> {
         Some((whose, item))
     }
 
+    /// When the next item would have come: in the past, if nobody has to come later.
+    #[must_use]
+    pub fn next_turn(&self) -> Option<Instant> {
+        self.turns.first_key_value().map(|((at, _), _)| *at)
+    }
+
     /// What `whose` wanted took so long.
     pub fn took(&mut self, whose: Household, time: Duration, now: Instant) {
         self.households.add(whose, time * self.price.times, self.price.most, now);
@@ -193,6 +199,7 @@ mod tests {
                 queue.took(whose, MS / 2, now);
             }
             queue.push(household(1_000 + wave), 9_999, now);
+            assert!(wave < 3 || queue.next_turn() == Some(now), "the crowd's turns are ahead");
             let next = queue.pop(now).map(|(_, item)| item);
             assert!(wave < 3 || next == Some(9_999), "wave {wave}: {next:?}");
         }
