@@ -54,7 +54,7 @@ export const BYE_MS = 100
 export const CONTROL_MAX = 500
 /** Messages, or pieces of them, taken of one peer in a second, and at once; the link is closed at more, for a browser puts them all in front of the page's own work. */
 export const PIECES_PER_SECOND = 10_000
-export const PIECES_BURST = 100_000
+export const PIECES_BURST = 20_000
 /** Between two looks at the statistics, while a link comes up and when it is up. */
 export const LOOK_MS = 200
 export const LOOK_OPEN_MS = 2_000
@@ -460,7 +460,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Looks after a while whether anything comes. */
   _listen(): void {
     this._beating?.()
-    this._beating = this._after(this._beatMs, () => this._beat())
+    if (this._host._io._counts) this._beating = this._after(this._beatMs, () => this._beat())
   }
 
   /**
@@ -510,7 +510,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._ice = this._incompatible = this._left = false
     this._turnError = 0
     this._become(this.connectMs === undefined ? 'connecting' : 'mending')
-    this._carries = false
+    this._carries = !this._host._io._counts
     this._beatMs = BEAT_MS
     this._asked = undefined
     this._listen()

@@ -12,6 +12,8 @@ export interface Io {
     _after(ms: number, then: () => void): () => void;
     /** Where this browser decides on the way, it stays with the first that works, be it a relay. */
     readonly _stays: boolean;
+    /** Its statistics count what is acknowledged, as those of browsers do. */
+    readonly _counts: boolean;
     /** 0 to 1. */
     _random(): number;
     /** Runs `then` when the network may be another one, unless the function returned is called first. */

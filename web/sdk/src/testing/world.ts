@@ -152,6 +152,7 @@ export class FakeConnection {
 export class World implements Io {
   now = 0
   _stays = false
+  _counts = true
   sockets: FakeSocket[] = []
   connections: FakeConnection[] = []
   leaving: (() => void)[] = []
