@@ -31,8 +31,10 @@ impl Listen {
         primary: impl Fn(SocketAddr) -> Option<IpAddr>,
     ) -> anyhow::Result<Listen> {
         let any = |port| -> Vec<SocketAddr> {
-            // A machine without IPv6 has no primary address of it, and cannot bind `::`.
-            let v6 = primary(ipv6_somewhere()).map(|_| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+            // A machine without IPv6 has no primary address of it, and cannot bind `::`. Whoever names one has it.
+            let has_v6 =
+                primary(ipv6_somewhere()).is_some() || settings.external_ip.iter().any(IpAddr::is_ipv6);
+            let v6 = has_v6.then(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
             std::iter::once(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).chain(v6).collect()
         };
         let default = |port| match settings.public {
@@ -134,6 +136,14 @@ mod tests {
             (text(&listen.http), text(&listen.turn)),
             (vec!["0.0.0.0:8080".into()], vec!["0.0.0.0:3478".into()])
         );
+    }
+
+    #[test]
+    fn public_with_a_named_ipv6_address_listens_on_ipv6_before_there_is_a_route() {
+        let external_ip = vec!["2001:db8::7".parse().unwrap()];
+        let listen =
+            Listen::new(&Settings { public: true, external_ip, ..Settings::default() }, ipv4_only).unwrap();
+        assert_eq!(text(&listen.turn), ["0.0.0.0:3478", "[::]:3478"]);
     }
 
     #[test]

@@ -281,6 +281,12 @@ fn announce(settings: &Settings, listen: &Listen, relay: Option<&Relay>, signali
     if settings.public && !listen.external_named {
         info!("if this machine is behind a NAT, say its public address: --external-ip");
     }
+    if settings.public && !listen.http.iter().chain(&listen.turn).any(SocketAddr::is_ipv6) {
+        warn!(
+            "listening on IPv4 alone: this machine has no way to the IPv6 Internet yet; once it has, start anew, or say its \
+             address: --external-ip"
+        );
+    }
     let is_plain = |address: &SocketAddr| !address.ip().is_loopback();
     if signaling.is_some() && settings.trusted_proxy.is_empty() && listen.http.iter().any(is_plain) {
         warn!(
