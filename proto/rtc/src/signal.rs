@@ -46,10 +46,21 @@ struct DescriptionInit<'a> {
     offer: Option<u64>,
 }
 
+impl Description {
+    fn init(&self) -> DescriptionInit<'_> {
+        DescriptionInit { kind: self.kind.as_str().into(), sdp: self.sdp.as_str().into(), offer: self.offer }
+    }
+
+    /// Written with [`offer`](Self::offer), for a lobby's `data` (docs/protocol.md §2).
+    pub fn with_offer(&self) -> impl Serialize + '_ {
+        self.init()
+    }
+}
+
 impl Serialize for Description {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        DescriptionInit { kind: self.kind.as_str().into(), sdp: self.sdp.as_str().into(), offer: self.offer }
-            .serialize(serializer)
+        // W3C's two members alone: some take no others.
+        DescriptionInit { offer: None, ..self.init() }.serialize(serializer)
     }
 }
 

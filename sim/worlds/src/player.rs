@@ -610,7 +610,7 @@ impl Player {
         match signal {
             Signal::Description(description) => {
                 let offer = description.kind == twocan_rtc::sdp::Kind::Offer;
-                let data = serde_json::to_string(description).unwrap_or_default();
+                let data = serde_json::to_string(&description.with_offer()).unwrap_or_default();
                 self.client.handle_link(room, peer, LinkInput::Description { offer, data: &data }, now);
             }
             Signal::Candidate(candidate) => {

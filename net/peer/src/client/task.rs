@@ -234,7 +234,7 @@ impl Task {
         match report {
             Report::Signal(Signal::Description(description)) => {
                 let offer = description.kind == connection::DescriptionKind::Offer;
-                let data = serde_json::to_string(&description).unwrap_or_default();
+                let data = serde_json::to_string(&description.with_offer()).unwrap_or_default();
                 tell(LinkInput::Description { offer, data: &data });
             }
             Report::Signal(Signal::Candidate(candidate)) => {
