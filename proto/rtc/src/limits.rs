@@ -14,6 +14,11 @@ pub const RESTART_INTERVAL: Duration = Duration::from_secs(8);
 /// When ICE is restarted for a direct path, after a direct one was lost to a relayed one.
 pub const DIRECT_RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(10), Duration::from_secs(60)];
 
+/// How long after a page's first reflexive candidate our private host candidates are said, see `connection/hosts.rs`.
+pub const HOSTS_AFTER: Duration = Duration::from_millis(100);
+/// And how long after its description at most.
+pub const HOSTS_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long relays are kept after the last words went through them: a relay that is given back takes what it has not sent yet with it.
 pub const FAREWELL_TIME: Duration = Duration::from_millis(100);
 /// How long data may remain unacknowledged, beside two round trips, before ICE is to ask whether the path is still there.

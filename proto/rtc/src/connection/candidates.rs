@@ -62,7 +62,7 @@ impl Connection {
                 return;
             }
         }
-        if self.negotiation.is_described() && !self.local.is_unsaid {
+        if self.negotiation.is_described() && !self.local.is_unsaid && !self.is_kept_back(&gathered) {
             let init = self.candidate_init(&gathered.text);
             self.output.event(Event::Signal(Signal::Candidate(init)));
         }
@@ -94,7 +94,7 @@ impl Connection {
 
     /// Says that this generation has no more candidates, where that is so.
     pub(super) fn end_local(&mut self, now: Instant) {
-        if !self.local.is_gathered || !self.negotiation.is_described() {
+        if !self.local.is_gathered || !self.negotiation.is_described() || self.keeps_any_back() {
             return;
         }
         if let Some(agent) = &mut self.agent {
@@ -157,10 +157,13 @@ impl Connection {
 
     fn add_remote(&mut self, candidate: Candidate, now: Instant) -> Result<(), SignalError> {
         let agent = self.agent.as_mut().ok_or(SignalError::WrongState)?;
-        let ip = candidate.address.ip();
+        let (ip, is_host) = (candidate.address.ip(), candidate.kind == Kind::Host);
         agent.add_remote_candidate(candidate, now).map_err(|_| SignalError::Unusable)?;
         self.gatherer.permit(&[ip], now);
         self.remote.is_any = true;
+        if !is_host {
+            self.met_reflexive(now);
+        }
         Ok(())
     }
 
@@ -214,6 +217,7 @@ impl Connection {
             return;
         }
         self.remote.is_ended = true;
+        self.met_reflexive(now);
         self.pass_end(now);
     }
 

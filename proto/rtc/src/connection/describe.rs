@@ -62,6 +62,9 @@ impl Connection {
         {
             agent.set_rtt_hint(now.duration_since(then));
         }
+        let (is_ours, trickles) =
+            self.remote_session().map_or((true, true), |session| (session.is_ours, session.trickle));
+        self.meet(is_ours, trickles, now);
         self.take_session(taken, now);
         self.maybe_up(now);
         if kind == Kind::Offer {
@@ -175,7 +178,7 @@ impl Connection {
         session.max_message_size = u32::try_from(limits::MESSAGE_LEN_MAX).unwrap_or(u32::MAX);
         session.sctp_init = self.transport.sctp_init();
         let trickles = self.negotiation.remote.as_ref().is_none_or(|remote| remote.session.trickle);
-        let known = self.local.list.iter();
+        let known = self.local.list.iter().filter(|gathered| !self.is_kept_back(gathered));
         let mut kinds = known.clone().map(|gathered| gathered.local.candidate.kind);
         let waits = trickles && kinds.any(|kind| kind == CandidateKind::ServerReflexive);
         let (later, here): (Vec<_>, Vec<_>) =
@@ -185,7 +188,7 @@ impl Connection {
             .into_iter()
             .map(|gathered| Event::Signal(Signal::Candidate(self.candidate_init(&gathered.text))))
             .collect();
-        session.end_of_candidates = self.local.is_gathered && later.is_empty();
+        session.end_of_candidates = self.local.is_gathered && later.is_empty() && !self.keeps_any_back();
         self.negotiation.is_ended = session.end_of_candidates;
         let offer = self.remote_session().filter(|_| kind == Kind::Answer).map(|session| session.version);
         let description = Description { kind, sdp: session.write(), offer };

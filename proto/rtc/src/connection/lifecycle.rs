@@ -268,6 +268,9 @@ impl Connection {
         if self.search_timeout().is_some_and(|due| due <= now) {
             self.search_direct(now);
         }
+        if self.hosts_timeout().is_some_and(|due| due <= now) {
+            self.say_hosts(now);
+        }
         self.close_strangers(now);
         if self.lifecycle.next_timeout().is_none_or(|due| due > now) {
             return;
@@ -330,6 +333,7 @@ impl Connection {
             self.lifecycle.next_timeout(),
             self.offer_timeout(),
             self.search_timeout(),
+            self.hosts_timeout(),
             self.probe_timeout(),
             self.stranger_timeout(),
         ];

@@ -8,6 +8,7 @@ mod channels;
 mod describe;
 mod direct;
 mod early;
+mod hosts;
 mod inbound;
 mod lifecycle;
 mod negotiation;
@@ -36,6 +37,7 @@ use candidates::{LocalCandidates, RemoteCandidates};
 use channels::Counts;
 use direct::DirectSearch;
 use early::EarlyDatagrams;
+use hosts::Hosts;
 use lifecycle::Lifecycle;
 use negotiation::Negotiation;
 use output::Output;
@@ -58,6 +60,7 @@ pub struct Connection {
     negotiation: Negotiation,
     local: LocalCandidates,
     remote: RemoteCandidates,
+    hosts: Hosts,
     /// Made when the role is known: by our first offer, or theirs.
     agent: Option<Agent>,
     early: EarlyDatagrams,
@@ -99,6 +102,7 @@ impl Connection {
             streams: Streams::new(),
             local: LocalCandidates::default(),
             remote: RemoteCandidates::default(),
+            hosts: Hosts::default(),
             agent: None,
             early: EarlyDatagrams::default(),
             is_started: false,

@@ -137,6 +137,9 @@ pub struct OtherSection {
     pub mid: Option<String>,
 }
 
+/// Whom `o=` names, of descriptions of this crate's (RFC 8866 5.2: the user's name, or `-`).
+pub(crate) const OURS: &str = "twocan";
+
 /// What two descriptions agree on: the one data-channel section, and what it takes from the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -144,6 +147,8 @@ pub struct Session {
     pub id: u64,
     /// `o=`: rises with each description.
     pub version: u64,
+    /// `o=`: its writer is one of this crate's.
+    pub is_ours: bool,
     /// `a=mid`; `None` where the other side has none.
     pub mid: Option<String>,
     /// Whether `a=group:BUNDLE` names the section.
@@ -182,6 +187,7 @@ impl Session {
         Session {
             id,
             version: 1,
+            is_ours: true,
             mid: Some("0".into()),
             is_bundled: true,
             credentials,

@@ -215,6 +215,7 @@ pub(super) fn session(text: &str) -> Result<Session, ParseError> {
     Ok(Session {
         id,
         version,
+        is_ours: lines.origin.split(' ').next() == Some(super::OURS),
         mid: mid(scope.section)?,
         is_bundled: scope.is_bundled,
         credentials: credentials(&scope)?,

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use super::{OtherSection, Protocol, Session};
+use super::{OURS, OtherSection, Protocol, Session};
 
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "v=0\r\no=- {} {} IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", self.id, self.version)?;
+        let whose = if self.is_ours { OURS } else { "-" };
+        write!(f, "v=0\r\no={whose} {} {} IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", self.id, self.version)?;
         if self.ice_lite {
             f.write_str("a=ice-lite\r\n")?;
         }
