@@ -308,3 +308,64 @@ fn an_application_hears_at_once_that_there_is_room_again() {
     let last = world.peers[ADA].events.last();
     assert_eq!(last, Some(&(world.elapsed(), Event::BufferedAmountLow { id: channels[ADA][0] })));
 }
+
+/// Two homes with a STUN server; with `page` Bob's descriptions look as if a page had written them.
+fn two_homes_with_stun(page: bool) -> World {
+    let mut world = World::new(1, Net::default());
+    world.add_relay("5.0.0.1");
+    let rule = Rule::EndpointIndependent;
+    let nats =
+        ["8.0.0.1", "9.0.0.1"].map(|public| world.add_nat(public, rule, Rule::AddressAndPortDependent));
+    let ada = [Interface::behind(nats[ADA], "192.168.1.2", 1)];
+    let bob = [Interface::behind(nats[BOB], "192.168.2.2", 2)];
+    world.two(&ada, &bob, |_, config| config.servers = vec![server(&["stun:5.0.0.1"])]);
+    if page {
+        world.peers[BOB].tamper = Box::new(|signal| match signal {
+            Signal::Description(description) => {
+                let sdp = description.sdp.replace("o=twocan", "o=-");
+                Some(Signal::Description(twocan_rtc::Description { sdp, ..description }))
+            }
+            other => Some(other),
+        });
+    }
+    world
+}
+
+#[test]
+fn towards_a_page_private_hosts_are_said_behind_the_reflexive_ones() {
+    for offers in [ADA, BOB] {
+        let mut world = two_homes_with_stun(true);
+        world.offer(offers);
+        assert!(world.run_until(ms(5_000), World::is_up), "{}", world.describe());
+        world.run_for(ms(2_000));
+        let said: Vec<String> = world.peers[ADA]
+            .signals
+            .iter()
+            .map(|(_, signal)| match signal {
+                Signal::Description(description) => {
+                    assert!(!description.sdp.contains("192.168."), "{}", description.sdp);
+                    "description".to_owned()
+                }
+                Signal::Candidate(init) => init.candidate.split(' ').nth(7).unwrap_or_default().to_owned(),
+                Signal::EndOfCandidates => "end".to_owned(),
+            })
+            .collect();
+        assert_eq!(said, ["description", "srflx", "host", "end"], "{offers} offers");
+    }
+}
+
+#[test]
+fn between_two_of_ours_private_hosts_are_said_with_the_answer() {
+    let mut world = two_homes_with_stun(false);
+    world.connect(ms(5_000));
+    let answer = world.peers[BOB].signals.iter().find_map(|(_, signal)| match signal {
+        Signal::Description(description) => Some(description.sdp.clone()),
+        _ => None,
+    });
+    assert!(answer.unwrap().contains("192.168.2.2"));
+    let hosts = |end: usize| {
+        let is_host = |signal: &Signal| matches!(signal, Signal::Candidate(init) if init.candidate.contains("192.168.1.2"));
+        world.peers[end].signals.iter().filter(|(_, signal)| is_host(signal)).count()
+    };
+    assert_eq!(hosts(ADA), 1, "as soon as the answer says whose it is");
+}

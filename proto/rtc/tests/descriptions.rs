@@ -292,7 +292,7 @@ fn session() -> impl Strategy<Value = Session> {
     let init = proptest::option::of("[A-Za-z0-9+/]{1,99}={0,2}");
     ((words, setup, protocol, numbers, flags), (candidates, others(), others(), init)).prop_map(
         |((words, setup, protocol, numbers, flags), (candidates, before, after, sctp_init))| Session {
-                is_ours: numbers.0 % 2 == 0,
+            is_ours: numbers.0 % 2 == 0,
             id: numbers.0,
             version: numbers.1,
             is_bundled: flags[0] && words.2.is_some(),
