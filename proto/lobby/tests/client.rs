@@ -7,8 +7,8 @@ mod meeting;
 use meeting::{Meeting, create, join, quick};
 use serde_json::json;
 use twocan_lobby::client::limits::{
-    ALONE_FOR, FALTER_AFTER, HEAR_WITHIN, LISTED_MAX, MEMBERS_MAX, OUTBOX_FRAMES_MAX, PING_AFTER,
-    PONG_WITHIN, REPLY_WITHIN,
+    ALONE_FOR, DOUBT_WITHIN, FALTER_AFTER, HEAR_WITHIN, LISTED_MAX, MEMBERS_MAX, OUTBOX_FRAMES_MAX,
+    PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
 };
 use twocan_lobby::client::{Discard, Event, Failure, LinkInput, LinkState, OutWhy, RoomEvent, ServerEvent};
 use twocan_lobby::wire::{ClientMessage, Kick, LeftWhy, List, Reason, Update};
@@ -465,4 +465,34 @@ fn a_link_that_falters_while_the_server_lets_go_is_mended_by_the_ticket() {
     meeting.pass(10_000);
     assert!(meeting.room_events(BOB).iter().any(|event| matches!(event, RoomEvent::Complete)));
     assert!(meeting.sockets() > 0, "he returned");
+}
+
+#[test]
+fn where_the_network_is_another_one_a_silent_socket_is_given_up_soon_and_the_next_is_opened_at_once() {
+    let mut meeting = Meeting::pair();
+    let change = |meeting: &mut Meeting| {
+        let now = meeting.now;
+        meeting.ends[ADA].client.handle_network_changed(now);
+        meeting.settle();
+    };
+    change(&mut meeting);
+    meeting.pass(millis(DOUBT_WITHIN) + 1);
+    assert!(
+        meeting.room_events(ADA).iter().all(|event| !matches!(event, RoomEvent::Server(_))),
+        "a pong keeps it"
+    );
+    meeting.hold_to_server = true;
+    change(&mut meeting);
+    meeting.pass(millis(DOUBT_WITHIN) / 2);
+    change(&mut meeting);
+    meeting.pass(millis(DOUBT_WITHIN) / 2 + 1);
+    assert!(matches!(
+        meeting.room_events(ADA)[0],
+        RoomEvent::Server(ServerEvent::Reconnecting { attempt: 1, .. })
+    ));
+    meeting.hold_to_server = false;
+    change(&mut meeting);
+    let resumed = |event: &RoomEvent| matches!(event, RoomEvent::Server(ServerEvent::Resumed { kept: true }));
+    meeting.pass(100);
+    assert!(meeting.room_events(ADA).iter().any(resumed), "the wait is not waited out");
 }

@@ -69,6 +69,8 @@ export class Session {
   _done = false
   _socket: Socket | undefined
   _up = false
+  /** It is asked whether it is there. */
+  _doubted = false
   _secret: string | undefined
   _nextId = 1
   _seq = 0
@@ -171,12 +173,15 @@ export class Session {
   /** The network may be another one: a socket that does not answer soon is given up, and one that is waited for is opened at once. */
   _doubt(): void {
     if (this._up) {
+      if (this._doubted) return
+      this._doubted = true
       this._patience(DOUBT_MS)
       this._note({ type: 'ping' })
     } else if (this._secret && !this._socket && !this._ended) this._dial()
   }
 
   _rest(): void {
+    this._doubted = false
     this._timer?.()
     this._timer = this._io._after(PING_MS, () => {
       this._patience(PONG_MS)

@@ -10,6 +10,8 @@ mod words;
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -22,6 +24,7 @@ pub use enter::{Create, Join, Lobbies, Quick};
 pub use options::Connect;
 
 use crate::connection::{ConnectionState, FailReason, PathInfo, Signal};
+use crate::driver::interfaces::Found;
 use crate::error::Error;
 use crate::list::LobbyList;
 use crate::lobby::Lobby;
@@ -154,12 +157,18 @@ pub(crate) enum RoomAsk {
 pub(crate) enum Input {
     Socket(SocketId, SocketEvent),
     Link(RoomId, PeerId, Report),
+    /// The machine has these addresses now.
+    Network(Arc<[Found]>),
 }
 
 pub(crate) enum SocketEvent {
-    Open,
+    /// From this address of ours.
+    Open(Option<IpAddr>),
     Text(String),
-    Closed { code: u16, why: String },
+    Closed {
+        code: u16,
+        why: String,
+    },
 }
 
 /// What a link tells.

@@ -1,5 +1,6 @@
 //! One WebSocket to the server, as a task: opened, read, written and closed.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -24,7 +25,7 @@ const BUFFER_BYTES: usize = 4_096;
 /// The longest message of a server: a list of 48 KiB, or 64 members with what they say of themselves.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// Close code of a socket that ended without one.
-const CUT: u16 = 1006;
+pub(super) const CUT: u16 = 1006;
 
 /// What a socket is told.
 pub enum ToSocket {
@@ -53,8 +54,14 @@ pub async fn run(
         }
     };
     let (code, why) = match opened {
-        Ok(Stream::Plain(socket)) => serve(id, *socket, &mut told, &inputs).await,
-        Ok(Stream::Tls(socket)) => serve(id, *socket, &mut told, &inputs).await,
+        Ok(Stream::Plain(socket)) => {
+            let from = local(socket.get_ref());
+            serve(id, from, *socket, &mut told, &inputs).await
+        }
+        Ok(Stream::Tls(socket)) => {
+            let from = local(socket.get_ref().get_ref().0);
+            serve(id, from, *socket, &mut told, &inputs).await
+        }
         Err(why) => (CUT, why),
     };
     let _ = inputs.send(Input::Socket(id, SocketEvent::Closed { code, why })).await;
@@ -63,6 +70,10 @@ pub async fn run(
 enum Stream {
     Plain(Box<WebSocketStream<TcpStream>>),
     Tls(Box<WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>>>),
+}
+
+fn local(tcp: &TcpStream) -> Option<IpAddr> {
+    tcp.local_addr().ok().map(|local| local.ip().to_canonical())
 }
 
 /// The error is a sentence for a person.
@@ -93,11 +104,12 @@ async fn open(place: &Place, roots: Roots) -> Result<Stream, String> {
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     id: SocketId,
+    from: Option<IpAddr>,
     mut socket: WebSocketStream<S>,
     told: &mut mpsc::UnboundedReceiver<ToSocket>,
     inputs: &mpsc::Sender<Input>,
 ) -> (u16, String) {
-    if inputs.send(Input::Socket(id, SocketEvent::Open)).await.is_err() {
+    if inputs.send(Input::Socket(id, SocketEvent::Open(from))).await.is_err() {
         return (CUT, String::new());
     }
     loop {

@@ -8,7 +8,8 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
@@ -27,6 +28,8 @@ use super::socket::{self, ToSocket};
 use super::words::{class, class_word, gathered, reason, wire_reason};
 use super::{Ask, Client, Input, Report, RoomAsk, SocketEvent};
 use crate::connection::{self, ConnectionConfig, ConnectionState, Signal};
+use crate::driver::interfaces::Found;
+use crate::driver::watch::Watching;
 use crate::error::Error;
 use crate::framing::WHOLE_WITHIN;
 use crate::link::{self, Events, ToLink};
@@ -54,6 +57,8 @@ pub(super) fn start(options: Options) -> Pending<Client> {
         machine: Machine::new(Config { app: options.app.clone() }, seed),
         options,
         sockets: BTreeMap::new(),
+        places: BTreeMap::new(),
+        network: Arc::new(Network(inputs.clone())),
         rooms: BTreeMap::new(),
         links: BTreeMap::new(),
         waiting: BTreeMap::new(),
@@ -64,6 +69,10 @@ pub(super) fn start(options: Options) -> Pending<Client> {
         asks: asks.downgrade(),
         inputs,
     };
+    let network: Weak<Network> = Arc::downgrade(&task.network);
+    if let Err(error) = crate::driver::watch::watch(network) {
+        tracing::debug!(%error, "changes of the network are not seen");
+    }
     runtime::handle().spawn(async move {
         let request = task.machine.open(Instant::now());
         task.waiting.insert(request, Waiting::Open(answer, asks));
@@ -80,10 +89,24 @@ enum Waiting {
     Watch(Answer<LobbyList>),
 }
 
+/// Hears of other addresses of this machine.
+struct Network(mpsc::Sender<Input>);
+
+impl Watching for Network {
+    fn addresses_changed(&self, found: &Arc<[Found]>) {
+        // Where it finds no room there is much to do, and the next change comes as well.
+        let _ = self.0.try_send(Input::Network(found.clone()));
+    }
+}
+
 struct Task {
     machine: Machine,
     options: Options,
     sockets: BTreeMap<SocketId, mpsc::UnboundedSender<ToSocket>>,
+    /// From which address of ours each socket goes.
+    places: BTreeMap<SocketId, IpAddr>,
+    /// Tells of other addresses, as long as this is here.
+    network: Arc<Network>,
     rooms: BTreeMap<RoomId, RoomSide>,
     /// Links that have not been told to close: a lobby that is over may be gone before that.
     links: BTreeMap<(RoomId, PeerId), Peer>,
@@ -215,18 +238,36 @@ impl Task {
     fn take(&mut self, input: Input) {
         let now = Instant::now();
         match input {
-            Input::Socket(id, SocketEvent::Open) => self.machine.handle_open(id, now),
+            Input::Socket(id, SocketEvent::Open(from)) => {
+                self.places.extend(from.map(|from| (id, from)));
+                self.machine.handle_open(id, now);
+            }
             Input::Socket(id, SocketEvent::Text(text)) => self.machine.handle_text(id, &text, now),
             Input::Socket(id, SocketEvent::Closed { code, why }) => {
                 tracing::debug!(code, why, "a socket to the server ended");
                 self.sockets.remove(&id);
+                self.places.remove(&id);
                 if !why.is_empty() {
                     self.why = why;
                 }
                 self.machine.handle_closed(id, code, now);
             }
             Input::Link(room, peer, report) => self.hear(room, peer, report, now),
+            Input::Network(found) => self.network_changed(&found, now),
         }
+    }
+
+    /// A socket whose address is gone is dead, whatever the system says; others may be.
+    fn network_changed(&mut self, found: &[Found], now: Instant) {
+        let is_there = |from: &IpAddr| from.is_loopback() || found.iter().any(|each| each.ip == *from);
+        let dead: Vec<SocketId> =
+            self.places.iter().filter(|(_, from)| !is_there(from)).map(|(id, _)| *id).collect();
+        for id in dead {
+            self.places.remove(&id);
+            self.sockets.remove(&id);
+            self.machine.handle_closed(id, socket::CUT, now);
+        }
+        self.machine.handle_network_changed(now);
     }
 
     fn hear(&mut self, room: RoomId, peer: PeerId, report: Report, now: Instant) {

@@ -10,7 +10,7 @@
 //! datagrams costs one wake-up, and is answered once.
 
 mod helpers;
-mod interfaces;
+pub(crate) mod interfaces;
 mod lines;
 mod mdns;
 mod queue;
@@ -19,7 +19,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod udp;
-mod watch;
+pub(crate) mod watch;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

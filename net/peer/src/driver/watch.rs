@@ -1,5 +1,6 @@
-//! One watcher of this machine's addresses for the whole process: a thread that looks every two seconds, or at once when a
-//! socket met an error, and tells each connection when they have changed. It ends with the last connection.
+//! One watcher of this machine's addresses for the whole process: a thread that looks every two seconds, or at once when the kernel
+//! says that something changed (Linux, rtnetlink(7)) or a socket met an error, and tells each connection when they have changed. It
+//! ends with the last connection.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,6 +12,8 @@ use super::interfaces::{self, Found};
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Between a socket's error and the look that it causes, so that a storm of errors causes few.
 const AFTER_ERROR: Duration = Duration::from_millis(250);
+/// The same after the kernel's word: an address goes and another comes in one breath.
+const AFTER_WORD: Duration = Duration::from_millis(20);
 
 /// Bytes of the thread's stack.
 const STACK: usize = 128 << 10;
@@ -28,13 +31,16 @@ struct Watcher {
 
 struct State {
     is_running: bool,
-    is_urgent: bool,
+    /// How often it began.
+    begun: u32,
+    /// It is to look so soon.
+    urgent: Option<Duration>,
     found: Option<Arc<[Found]>>,
     watching: Vec<Weak<dyn Watching>>,
 }
 
 static WATCHER: Watcher = Watcher {
-    state: Mutex::new(State { is_running: false, is_urgent: false, found: None, watching: Vec::new() }),
+    state: Mutex::new(State { is_running: false, begun: 0, urgent: None, found: None, watching: Vec::new() }),
     wake: Condvar::new(),
 };
 
@@ -46,6 +52,9 @@ pub fn watch(watching: Weak<dyn Watching>) -> io::Result<Arc<[Found]>> {
         let name = "twocan-addresses".to_owned();
         std::thread::Builder::new().name(name).stack_size(STACK).spawn(|| WATCHER.run())?;
         state.is_running = true;
+        state.begun += 1;
+        #[cfg(target_os = "linux")]
+        kernel::listen(state.begun);
     }
     state.watching.push(watching);
     Ok(state.found.clone().unwrap_or_default())
@@ -53,10 +62,72 @@ pub fn watch(watching: Weak<dyn Watching>) -> io::Result<Arc<[Found]>> {
 
 /// Something is wrong with an address: look now.
 pub fn look_soon() {
+    look_within(AFTER_ERROR);
+}
+
+fn look_within(pause: Duration) {
     let mut state = WATCHER.lock();
-    if !state.is_urgent {
-        state.is_urgent = true;
+    if state.urgent.is_none_or(|known| pause < known) {
+        state.urgent = Some(pause);
         WATCHER.wake.notify_one();
+    }
+}
+
+/// The kernel's word: links, addresses and routes that come and go.
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::time::Duration;
+
+    use rustix::fd::OwnedFd;
+    use rustix::io::Errno;
+    use rustix::net::netlink::SocketAddrNetlink;
+    use rustix::net::sockopt::{Timeout, set_socket_timeout};
+    use rustix::net::{AddressFamily, RecvFlags, SocketType, bind, recv, socket};
+
+    use super::{AFTER_WORD, INTERVAL, STACK, WATCHER, look_within};
+
+    /// RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE.
+    const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+
+    /// A thread that hears the kernel, as long as somebody watches.
+    pub(super) fn listen(begun: u32) {
+        let listening = open().and_then(|socket| {
+            let name = "twocan-netlink".to_owned();
+            let thread = std::thread::Builder::new().name(name).stack_size(STACK);
+            thread.spawn(move || run(&socket, begun)).map(drop)
+        });
+        if let Err(error) = listening {
+            tracing::debug!(%error, "the kernel does not tell of addresses: they are looked at every two seconds");
+        }
+    }
+
+    fn open() -> std::io::Result<OwnedFd> {
+        let socket = socket(AddressFamily::NETLINK, SocketType::DGRAM, None)?;
+        bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
+        set_socket_timeout(&socket, Timeout::Recv, Some(INTERVAL))?;
+        Ok(socket)
+    }
+
+    fn run(socket: &OwnedFd, begun: u32) {
+        let mut word = [0; 4_096];
+        loop {
+            match recv(socket, &mut word, RecvFlags::empty()) {
+                // What it says is not read: the watcher looks for itself. Too much at once is said by an error.
+                Ok(_) | Err(Errno::NOBUFS) => look_within(AFTER_WORD),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "the kernel tells of addresses no more");
+                    return;
+                }
+            }
+            let state = WATCHER.lock();
+            if !state.is_running || state.begun != begun {
+                return;
+            }
+            drop(state);
+            // A storm of words causes few looks.
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -74,14 +145,11 @@ impl Watcher {
                 state.is_running = false;
                 return;
             }
-            let waited = self.wake.wait_timeout_while(state, INTERVAL, |state| !state.is_urgent);
-            let is_urgent = waited.unwrap_or_else(PoisonError::into_inner).0.is_urgent;
-            if is_urgent {
-                std::thread::sleep(AFTER_ERROR);
-            }
+            let waited = self.wake.wait_timeout_while(state, INTERVAL, |state| state.urgent.is_none());
+            let urgent = waited.unwrap_or_else(PoisonError::into_inner).0.urgent.take();
+            std::thread::sleep(urgent.unwrap_or_default());
             let found = interfaces::find();
             state = self.lock();
-            state.is_urgent = false;
             match found.map(Arc::<[Found]>::from) {
                 Ok(found) if state.found.as_ref() != Some(&found) => {
                     state.found = Some(found.clone());

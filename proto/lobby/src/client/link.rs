@@ -31,6 +31,8 @@ pub(super) enum Effect {
     Fail(Reason),
     /// The server is needed again, which we have left.
     Return,
+    /// Nothing comes: it may be the network, and with it the socket to the server.
+    Doubt,
 }
 
 /// What a link must know of its lobby.
@@ -153,6 +155,7 @@ impl Link {
             LinkInput::Disconnected => match self.state {
                 LinkState::Open if self.falter_until.is_none() => {
                     self.falter_until = Some(now + FALTER_AFTER);
+                    self.effects.push_back(Effect::Doubt);
                 }
                 LinkState::Failed => self.mend(now),
                 _ => {}

@@ -260,6 +260,13 @@ impl Client {
         self.with_session(key, now, |session| session.handle_closed(code, now));
     }
 
+    /// The network is another one, or may be: the server's sockets are asked whether they are there, and opened at once where they are not.
+    pub fn handle_network_changed(&mut self, now: Instant) {
+        for key in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.with_session(key, now, |session| session.doubt(now));
+        }
+    }
+
     /// Something happened to the connection of a link.
     pub fn handle_link(&mut self, room: RoomId, peer: PeerId, input: LinkInput<'_>, now: Instant) {
         let mut result = Err(Discard::NobodyThere);

@@ -296,6 +296,11 @@ impl Client {
                         held.session.done = true;
                     }
                 }
+                Effect::Doubt => {
+                    if let Some(key) = key {
+                        self.with_session(key, now, |session| session.doubt(now));
+                    }
+                }
                 Effect::Return => self.come_back(id, now),
                 Effect::EndReturn => {
                     let mine = |(_, held): &(&Key, &Held)| held.returns_to == Some(id);

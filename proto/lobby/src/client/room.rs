@@ -26,6 +26,8 @@ pub(super) enum Effect {
     Return,
     /// That session is not needed any more.
     EndReturn,
+    /// Its socket may be dead.
+    Doubt,
     /// The server closes this session next: it is finished.
     Finish,
 }
@@ -354,6 +356,7 @@ impl Room {
                     self.settle();
                 }
                 LinkEffect::Return => self.come_back(),
+                LinkEffect::Doubt => self.effects.push_back(Effect::Doubt),
             }
         }
         if self.links.get(&peer).is_some_and(|link| link.state == LinkState::Closed) {

@@ -12,8 +12,8 @@ use rand_core::RngCore;
 
 use super::heard::{Answer, Heard, Said, read};
 use super::limits::{
-    ACK_EVERY, ATTEMPTS_MAX, BACKOFF, BACKOFF_MAX, BURST, FRAME_EVERY, MESSAGE_BYTES_MAX, OPEN_WITHIN,
-    OUTBOX_FRAMES_MAX, PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
+    ACK_EVERY, ATTEMPTS_MAX, BACKOFF, BACKOFF_MAX, BURST, DOUBT_WITHIN, FRAME_EVERY, MESSAGE_BYTES_MAX,
+    OPEN_WITHIN, OUTBOX_FRAMES_MAX, PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
 };
 use super::outside::{Discard, Failure, RequestId};
 use crate::wire::names::{AppName, PeerId};
@@ -257,6 +257,22 @@ impl Session {
         self.attempt += 1;
         self.line = Line::Waiting { until: now + wait };
         self.out.push_back(Output::Down { attempt: self.attempt, wait });
+    }
+
+    /// The network may be another one: a socket that does not answer soon is given up, and one that is waited for is opened at once.
+    pub fn doubt(&mut self, now: Instant) {
+        match self.line {
+            Line::Up { due, pinged: true } => {
+                self.line = Line::Up { due: due.min(now + DOUBT_WITHIN), pinged: true };
+            }
+            Line::Up { .. } => {
+                self.line = Line::Up { due: now + DOUBT_WITHIN, pinged: true };
+                self.push(say(&ClientMessage::Ping));
+                self.pump(now);
+            }
+            Line::Waiting { .. } => self.dial(now),
+            Line::Opening { .. } | Line::Ended => {}
+        }
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
