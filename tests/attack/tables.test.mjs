@@ -192,4 +192,48 @@ describe('tables', { skip }, () => {
     assert.equal(other, 0, 'somebody else gets none')
     assert.ok(told.codes[0] <= share.portsPerHousehold, `${told.codes[0]} ports`)
   }))
+
+  test('two hundred addresses and a /48 that come and go in lobbies of 64 are felt by nobody', (context) => field.with({}, async (siege) => {
+    const told = await siege.under(context, () => siege.attacker.run(async (kit, at, at6) => {
+      const owners = await kit.each(12, 4, (n) => kit.enter({ ...at, from: kit.v4(3_000 + n) }, 'create', { size: 64 }))
+      const from = (n) => (n % 3 ? { ...at, from: kit.v4(4_000 + (n % 200)) } : { ...at6, from: kit.v6(7, n % 200) })
+      const crowd = (await kit.each(480, 16, (n) => kit.client(from(n)))).filter((one) => !one.error)
+      const end = Date.now() + 6_000
+      while (Date.now() < end) {
+        for (const [n, one] of crowd.entries()) {
+          if (one.closed !== null) continue
+          one.note('join', { code: owners[n % 12].code })
+          one.note('leave')
+        }
+        await kit.sleep(200)
+      }
+      return { there: crowd.length, closed: crowd.filter((one) => one.closed !== null).length }
+    }, siege.at, siege.at6), { ms: 8_000 })
+    context.diagnostic(JSON.stringify(told))
+    assert.ok(told.there > 400, 'the crowd is not there')
+  }))
+
+  test('channels of many allocations fill no memory, and somebody else still gets some', (context) => field.with({ company: false, args: ['--memory', '64M'] }, async (siege) => {
+    // An eighth of the usual memory has room for an eighth of the usual permissions and channels.
+    const most = 262_144 / 8
+    const told = await siege.attacker.run(async (kit, at) => {
+      const bind = async (from, allocations, channels) => {
+        const login = await kit.login(await kit.enter({ ...at, from }, 'create', {}))
+        const own = []
+        for (let each = 0; each < allocations; each++) {
+          const turn = await kit.turn({ host: at.host, port: at.turnPort, from, login })
+          if (await turn.allocate()) continue
+          for (let channel = 0; channel < channels; channel++) own.push(await turn.bind(0x4000 + channel, { address: from, port: 1_000 + channel }))
+        }
+        return own
+      }
+      const crowd = await kit.each(24, 8, (n) => bind(kit.v4(5_000 + n), 8, 256))
+      return { crowd: kit.tally(crowd.flatMap((one) => (one.error ? [one.error] : one))), somebody: await bind(kit.v4(6_000), 2, 4) }
+    }, siege.at)
+    context.diagnostic(JSON.stringify(told))
+    assert.ok(told.crowd[0] > most / 4, 'there were not many')
+    assert.ok(told.crowd[0] <= most, `${told.crowd[0]} channels`)
+    assert.ok(told.crowd[508] > 0, 'all were to be had')
+    assert.deepEqual(told.somebody, Array(8).fill(0))
+  }))
 })
