@@ -66,7 +66,7 @@ describe('tables', { skip }, () => {
     return kit.outcome(kit.state.owner.reply)
   }, siege.at)
 
-  const crowds = [[8_000, 1], [8_000, 100], ...(long ? [[20_000, 1], [60_000, 100]] : [])]
+  const crowds = [[8_000, 1], [3_000, 100], ...(long ? [[20_000, 1], [60_000, 100]] : [])]
   for (const [visitors, addresses] of crowds) {
     test(`${visitors} visitors from ${addresses} address(es) make no packet dearer`, (context) => field.with({}, async (siege) => {
       assert.equal(await settle(siege), 'joined')

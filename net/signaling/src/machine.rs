@@ -20,7 +20,7 @@ pub(crate) const INPUTS_MAX: usize = 1024;
 const FOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Whoever takes a five-hundredth of the time comes as one who takes none; whoever takes more comes later.
-const PRICE: Price = Price { times: 500, most: Duration::from_secs(10) };
+const PRICE: Price = Price { times: 500, most: Duration::from_secs(10), free: Duration::from_millis(100) };
 /// What a frame to a socket takes besides, in its task and in the kernel, about: one entry into a lobby of 64 makes 126 of them.
 const FRAME_TIME: Duration = Duration::from_micros(10);
 /// Frames a second for each core, and at once: a tenth of its time. Beyond, only those are served who do not have to come later.

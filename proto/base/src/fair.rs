@@ -22,6 +22,8 @@ pub struct Price {
     pub times: u32,
     /// But no later than this.
     pub most: Duration,
+    /// So much of it is not counted: whoever does a little now and then comes as one who does nothing.
+    pub free: Duration,
 }
 
 /// Items by whose they are, of each household first come, first served; between them goes first whose item came first, or would have
@@ -109,7 +111,8 @@ impl<T> FairQueue<T> {
     fn turn(&mut self, whose: Household, now: Instant) -> Turn {
         self.count += 1;
         let due = [self.households.due(whose), self.sites.due(whose.network().into())];
-        (due.into_iter().flatten().fold(now, Instant::max), self.count)
+        let due = due.into_iter().flatten().filter_map(|until| until.checked_sub(self.price.free));
+        (due.fold(now, Instant::max), self.count)
     }
 
     /// Items that wait.
@@ -162,7 +165,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn queue(times: u32, most: Duration) -> (FairQueue<u32>, Instant) {
-        (FairQueue::new(Price { times, most }), Instant::now())
+        (FairQueue::new(Price { times, most, free: Duration::ZERO }), Instant::now())
     }
 
     fn household(n: u32) -> Household {
@@ -203,6 +206,18 @@ mod tests {
             let next = queue.pop(now).map(|(_, item)| item);
             assert!(wave < 3 || next == Some(9_999), "wave {wave}: {next:?}");
         }
+    }
+
+    #[test]
+    fn a_little_is_not_counted() {
+        let (_, now) = queue(1, MS);
+        let mut queue = FairQueue::new(Price { times: 500, most: 10_000 * MS, free: 100 * MS });
+        queue.took(household(1), MS / 10, now);
+        queue.took(household(2), MS, now);
+        queue.push(household(2), 2, now);
+        queue.push(household(1), 1, now);
+        assert_eq!(queue.pop(now).map(|(_, item)| item), Some(1));
+        assert_eq!(queue.next_turn(), Some(now + 400 * MS));
     }
 
     #[test]

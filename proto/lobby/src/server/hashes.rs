@@ -9,7 +9,7 @@ use super::outside::HashJob;
 
 /// What a hash takes, about; a household comes a minute later for each, but no more than that.
 const TIME: Duration = Duration::from_millis(25);
-const PRICE: Price = Price { times: 2_400, most: Duration::from_secs(60) };
+const PRICE: Price = Price { times: 2_400, most: Duration::from_secs(60), free: Duration::ZERO };
 
 pub(super) struct Hashes {
     waiting: FairQueue<HashJob>,
