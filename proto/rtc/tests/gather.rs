@@ -129,6 +129,17 @@ fn streams_are_not_opened_where_datagrams_work() {
 }
 
 #[test]
+fn a_way_that_is_about_to_be_allocated_does_not_end_the_streams_behind_it() {
+    let mut world = World::of(&[server(&[UDP, TCP])]);
+    world.home();
+    // The 401 is on its way, and the second Allocate is lost with all that follows.
+    world.t(49);
+    world.udp_works = false;
+    world.t(60_000);
+    assert_eq!(world.said_of(Kind::Relayed).len(), 1, "by TCP");
+}
+
+#[test]
 fn where_datagrams_do_not_pass_a_stream_relays() {
     for (url, name) in [(TCP, None), (TLS, Some("192.0.2.5".to_owned()))] {
         let mut world = World::of(&[server(&[UDP, url])]);

@@ -84,9 +84,14 @@ impl Relay {
         self.stage == Stage::Allocated && self.probed.is_some_and(|at| heard_at <= Some(at))
     }
 
+    /// It has an allocation, as far as is known.
+    fn stands(&self) -> bool {
+        self.stage == Stage::Allocated && !self.is_in_doubt()
+    }
+
     /// Whether it is, or is about to be, the one that counts.
     fn is_ahead(&self) -> bool {
-        self.stage == Stage::Granted || self.stage == Stage::Allocated && !self.is_in_doubt()
+        self.stage == Stage::Granted || self.stands()
     }
 
     /// How long it is alone before streams are opened beside it: an answer may be on its way.
@@ -182,7 +187,8 @@ impl Gatherer {
         if !relay.transport.is_stream() {
             return self.start_client(index, now);
         }
-        if self.is_behind(index, Relay::is_ahead) {
+        // One that is about to have an allocation may still be refused it.
+        if self.is_behind(index, Relay::stands) {
             return self.drop_way(index);
         }
         let Some(relay) = self.relays.get_mut(index) else { return };
@@ -279,7 +285,7 @@ impl Gatherer {
 
     /// The server answered: this way works.
     fn challenged(&mut self, index: usize, now: Instant) {
-        if self.is_behind(index, |rival| rival.is_ahead() && rival.stage == Stage::Allocated) {
+        if self.is_behind(index, Relay::stands) {
             // It stands after all.
             self.drop_way(index);
         } else if self.is_behind(index, Relay::is_ahead) {
