@@ -139,7 +139,7 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
     })
 }
 
-/// As many as a household has.
+/// More than a household has.
 const ALLOCATIONS_MIN: u32 = 1_024;
 
 /// Where there is less memory than usual, less is allocated in it; where there is more, permissions and channels grow with it.

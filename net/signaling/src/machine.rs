@@ -106,7 +106,7 @@ impl Machine {
                 }
                 self.handle_due();
                 let begun = Instant::now();
-                if self.held_until(begun).is_some_and(|until| until > begun) {
+                if self.held_until(begun).is_some() {
                     break;
                 }
                 let Some((whose, (client, said))) = self.waiting.pop(begun) else { break };

@@ -34,8 +34,7 @@ export class Gate {
       // Of two, nobody knows which one the browser takes.
       const [generation, more] = sdp.match(GENERATION) ?? []
       const own = candidatesIn(sdp)
-      if (generation === this._generation) this._candidates += own
-      return !more && Math.max(own, generation === this._generation ? this._candidates : 0) <= CANDIDATES_MAX
+      return (generation === this._generation ? (this._candidates += own) : own) <= CANDIDATES_MAX && !more
     }
     return (
       (kind === 'end-of-candidates' || (kind === 'candidate' && typeof candidate === 'string' && candidate.length <= CANDIDATE_LENGTH_MAX)) &&

@@ -311,12 +311,13 @@ impl Session {
     }
 
     fn answer(&mut self, id: u64, answer: Result<Answer, Failure>, now: Instant) {
-        let said = self.outbox.iter().find(|frame| frame.id == id).map(|frame| frame.body.clone());
+        let pending = self.pending.remove(&id);
+        if pending.is_none() && answer.is_err() {
+            let said = self.outbox.iter().find(|frame| frame.id == id);
+            self.out.extend(said.map(|frame| Output::Refused(frame.body.clone())));
+        }
         self.handled(id);
-        let Some(pending) = self.pending.remove(&id) else {
-            let refused = said.filter(|_| answer.is_err());
-            return self.out.extend(refused.map(Output::Refused));
-        };
+        let Some(pending) = pending else { return };
         if pending.until.is_some() {
             self.out.push_back(Output::Answer(pending.request, answer));
         } else if let Ok(Answer::Joined { .. }) = answer {

@@ -1,5 +1,5 @@
-//! Passwords that wait to be hashed, and whose turn it is: a household's that had none hashed lately, else its whose last is the longest ago. Who
-//! wants one hash does not wait for the many who go on and on.
+//! Passwords that wait to be hashed, and whose turn it is: first the households that had none hashed lately, then those whose last
+//! is the longest ago. Who wants one hash does not wait for the many who go on and on.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
 //! Host candidates of private addresses, towards a page. A browser spends its first check on whatever it hears first, and waits 48 ms before the next: so
-//! they are said once it has had time for the reflexive ones, on which it hangs whether a NAT in between keeps its port ([docs/nat.md]). In one
+//! they are said once it has had time for the reflexive ones, on which it hangs whether a NAT in between keeps its port (docs/nat.md). In one
 //! network the page is reached all the same: its own host candidate is a name that we look up.
 //!
 //! ```text
