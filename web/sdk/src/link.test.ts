@@ -1,7 +1,7 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
 import { expect, test } from 'vitest'
-import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_OPEN_MS, MEND_MS, PIECES_BURST, PIECES_PER_SECOND, RELAY_MS, RESTART_MS, STEPS_MAX } from './link.js'
+import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_OPEN_MS, MEND_MS, PIECES_BURST, PIECES_PER_SECOND, RELAY_MS, RESTART_MS, SECOND_MS, SILENCE_MS, STEPS_MAX } from './link.js'
 import { CONTROL_BYTES_MAX, PIECE_BYTES_MAX } from './framing.js'
 import { CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS } from './signals.js'
 import { BOB, SERVERS, Table } from './testing/table.js'
@@ -250,8 +250,10 @@ test('a silent link that does not carry is mended before the browser says so', a
   expect(table.control(), 'something came').toEqual([])
   table.connection.carries = false
   await pass(BEAT_MS)
-  expect([table.link.state, table.control(), table.sent('ping').length]).toEqual(['open', [{ type: 'ping' }], 1])
+  expect([table.link.state, table.control(), table.sent('ping').length]).toEqual(['open', [{ type: 'ping' }], 0])
   await pass(BEAT_MS)
+  expect([table.link.state, table.control().length, table.sent('ping').length], 'the server is doubted too').toEqual(['open', 2, 1])
+  for (let silent = BEAT_MS; silent < SILENCE_MS; silent += BEAT_MS) await pass(BEAT_MS)
   expect(table.link.state).toBe('mending')
 })
 
@@ -296,11 +298,20 @@ test('a silent link that carries is asked less and less often, until the network
   }
   expect(table.link.state).toBe('open')
   const asked = table.control().length
-  expect(asked).toBeGreaterThan(60_000 / BEAT_MS_MAX - 3)
+  expect(asked).toBeGreaterThan(60_000 / (BEAT_MS_MAX + BEAT_MS) - 3)
   expect(asked).toBeLessThan(60_000 / BEAT_MS_MAX + 5)
   table.world.changing.forEach((then) => then())
   await settled()
   expect(table.control().length).toBe(asked + 1)
+})
+
+test('a restart that finds nothing is made again, soon and then ever later', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  table.connection.becomes('failed')
+  for (const [at, wait] of [0, SECOND_MS, SECOND_MS * 2.5, SECOND_MS * 2.5 ** 2, RESTART_MS, RESTART_MS].entries()) {
+    table.world.pass(wait)
+    expect(table.connection.restarts).toBe(at + 1)
+  }
 })
 
 test('whoever answered restarts only if the other does not', async () => {

@@ -30,20 +30,22 @@ import type { Outgoing, SignalKind } from './wire.js'
 
 /** From the beginning to the first open channel. */
 export const CONNECT_MS = 20_000
-/** Of silence before a link that is up is asked whether it carries, and, besides two round trips, for what comes of that. */
-export const BEAT_MS = 750
+/** Of silence before a link that is up is asked whether it carries, and between two such questions. */
+export const BEAT_MS = 250
 /** The same where nobody says anything for long: it doubles up to this. */
 export const BEAT_MS_MAX = 3_000
+/** For what comes of the questions, besides two round trips: the other side's SCTP acknowledges within 200 ms, and one that is lost is not all. */
+export const SILENCE_MS = 500
 /** From when the browser hears nothing to when a link that was up is mended. */
 export const FALTER_MS = 2_000
 /** From the first sign of trouble to the end of mending. */
 export const MEND_MS = 60_000
-/** From the first restart to the second: a browser looks for its networks every two seconds, and the first may have come before that. */
-export const SECOND_MS = 2_500
-/** Between two restarts while a link is mended; whoever answered begins half of this later. */
+/** From the first restart to the second, besides four round trips: a browser learns of its networks a second or two late, and the first may have come before that. */
+export const SECOND_MS = 1_000
+/** Between two restarts while a link is mended, which come ever later up to this; whoever answered begins half of this later. */
 export const RESTART_MS = 8_000
 /** What the restart over the link itself is given, before the ticket is used. */
-export const ALONE_MS = 500
+export const ALONE_MS = 200
 /** For relayed candidates to wait in a browser that stays with the first way that works, where it decides. */
 export const RELAY_MS = 400
 /** Steps of negotiation that wait for those before them; a signal that would be one more is passed over. */
@@ -141,8 +143,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _came = false
   _carries = false
   _beatMs = BEAT_MS
-  /** What had come, and when, when it was asked whether the link carries. */
+  /** What had come, and when, when it was first asked whether the link carries. */
   _asked: [received: number, at: number] | undefined
+  /** The last round trip that the browser told of, ms. */
+  _rttMs = 0
   _beating?: (() => void) | undefined
   _deadline?: (() => void) | undefined
   _restarting?: (() => void) | undefined
@@ -460,7 +464,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Looks after a while whether anything comes. */
   _listen(): void {
     this._beating?.()
-    if (this._host._io._counts) this._beating = this._after(this._beatMs, () => this._beat())
+    if (this._host._io._counts) this._beating = this._after(this._asked ? BEAT_MS : this._beatMs, () => this._beat())
   }
 
   /**
@@ -477,21 +481,22 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     }
     void this._figures().then(({ _received: received, _selected: selected }) => {
       const now = this._host._io._now()
-      if (this.state === 'mending') {
-        if (this._asked && this._asked[0] !== received) this._hear()
-        this._asked = [received, now]
-        this._control({ type: 'ping' })
-      } else if (this.state !== 'open') {
-        return
-      } else if (this._asked?.[0] !== received) {
-        // Whoever played a moment ago is asked for: it may be the network that is gone, and with it the socket to the server.
-        if (!this._asked && this._beatMs === BEAT_MS) this._host._session?._doubt()
-        else this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
-        this._asked = [received, now]
-        this._control({ type: 'ping' })
-      } else if (now - this._asked[1] >= BEAT_MS + 2 * (selected?._stats.rttMs ?? 0)) {
-        return this._mend(true)
+      const open = this.state === 'open'
+      if (!open && this.state !== 'mending') return
+      this._rttMs = selected?._stats.rttMs ?? this._rttMs
+      const [before, at] = this._asked ?? []
+      if (this._asked && before !== received) {
+        this._asked = undefined
+        if (open) this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
+        else this._hear()
+        return this._listen()
       }
+      const silentMs = this._asked ? now - at! - 2 * this._rttMs : -1
+      if (open && silentMs >= SILENCE_MS) return this._mend(true)
+      // It may be the network that is gone, and with it the socket to the server.
+      if (silentMs > 0) this._host._session?._doubt()
+      this._asked ??= [received, now]
+      this._control({ type: 'ping' })
       this._listen()
     })
   }
@@ -500,6 +505,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _doubt(): void {
     if (this.state !== 'open') return
     this._came = false
+    this._asked = undefined
     this._beatMs = BEAT_MS
     this._beat()
   }
@@ -517,11 +523,11 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._host._session?._doubt()
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
     this._look()
-    let wait = SECOND_MS
+    let wait = SECOND_MS + 4 * this._rttMs
     const again = (): void => {
       this._restart()
       this._restarting = this._after(wait, again)
-      wait = RESTART_MS
+      wait = Math.min(wait * 2.5, RESTART_MS)
     }
     // An offer of ours that went over the dead link must be made again, or theirs would be passed over for it.
     if (restart && (this._offers || this._pc.signalingState !== 'stable')) again()

@@ -19,6 +19,7 @@ use twocan_stun::AttributeType;
 
 use crate::check::{self, EMBEDDED_LEN_MAX, Embedded, Keyed};
 use crate::checklist::{Checklist, fits, plain};
+use crate::consent::FOLLOW_UPS;
 use crate::pacer::Pacer;
 use crate::pair::{Base, Generation, Pair, PairId, Remote, Way};
 use crate::priority::priority;
@@ -207,12 +208,20 @@ impl Agent {
     }
 
     /// The caller has reason to think that the path is dead: usable pairs are asked for consent now, and if the one in use
-    /// remains silent another takes its place. At most once a second.
+    /// remains silent another takes its place. At most once a round trip.
     pub fn probe(&mut self, now: Instant) {
         self.now = now;
-        let generation = self.generation;
-        let asked = |pair: &&mut Pair| pair.is_valid() && pair.generation == generation;
-        self.checklist.iter_mut().filter(asked).for_each(|pair| pair.due = Some(now));
+        self.checklist.iter_mut().filter(|pair| pair.is_valid()).for_each(|pair| pair.due = Some(now));
+        self.advance(now);
+    }
+
+    /// The other side sends by another pair, and nothing comes by the one in use: that counts as silent until it answers.
+    pub fn suspect(&mut self, now: Instant) {
+        self.now = now;
+        if let Some(pair) = self.selected.and_then(|id| self.checklist.get_mut(id)) {
+            pair.unanswered = pair.unanswered.max(FOLLOW_UPS);
+            pair.due = Some(now);
+        }
         self.advance(now);
     }
 

@@ -34,9 +34,9 @@ pub const ACK_EVERY: u64 = 64;
 /// to time.
 pub const HEAR_WITHIN: Duration = Duration::from_secs(20);
 /// Of silence before a link that was up is said to be mended.
-pub const FALTER_AFTER: Duration = Duration::from_secs(2);
+pub const FALTER_AFTER: Duration = Duration::from_millis(300);
 /// What the restart over the link itself is given, before the ticket is used.
-pub const ALONE_FOR: Duration = Duration::from_secs(2);
+pub const ALONE_FOR: Duration = Duration::from_millis(200);
 /// From one return to the server to the next, while a link is down and the other side is not back.
 pub const RETURN_EVERY: Duration = Duration::from_secs(4);
 /// How long a report waits for the way that a link takes to be known.

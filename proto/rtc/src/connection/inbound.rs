@@ -99,6 +99,12 @@ impl Connection {
         if self.is_started && (is_selected || self.is_validated(socket, from)) {
             let taken = self.secured(bytes, now);
             self.take_transport_events(now);
+            if is_selected {
+                self.lifecycle.heard = Some(now);
+            } else if taken.is_ok() {
+                self.heard_elsewhere(now);
+                self.settle(now);
+            }
             return taken;
         }
         self.may_use(socket)?;

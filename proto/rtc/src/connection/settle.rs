@@ -89,7 +89,7 @@ impl Connection {
             {
                 self.select(selected, now);
             }
-            Event::StateChanged(State::Connected | State::Completed) => self.maybe_up(now),
+            Event::StateChanged(State::Connected | State::Completed) => self.path_found(now),
             Event::StateChanged(State::Disconnected) => self.falter(now),
             Event::Failed(verdict) => self.gave_up(verdict, now),
             Event::Selected(_) | Event::StateChanged(_) | Event::RoleChanged(_) | Event::Embedded { .. } => {}
@@ -103,6 +103,9 @@ impl Connection {
             .selected
             .is_none_or(|known| (known.socket, known.remote) != (selected.socket, selected.remote));
         self.selected = Some(selected);
+        if is_other_way {
+            self.lifecycle.selected_at = Some(now);
+        }
         if !self.is_started {
             self.start_transport(selected, now);
         } else if is_other_way {
