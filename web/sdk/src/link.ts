@@ -8,7 +8,7 @@ import { Channel, type Line } from './channel.js'
 import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import { readReport, type Figures } from './figures.js'
-import { CONTROL_BYTES_MAX, encode, HALF_MESSAGES_PEER_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, type Encoded } from './framing.js'
+import { CONTROL_BYTES_MAX, cut, encode, HALF_MESSAGES_PEER_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, type Encoded } from './framing.js'
 import type { Connection, Io } from './io/ports.js'
 import { Gate } from './signals.js'
 import type {
@@ -36,6 +36,16 @@ export const BEAT_MS = 250
 export const BEAT_MS_MAX = 3_000
 /** For what comes of the questions, besides two round trips: the other side's SCTP acknowledges within 200 ms, and one that is lost is not all. */
 export const SILENCE_MS = 500
+/**
+ * Of that, until what the page sends is held. SCTP's timer doubles with each try (0.4, 1.2, 2.8, 6 s), and lets one packet out at a time. While that is not full, a question goes out at once: the first tells a
+ * browser that does not nominate of the other way, and three acknowledgements tell SCTP what is missing.
+ */
+export const HOLD_MS = 100
+/** Between two looks at a link that was asked, or is mended. */
+export const LOOK_BEAT_MS = 100
+/** Questions after each change of the browser's way, and once the link carries again, and how far apart: each has an acknowledgement of its own. */
+export const PROBES = 4
+export const PROBE_MS = 50
 /** From when the browser hears nothing to when a link that was up is mended. */
 export const FALTER_MS = 2_000
 /** From the first sign of trouble to the end of mending. */
@@ -147,6 +157,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _asked: [received: number, at: number] | undefined
   /** The last round trip that the browser told of, ms. */
   _rttMs = 0
+  _held = false
+  /** The way that the browser takes while the link is mended, and how often it is still to be asked there. */
+  _way: string | undefined
+  _probes = 0
   _beating?: (() => void) | undefined
   _deadline?: (() => void) | undefined
   _restarting?: (() => void) | undefined
@@ -184,6 +198,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   close(): void {
     // A goodbye, as far as that can be said.
+    this._hold(false)
     if (this.state !== 'closed') this._control({ type: 'bye' })
     this._close()
   }
@@ -337,6 +352,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Sends our own description; an answer says to which offer. */
   _describe(offer?: number): void {
     const { type, sdp } = this._pc.localDescription!
+    // What waits in the link belongs to the description before.
+    if (this._held) this._all[0]!._clear()
     this._trace({ type: 'description', side: 'local', kind: type })
     this._send('description', { type, sdp, offer })
   }
@@ -441,6 +458,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._came = true
     if (!this._carries) {
       this._carries = true
+      if (this._held) this._probes = PROBES
       this._watch()
     }
     return !channel || this._count(channel)
@@ -464,7 +482,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Looks after a while whether anything comes. */
   _listen(): void {
     this._beating?.()
-    if (this._host._io._counts) this._beating = this._after(this._asked ? BEAT_MS : this._beatMs, () => this._beat())
+    const ms = this._probes ? PROBE_MS : this._asked || this.state === 'mending' ? LOOK_BEAT_MS : this._beatMs
+    if (this._host._io._counts) this._beating = this._after(ms, () => this._beat())
   }
 
   /**
@@ -474,7 +493,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _beat(): void {
     const came = this._came
     this._came = false
-    if (came && this.state === 'open') {
+    if (came && this.state === 'open' && !this._held) {
       this._asked = undefined
       this._beatMs = BEAT_MS
       return this._listen()
@@ -484,21 +503,46 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       const open = this.state === 'open'
       if (!open && this.state !== 'mending') return
       this._rttMs = selected?._stats.rttMs ?? this._rttMs
-      const [before, at] = this._asked ?? []
-      if (this._asked && before !== received) {
+      const [before, at] = (this._asked ??= [received, now])
+      const silentMs = now - at - 2 * this._rttMs
+      const way = selected?._state === 'succeeded' ? selected._id : ''
+      if (came || before !== received) {
         this._asked = undefined
-        if (open) this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
-        else this._hear()
-        return this._listen()
+        this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
+        if (!this._carries) this._hear()
+        else if (!this._probes) this._hold(false)
+      } else if (!open) {
+        if (way && way !== this._way && this._way !== undefined) this._probes = PROBES
+        this._way = way
+      } else {
+        if (silentMs >= SILENCE_MS) return this._mend(true)
+        // It may be the network that is gone, and with it the socket to the server.
+        if (silentMs > 0) this._host._session?._doubt()
+        if (silentMs > HOLD_MS) this._hold(true)
+        if (at === now) this._probes = 1
       }
-      const silentMs = this._asked ? now - at! - 2 * this._rttMs : -1
-      if (open && silentMs >= SILENCE_MS) return this._mend(true)
-      // It may be the network that is gone, and with it the socket to the server.
-      if (silentMs > 0) this._host._session?._doubt()
-      this._asked ??= [received, now]
-      this._control({ type: 'ping' })
+      if (this._probes) this._ping()
       this._listen()
     })
+  }
+
+  /** Keeps back what the page sends, or lets it go. */
+  _hold(held: boolean): void {
+    this._held = held
+    for (const channel of this._all) channel._pump()
+  }
+
+  _holds(): boolean {
+    return this._held
+  }
+
+  _ping(): void {
+    this._probes--
+    try {
+      this._all[0]!._channel.send(cut(...encode({ type: 'ping' }), 0, PIECE_BYTES_MIN))
+    } catch {
+      // It is not open.
+    }
   }
 
   /** The network may be another one. */
@@ -517,6 +561,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._turnError = 0
     this._become(this.connectMs === undefined ? 'connecting' : 'mending')
     this._carries = !this._host._io._counts
+    this._hold(!this._carries)
+    this._way = undefined
+    this._probes = 0
     this._beatMs = BEAT_MS
     this._asked = undefined
     this._listen()

@@ -10,8 +10,8 @@ pub const REPLY_WITHIN: Duration = Duration::from_secs(15);
 pub const PING_AFTER: Duration = Duration::from_secs(15);
 /// From a ping to the end of patience with a silent socket.
 pub const PONG_WITHIN: Duration = Duration::from_secs(10);
-/// The same where there is reason to think that it is dead.
-pub const DOUBT_WITHIN: Duration = Duration::from_millis(1_500);
+/// The same where there is reason to think that it is dead, beside half the time from the beginning of the socket to its welcome: two round trips or more.
+pub const DOUBT_WITHIN: Duration = Duration::from_millis(500);
 /// Sockets that failed in a row before the server is given up: about a minute.
 pub const ATTEMPTS_MAX: u32 = 16;
 /// First wait before a new socket; it doubles, and is drawn from 50 to 100 % of that.
