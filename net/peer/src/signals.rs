@@ -7,13 +7,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use twocan_lobby::wire::Kind;
 use twocan_rtc::limits::{CANDIDATE_LEN_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_WITHIN};
-use twocan_rtc::sdp::limits::BYTES_MAX as SDP_BYTES_MAX;
 
 use crate::connection::{DescriptionKind, Signal};
 
 /// Candidates taken from the other side for one generation (`ice-ufrag`) of its descriptions, those in them included; the end of
 /// them counts as one.
 pub const CANDIDATES_MAX: usize = 128;
+/// Bytes of a description: what the server lets through.
+pub const SDP_BYTES_MAX: usize = 32 * 1024;
 
 /// Reads and counts the signals of one link.
 #[derive(Debug, Default)]

@@ -243,10 +243,10 @@ fn descriptions_end_at_their_limits() {
     };
     let candidate = "a=candidate:1 1 udp 1 1.2.3.4 5 typ host\r\n";
     assert_eq!(with(candidate, limits::CANDIDATES_MAX), Ok(limits::CANDIDATES_MAX));
-    assert_eq!(with(candidate, limits::CANDIDATES_MAX + 1), Err(ParseError::TooLarge));
+    assert_eq!(with(candidate, limits::CANDIDATES_MAX + 1), Ok(limits::CANDIDATES_MAX));
     let print = format!("a=fingerprint:sha-256 {DIGEST}\r\n");
-    assert_eq!(with(&print, limits::FINGERPRINTS_MAX - 1), Ok(0));
-    assert_eq!(with(&print, limits::FINGERPRINTS_MAX), Err(ParseError::TooLarge));
+    let prints = Session::parse(&format!("{text}{}", print.repeat(limits::FINGERPRINTS_MAX))).unwrap();
+    assert_eq!(prints.fingerprints.len(), limits::FINGERPRINTS_MAX);
     assert_eq!(with("a=x\r\n", limits::LINES_MAX), Err(ParseError::TooLarge));
     assert_eq!(with(&format!("a={}\r\n", "x".repeat(limits::BYTES_MAX)), 1), Err(ParseError::TooLarge));
     let section = "m=audio 9 X 0\r\n";
@@ -258,6 +258,35 @@ fn descriptions_end_at_their_limits() {
     let init = |len: usize| with(&format!("a=sctp-init:{}\r\n", "A".repeat(len)), 1);
     assert_eq!(init(limits::SCTP_INIT_LEN_MAX), Ok(0));
     assert_eq!(init(limits::SCTP_INIT_LEN_MAX + 1), Err(ParseError::SctpInit));
+}
+
+#[test]
+fn of_too_many_candidates_some_of_each_kind_are_taken() {
+    let mut text = sample("chromium-offer");
+    let mut add = |count: usize, rest: &str| {
+        for n in 0..count {
+            text += &format!("a=candidate:1 1 {}\r\n", rest.replace('#', &n.to_string()));
+        }
+    };
+    add(300, "udp 9 10.0.0.1 # typ host");
+    add(2, "tcp 9 10.0.0.1 # typ host tcptype passive");
+    add(2, "udp 9 2001:db8::# 9 typ host");
+    add(3, "udp 9 192.0.2.1 # typ srflx raddr 10.0.0.1 rport 9");
+    add(1, "udp 9 192.0.2.9 # typ relay raddr 10.0.0.1 rport 9");
+    let taken = Session::parse(&text).unwrap().candidates;
+    assert_eq!(taken.len(), limits::CANDIDATES_MAX);
+    for (count, like) in [(2, "tcptype"), (2, "2001:db8"), (3, "srflx"), (1, "relay")] {
+        assert_eq!(taken.iter().filter(|text| text.contains(like)).count(), count, "{like}");
+    }
+    assert!(taken[0].contains(" 10.0.0.1 0 typ host"), "the first ones stay, and in their order");
+}
+
+#[test]
+fn fingerprints_that_cannot_be_used_do_not_spoil_those_that_can() {
+    let odd = "a=fingerprint:md5 00:11\r\na=fingerprint:sha-256 zz\r\na=fingerprint:\r\n".repeat(9);
+    let text = sample("chromium-offer").replacen("a=fingerprint:", &format!("{odd}a=fingerprint:"), 1);
+    let plain = Session::parse(&sample("chromium-offer")).unwrap();
+    assert_eq!(Session::parse(&text).unwrap().fingerprints, plain.fingerprints);
 }
 
 #[test]

@@ -143,6 +143,9 @@ fn early_candidates_are_kept_up_to_their_limit() {
         assert_eq!(take(&mut world, 1_000 + port), Ok(()));
     }
     assert_eq!(take(&mut world, 1), Err(SignalError::TooMany));
+    // Of another kind: one of the many gives way.
+    let relayed = "candidate:1 1 udp 9 7.0.0.9 9 typ relay raddr 0.0.0.0 rport 0".to_owned();
+    assert_eq!(world.with(BOB, |connection, now| connection.handle_signal(candidate(relayed), now)), Ok(()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::Connection;
 use crate::event::{Command, Event, QueryId};
 use crate::gather::{self, Gathered};
 use crate::limits::{CANDIDATE_LEN_MAX, EARLY_CANDIDATES_MAX, QUERIES_MAX};
+use crate::room::{Class, gives_way};
 use crate::signal::{CandidateInit, Signal, SignalError};
 
 /// What was gathered and is still of use.
@@ -121,7 +122,9 @@ impl Connection {
 
     fn keep_early(&mut self, init: CandidateInit) -> Result<(), SignalError> {
         if self.remote.early.len() >= EARLY_CANDIDATES_MAX {
-            return Err(SignalError::TooMany);
+            let known = self.remote.early.iter().map(|init| Class::of(&init.candidate));
+            let index = gives_way(known, Class::of(&init.candidate)).ok_or(SignalError::TooMany)?;
+            self.remote.early.remove(index);
         }
         self.remote.early.push_back(init);
         Ok(())

@@ -11,17 +11,17 @@ use crate::transport::Fingerprint;
 mod parse;
 mod write;
 
-/// Every limit of a description that is read; beyond: [`ParseError::TooLarge`].
+/// Every limit of a description that is read; beyond: [`ParseError::TooLarge`], where nothing else is said.
 pub mod limits {
-    /// Bytes.
-    pub const BYTES_MAX: usize = 32 * 1_024;
+    /// Bytes. A browser's section of video has some 5 KiB.
+    pub const BYTES_MAX: usize = 128 * 1_024;
     /// Lines.
-    pub const LINES_MAX: usize = 1_024;
+    pub const LINES_MAX: usize = 4_096;
     /// Media sections.
     pub const SECTIONS_MAX: usize = 64;
-    /// Candidates of the section that counts.
+    /// Candidates of the section that counts; of more these are taken, evenly of all kinds.
     pub const CANDIDATES_MAX: usize = 128;
-    /// Fingerprints of the section that counts.
+    /// Fingerprints of the section that counts; the first ones are taken whose hash function we know.
     pub const FINGERPRINTS_MAX: usize = 8;
     /// Bytes of a `mid`.
     pub const MID_LEN_MAX: usize = 64;

@@ -6,6 +6,7 @@ use std::str::FromStr as _;
 use twocan_ice::Credentials;
 
 use super::{OtherSection, ParseError, Protocol, Session, Setup, limits};
+use crate::room;
 use crate::transport::Fingerprint;
 
 /// What a message may have where nothing is said (RFC 8841 6.1), bytes.
@@ -209,9 +210,6 @@ pub(super) fn session(text: &str) -> Result<Session, ParseError> {
     let protocol = section.data.unwrap_or_default();
     let (id, version) = lines.origin();
     let candidates = scope.nearest(|attributes| !attributes.candidates.is_empty());
-    if candidates.candidates.len() > limits::CANDIDATES_MAX {
-        return Err(ParseError::TooLarge);
-    }
     Ok(Session {
         id,
         version,
@@ -229,7 +227,10 @@ pub(super) fn session(text: &str) -> Result<Session, ParseError> {
             Protocol::Udp | Protocol::Tcp => scope.section.sctp_port.map_or(Ok(SCTP_PORT_UNSAID), port)?,
         },
         max_message_size: max_message_size(scope.section)?,
-        candidates: candidates.candidates.iter().map(|line| (*line).to_owned()).collect(),
+        candidates: room::evenly(&candidates.candidates, limits::CANDIDATES_MAX)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         end_of_candidates: scope.nearest(|attributes| attributes.end_of_candidates).end_of_candidates,
         sctp_init: sctp_init(scope.section)?,
         before: others(before)?,
@@ -246,20 +247,15 @@ fn credentials(scope: &Scope<'_, '_>) -> Result<Credentials, ParseError> {
 
 fn fingerprints(scope: &Scope<'_, '_>) -> Result<Vec<Fingerprint>, ParseError> {
     let from = scope.nearest(|attributes| !attributes.fingerprints.is_empty());
-    if from.fingerprints.len() > limits::FINGERPRINTS_MAX {
-        return Err(ParseError::TooLarge);
-    }
-    let mut found = Vec::new();
-    for text in &from.fingerprints {
-        found.push(Fingerprint::from_str(text).map_err(|_| ParseError::Fingerprint)?);
-    }
     let is_known = |fingerprint: &Fingerprint| {
         matches!(
             (fingerprint.hash(), fingerprint.bytes().len()),
             ("sha-256", 32) | ("sha-384", 48) | ("sha-512", 64)
         )
     };
-    if found.iter().any(is_known) { Ok(found) } else { Err(ParseError::Fingerprint) }
+    let read = from.fingerprints.iter().filter_map(|text| Fingerprint::from_str(text).ok());
+    let found: Vec<Fingerprint> = read.filter(is_known).take(limits::FINGERPRINTS_MAX).collect();
+    if found.is_empty() { Err(ParseError::Fingerprint) } else { Ok(found) }
 }
 
 /// Who says nothing begins the handshake (RFC 4145 4.1).
