@@ -11,6 +11,7 @@ use crate::event::{Command, Event, QueryId};
 use crate::gather::{self, Gathered};
 use crate::limits::{CANDIDATE_LEN_MAX, EARLY_CANDIDATES_MAX, QUERIES_MAX};
 use crate::room::{Class, gives_way};
+use crate::sdp::Session;
 use crate::signal::{CandidateInit, Signal, SignalError};
 
 /// What was gathered and is still of use.
@@ -71,14 +72,11 @@ impl Connection {
     }
 
     pub(super) fn candidate_init(&self, text: &str) -> CandidateInit {
-        let place = self.negotiation.remote.as_ref().map_or(0, |remote| remote.session.before.len());
+        let session = self.negotiation.remote.as_ref().map(|remote| &remote.session);
+        let (mid, place) = session.map_or((Some("0"), 0), Session::transport_section);
         CandidateInit {
             candidate: text.to_owned(),
-            sdp_mid: self
-                .negotiation
-                .remote
-                .as_ref()
-                .map_or(Some("0".into()), |remote| remote.session.mid.clone()),
+            sdp_mid: mid.map(str::to_owned),
             sdp_m_line_index: u16::try_from(place).ok(),
             username_fragment: Some(self.negotiation.credentials.ufrag.clone()),
         }
@@ -159,6 +157,12 @@ impl Connection {
     }
 
     fn add_remote(&mut self, candidate: Candidate, now: Instant) -> Result<(), SignalError> {
+        // For the RTCP of media that has it on a port of its own: ours never does.
+        let has_media =
+            self.negotiation.remote.as_ref().is_some_and(|remote| remote.session.has_kept_media());
+        if candidate.component == 2 && has_media {
+            return Ok(());
+        }
         let agent = self.agent.as_mut().ok_or(SignalError::WrongState)?;
         let (ip, is_host) = (candidate.address.ip(), candidate.kind == Kind::Host);
         agent.add_remote_candidate(candidate, now).map_err(|_| SignalError::Unusable)?;

@@ -1,5 +1,6 @@
 //! The session description of one data-channel connection (RFC 8829, 8839, 8841, 8842, 8843): read from anyone, written
-//! for anyone. Of a description with more in it, the first data-channel section counts, and the rest is refused.
+//! for anyone. Of a description with more in it, the first data-channel section counts. Audio and video in its bundle stay in it, inactive,
+//! since the first of them may carry the transport of all; the rest is refused.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,6 +9,7 @@ use twocan_ice::Credentials;
 
 use crate::transport::Fingerprint;
 
+mod media;
 mod parse;
 mod write;
 
@@ -25,6 +27,8 @@ pub mod limits {
     pub const FINGERPRINTS_MAX: usize = 8;
     /// Bytes of a `mid`.
     pub const MID_LEN_MAX: usize = 64;
+    /// Bytes of what `a=rtpmap` and `a=fmtp` say of a format, each.
+    pub const CODEC_LEN_MAX: usize = 128;
     /// Bytes of `a=sctp-init`.
     pub const SCTP_INIT_LEN_MAX: usize = 2_048;
 }
@@ -124,17 +128,29 @@ pub enum Protocol {
     SctpMap,
 }
 
-/// A section of an offer that is not ours: an answer must name it, and refuses it.
+/// A section of an offer that is not ours: an answer must name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherSection {
     /// `audio`, `video`, `application` …
     pub media: String,
     /// `UDP/TLS/RTP/SAVPF` …
     pub protocol: String,
-    /// The first of its formats.
+    /// The first of its formats, or of those that are codecs.
     pub format: String,
     /// Its `a=mid`.
     pub mid: Option<String>,
+    /// In one bundle with the section that counts, it stays there and is inactive: a bundle falls apart where the section that carries its
+    /// transport is refused (RFC 9143 7.3.3). `None`: it is refused.
+    pub kept: Option<Codec>,
+}
+
+/// What is said of a format of audio or video.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Codec {
+    /// `a=rtpmap`, behind the format.
+    pub rtpmap: Option<String>,
+    /// `a=fmtp`, behind the format.
+    pub fmtp: Option<String>,
 }
 
 /// Whom `o=` names, of descriptions of this crate's (RFC 8866 5.2: the user's name, or `-`).
@@ -153,6 +169,8 @@ pub struct Session {
     pub mid: Option<String>,
     /// Whether `a=group:BUNDLE` names the section.
     pub is_bundled: bool,
+    /// The `mid` of the section that carries the transport of the bundle (RFC 9143 7.1), where it is another one that is kept.
+    pub tagged: Option<String>,
     /// `a=ice-ufrag` and `a=ice-pwd`.
     pub credentials: Credentials,
     /// `a=ice-options:trickle`: candidates may follow.
@@ -190,6 +208,7 @@ impl Session {
             is_ours: true,
             mid: Some("0".into()),
             is_bundled: true,
+            tagged: None,
             credentials,
             trickle: true,
             ice_lite: false,
@@ -211,12 +230,28 @@ impl Session {
         Session {
             mid: self.mid.clone(),
             is_bundled: self.is_bundled,
+            tagged: self.tagged.clone(),
             protocol: self.protocol,
             before: self.before.clone(),
             after: self.after.clone(),
             trickle: self.trickle,
             ..Session::new(id, credentials, fingerprint, self.setup.answer())
         }
+    }
+
+    /// Whether audio or video stays in the bundle.
+    pub fn has_kept_media(&self) -> bool {
+        self.before.iter().chain(&self.after).any(|other| other.kept.is_some())
+    }
+
+    /// The section to which candidates belong: its `mid`, and its place.
+    pub fn transport_section(&self) -> (Option<&str>, usize) {
+        let ours = (self.mid.as_deref(), self.before.len());
+        let Some(tagged) = self.tagged.as_deref() else { return ours };
+        let is_tagged = |other: &OtherSection| other.mid.as_deref() == Some(tagged);
+        let before = self.before.iter().position(is_tagged);
+        let after = || self.after.iter().position(is_tagged).map(|place| self.before.len() + 1 + place);
+        before.or_else(after).map_or(ours, |place| (Some(tagged), place))
     }
 
     /// Reads a description.

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use twocan_ice::Credentials;
 
-use super::{OtherSection, ParseError, Protocol, Session, Setup, limits};
+use super::{OtherSection, ParseError, Protocol, Session, Setup, limits, media};
 use crate::room;
 use crate::transport::Fingerprint;
 
@@ -16,9 +16,12 @@ const SCTP_PORT_UNSAID: u16 = 5_000;
 /// Bytes of each word of a line `m=`.
 const WORD_LEN_MAX: usize = 64;
 
+/// Formats of one section that are looked at.
+const FORMATS_MAX: usize = 64;
+
 /// The attributes of the session or of one section, unread.
 #[derive(Default)]
-struct Attributes<'a> {
+pub(super) struct Attributes<'a> {
     ufrag: Option<&'a str>,
     pwd: Option<&'a str>,
     options: Option<&'a str>,
@@ -28,6 +31,9 @@ struct Attributes<'a> {
     mid: Option<&'a str>,
     bundle: Option<&'a str>,
     is_bundle_only: bool,
+    pub(super) is_rtcp_mux: bool,
+    pub(super) rtpmaps: Vec<&'a str>,
+    pub(super) fmtps: Vec<&'a str>,
     sctp_port: Option<&'a str>,
     max_message_size: Option<&'a str>,
     sctp_init: Option<&'a str>,
@@ -57,6 +63,9 @@ impl<'a> Attributes<'a> {
                 }
             }
             "bundle-only" => self.is_bundle_only = true,
+            "rtcp-mux" | "rtcp-mux-only" => self.is_rtcp_mux = true,
+            "rtpmap" => self.rtpmaps.push(value),
+            "fmtp" => self.fmtps.push(value),
             "sctp-port" => once(&mut self.sctp_port),
             "max-message-size" => once(&mut self.max_message_size),
             "sctp-init" => once(&mut self.sctp_init),
@@ -68,14 +77,15 @@ impl<'a> Attributes<'a> {
 }
 
 /// A section: its line `m=`, and its attributes.
-struct Section<'a> {
-    media: &'a str,
+pub(super) struct Section<'a> {
+    pub(super) media: &'a str,
     port: &'a str,
-    protocol: &'a str,
-    format: &'a str,
+    pub(super) protocol: &'a str,
+    /// At least one.
+    pub(super) formats: Vec<&'a str>,
     /// How a data-channel section is said; `None` for all others.
     data: Option<Protocol>,
-    attributes: Attributes<'a>,
+    pub(super) attributes: Attributes<'a>,
 }
 
 impl<'a> Section<'a> {
@@ -83,13 +93,11 @@ impl<'a> Section<'a> {
         let mut words = line.split_ascii_whitespace();
         let mut word = || words.next().filter(|word| is_token(word, WORD_LEN_MAX)).ok_or(ParseError::Media);
         let (media, port, protocol, format) = (word()?, word()?, word()?, word()?);
-        let mut formats = std::iter::once(format).chain(words);
+        let mut formats: Vec<&str> = std::iter::once(format).chain(words).collect();
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let data = match protocol {
             _ if media != "application" => None,
-            "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP" | "DTLS/SCTP"
-                if formats.any(|format| format == "webrtc-datachannel") =>
-            {
+            "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP" | "DTLS/SCTP" if formats.contains(&"webrtc-datachannel") => {
                 Some(if protocol == "TCP/DTLS/SCTP" { Protocol::Tcp } else { Protocol::Udp })
             }
             "DTLS/SCTP" if is_number(format) => Some(Protocol::SctpMap),
@@ -98,20 +106,17 @@ impl<'a> Section<'a> {
         if !is_number(port.split('/').next().unwrap_or_default()) {
             return Err(ParseError::Media);
         }
-        Ok(Section { media, port, protocol, format, data, attributes: Attributes::default() })
+        formats.retain(|format| is_token(format, WORD_LEN_MAX));
+        formats.truncate(FORMATS_MAX);
+        Ok(Section { media, port, protocol, formats, data, attributes: Attributes::default() })
     }
 
-    fn is_refused(&self) -> bool {
+    pub(super) fn is_refused(&self) -> bool {
         self.port == "0" && !self.attributes.is_bundle_only
     }
 
-    fn other(&self) -> Result<OtherSection, ParseError> {
-        Ok(OtherSection {
-            media: self.media.into(),
-            protocol: self.protocol.into(),
-            format: self.format.into(),
-            mid: mid(&self.attributes)?,
-        })
+    pub(super) fn mid(&self) -> Result<Option<String>, ParseError> {
+        mid(&self.attributes)
     }
 }
 
@@ -166,32 +171,69 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// The sections around the one that counts, and its bundle.
+struct Bundle {
+    is_bundled: bool,
+    before: Vec<OtherSection>,
+    after: Vec<OtherSection>,
+    /// The kept section that carries the transport.
+    tagged: Option<String>,
+}
+
+impl Bundle {
+    /// Of the section at this place.
+    fn of(lines: &Lines<'_>, place: usize) -> Result<Bundle, ParseError> {
+        let mids: Vec<&str> = lines.session.bundle.unwrap_or_default().split_ascii_whitespace().collect();
+        let ours = lines.sections.get(place).and_then(|section| section.attributes.mid);
+        let is_bundled = ours.is_some_and(|mid| mids.contains(&mid));
+        let mut known: Vec<&str> = ours.into_iter().collect();
+        let mut others = Vec::new();
+        for (_, section) in lines.sections.iter().enumerate().filter(|(index, _)| *index != place) {
+            let mid =
+                section.attributes.mid.filter(|mid| is_bundled && mids.contains(mid) && !known.contains(mid));
+            known.extend(mid);
+            others.push(if mid.is_some() { media::kept(section)? } else { media::refused(section)? });
+        }
+        let is_kept = |mid: &str| {
+            others
+                .iter()
+                .any(|other: &OtherSection| other.kept.is_some() && other.mid.as_deref() == Some(mid))
+        };
+        let first = mids.into_iter().find(|mid| ours == Some(*mid) || is_kept(mid));
+        let tagged = first.filter(|mid| is_bundled && ours != Some(*mid)).map(str::to_owned);
+        let after = others.split_off(place.min(others.len()));
+        Ok(Bundle { is_bundled, before: others, after, tagged })
+    }
+}
+
 /// Where a section finds what it does not say itself.
 struct Scope<'s, 'a> {
     section: &'s Attributes<'a>,
     session: &'s Attributes<'a>,
-    /// The first section of its bundle.
-    tagged: Option<&'s Attributes<'a>>,
-    is_bundled: bool,
+    /// The section that carries the transport: that of its bundle, if it is kept.
+    transport: &'s Attributes<'a>,
+    /// Else the first section of its bundle.
+    first: Option<&'s Attributes<'a>>,
 }
 
 impl<'s, 'a> Scope<'s, 'a> {
-    fn new(lines: &'s Lines<'a>, section: &'s Attributes<'a>) -> Scope<'s, 'a> {
-        let mids = || lines.session.bundle.unwrap_or_default().split_ascii_whitespace();
-        let is_bundled = section.mid.is_some_and(|mid| mids().any(|bundled| bundled == mid));
-        let named = |section: &&Section<'a>| section.attributes.mid == mids().next();
-        let tagged = if is_bundled { lines.sections.iter().find(named) } else { None };
+    fn new(lines: &'s Lines<'a>, section: &'s Attributes<'a>, bundle: &Bundle) -> Scope<'s, 'a> {
+        let named = |mid: Option<&str>| {
+            let sections = || lines.sections.iter().map(|section| &section.attributes);
+            mid.and_then(|mid| sections().find(|attributes| attributes.mid == Some(mid)))
+        };
+        let first = lines.session.bundle.unwrap_or_default().split_ascii_whitespace().next();
         Scope {
             section,
             session: &lines.session,
-            tagged: tagged.map(|section| &section.attributes),
-            is_bundled,
+            transport: named(bundle.tagged.as_deref()).unwrap_or(section),
+            first: named(first.filter(|_| bundle.is_bundled)),
         }
     }
 
     /// The nearest that says something of the kind.
     fn nearest(&self, says: impl Fn(&Attributes<'a>) -> bool) -> &'s Attributes<'a> {
-        let all = [Some(self.section), Some(self.session), self.tagged];
+        let all = [Some(self.transport), Some(self.session), Some(self.section), self.first];
         all.into_iter().flatten().find(|attributes| says(attributes)).unwrap_or(self.section)
     }
 }
@@ -202,11 +244,9 @@ pub(super) fn session(text: &str) -> Result<Session, ParseError> {
     let index = lines.sections.iter().position(|section| is_data(section) && !section.is_refused()).ok_or(
         if lines.sections.iter().any(is_data) { ParseError::Rejected } else { ParseError::NoDataChannel },
     )?;
-    let (before, rest) = lines.sections.split_at(index);
-    let (section, after) = rest.split_first().ok_or(ParseError::NoDataChannel)?;
-    let scope = Scope::new(&lines, &section.attributes);
-    let others =
-        |sections: &[Section<'_>]| sections.iter().map(Section::other).collect::<Result<Vec<_>, _>>();
+    let section = lines.sections.get(index).ok_or(ParseError::NoDataChannel)?;
+    let bundle = Bundle::of(&lines, index)?;
+    let scope = Scope::new(&lines, &section.attributes, &bundle);
     let protocol = section.data.unwrap_or_default();
     let (id, version) = lines.origin();
     let candidates = scope.nearest(|attributes| !attributes.candidates.is_empty());
@@ -215,7 +255,8 @@ pub(super) fn session(text: &str) -> Result<Session, ParseError> {
         version,
         is_ours: lines.origin.split(' ').next() == Some(super::OURS),
         mid: mid(scope.section)?,
-        is_bundled: scope.is_bundled,
+        is_bundled: bundle.is_bundled,
+        tagged: bundle.tagged,
         credentials: credentials(&scope)?,
         trickle: has_option(&scope, "trickle"),
         ice_lite: lines.session.is_lite,
@@ -223,7 +264,7 @@ pub(super) fn session(text: &str) -> Result<Session, ParseError> {
         setup: setup(&scope)?,
         protocol,
         sctp_port: match protocol {
-            Protocol::SctpMap => port(section.format)?,
+            Protocol::SctpMap => port(section.formats.first().copied().unwrap_or_default())?,
             Protocol::Udp | Protocol::Tcp => scope.section.sctp_port.map_or(Ok(SCTP_PORT_UNSAID), port)?,
         },
         max_message_size: max_message_size(scope.section)?,
@@ -233,8 +274,8 @@ pub(super) fn session(text: &str) -> Result<Session, ParseError> {
             .collect(),
         end_of_candidates: scope.nearest(|attributes| attributes.end_of_candidates).end_of_candidates,
         sctp_init: sctp_init(scope.section)?,
-        before: others(before)?,
-        after: others(after)?,
+        before: bundle.before,
+        after: bundle.after,
     })
 }
 
