@@ -485,6 +485,7 @@ fn session() -> impl Strategy<Value = Session> {
             name(
                 Session {
                     is_ours: numbers.0 % 2 == 0,
+                    is_polite: numbers.0 % 4 == 0,
                     id: numbers.0,
                     version: numbers.1,
                     is_bundled: flags[0] && words.2.is_some(),

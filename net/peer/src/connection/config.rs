@@ -16,7 +16,8 @@ pub struct ConnectionConfig {
     pub servers: Vec<IceServer>,
     /// Which candidates may be used. Default: all.
     pub policy: TransportPolicy,
-    /// Of two offers that cross, ours yields (W3C, perfect negotiation). The other side must say the opposite.
+    /// Of two offers that cross, ours yields (W3C, perfect negotiation). The other side must say the opposite; if it is of this crate and
+    /// says the same, one of the two yields all the same.
     pub polite: bool,
     /// Of which addresses of this machine candidates are made.
     pub addresses: Addresses,

@@ -155,6 +155,8 @@ pub struct Codec {
 
 /// Whom `o=` names, of descriptions of this crate's (RFC 8866 5.2: the user's name, or `-`).
 pub(crate) const OURS: &str = "twocan";
+/// The same, where its offers yield to those that cross them.
+pub(crate) const OURS_POLITE: &str = "twocan-polite";
 
 /// What two descriptions agree on: the one data-channel section, and what it takes from the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +167,8 @@ pub struct Session {
     pub version: u64,
     /// `o=`: its writer is one of this crate's.
     pub is_ours: bool,
+    /// `o=`: it is, and its writer's offers yield to those that cross them. Where both sides say the same, they decide otherwise.
+    pub is_polite: bool,
     /// `a=mid`; `None` where the other side has none.
     pub mid: Option<String>,
     /// Whether `a=group:BUNDLE` names the section.
@@ -206,6 +210,7 @@ impl Session {
             id,
             version: 1,
             is_ours: true,
+            is_polite: false,
             mid: Some("0".into()),
             is_bundled: true,
             tagged: None,

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use twocan_ice::Credentials;
 
-use super::{OtherSection, ParseError, Protocol, Session, Setup, limits, media};
+use super::{OURS, OURS_POLITE, OtherSection, ParseError, Protocol, Session, Setup, limits, media};
 use crate::room;
 use crate::transport::Fingerprint;
 
@@ -249,11 +249,13 @@ pub(super) fn session(text: &str) -> Result<Session, ParseError> {
     let scope = Scope::new(&lines, &section.attributes, &bundle);
     let protocol = section.data.unwrap_or_default();
     let (id, version) = lines.origin();
+    let whose = lines.origin.split(' ').next().unwrap_or_default();
     let candidates = scope.nearest(|attributes| !attributes.candidates.is_empty());
     Ok(Session {
         id,
         version,
-        is_ours: lines.origin.split(' ').next() == Some(super::OURS),
+        is_ours: whose == OURS || whose == OURS_POLITE,
+        is_polite: whose == OURS_POLITE,
         mid: mid(scope.section)?,
         is_bundled: bundle.is_bundled,
         tagged: bundle.tagged,

@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use super::{OURS, OtherSection, Protocol, Session};
+use super::{OURS, OURS_POLITE, OtherSection, Protocol, Session};
 
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = if self.is_ours { OURS } else { "-" };
+        let whose = match (self.is_ours, self.is_polite) {
+            (true, false) => OURS,
+            (true, true) => OURS_POLITE,
+            (false, _) => "-",
+        };
         write!(f, "v=0\r\no={whose} {} {} IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", self.id, self.version)?;
         if self.ice_lite {
             f.write_str("a=ice-lite\r\n")?;
