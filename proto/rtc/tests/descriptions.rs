@@ -511,10 +511,74 @@ fn session() -> impl Strategy<Value = Session> {
     )
 }
 
+/// What clipboards, chats and editors do to a text.
+#[derive(Clone, Debug)]
+struct Hand {
+    around: (&'static str, &'static str),
+    line_end: &'static str,
+    /// In turns at the beginnings and the ends of lines.
+    spaces: Vec<(&'static str, &'static str)>,
+    space: &'static str,
+    has_last_end: bool,
+    is_escaped: bool,
+}
+
+impl Hand {
+    fn paste(&self, text: &str) -> String {
+        if self.is_escaped {
+            return format!("{}{}", self.spaces[0].0, serde_json::to_string(text).unwrap());
+        }
+        let lines = text.lines().zip(self.spaces.iter().cycle());
+        let lines: Vec<String> =
+            lines.map(|(line, (before, after))| format!("{before}{line}{after}")).collect();
+        let text = lines.join(self.line_end).replace(' ', self.space);
+        let (before, after) = self.around;
+        format!("{before}{text}{}{after}", if self.has_last_end { self.line_end } else { "" })
+    }
+}
+
+fn hand() -> impl Strategy<Value = Hand> {
+    let around = [
+        ("", ""),
+        ("\u{feff}", ""),
+        ("\r\n", ""),
+        ("\n \n", "\n\n"),
+        ("\"", "\""),
+        ("'", "'\n"),
+        ("\u{201c}", "\u{201d}"),
+        ("```\n", "```"),
+        ("\u{feff}\n  \"", "\" "),
+        ("\u{200b}", "\u{200b}"),
+        ("\u{ab}\u{a0}", "\u{a0}\u{bb}"),
+    ];
+    let line_ends = ["\r\n", "\n", "\r", "\r\r\n", "\n\n", "\r\n\r\n", "\u{2028}", " \n\t\n"];
+    let spaces = || proptest::sample::select(vec!["", "", " ", "\t", "  \t ", "\u{a0}", "\u{3000}"]);
+    (
+        proptest::sample::select(around.to_vec()),
+        proptest::sample::select(line_ends.to_vec()),
+        proptest::collection::vec((spaces(), spaces()), 1..9),
+        proptest::sample::select(vec![" ", " ", "\u{a0}", "\u{2009}"]),
+        any::<[bool; 2]>(),
+    )
+        .prop_map(|(around, line_end, spaces, space, [has_last_end, is_escaped])| Hand {
+            around,
+            line_end,
+            spaces,
+            space,
+            has_last_end,
+            is_escaped,
+        })
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_as_the_same(session in session()) {
         prop_assert_eq!(Session::parse(&session.write()), Ok(session));
+    }
+
+    #[test]
+    fn what_a_hand_that_pastes_adds_changes_nothing(session in session(), hand in hand()) {
+        prop_assert_eq!(Session::parse(&hand.paste(&session.write())), Ok(session), "{:?}", hand);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use twocan_ice::{Candidate, Kind, Named, Parsed, SocketId};
+use twocan_ice::{Candidate, Kind, Named, Parsed, SocketId, pasted};
 
 use super::Connection;
 use crate::event::{Command, Event, QueryId};
@@ -146,7 +146,7 @@ impl Connection {
 
     /// One candidate of the present generation; none: the end of them.
     pub(super) fn take_candidate(&mut self, text: &str, now: Instant) -> Result<(), SignalError> {
-        if text.is_empty() {
+        if matches!(&*pasted::tidy(text), "" | "end-of-candidates" | "a=end-of-candidates") {
             self.end_remote(now);
             return Ok(());
         }

@@ -259,7 +259,8 @@ impl Session {
         before.or_else(after).map_or(ours, |place| (Some(tagged), place))
     }
 
-    /// Reads a description.
+    /// Reads a description, also with what comes with text that was [pasted](twocan_ice::pasted): spaces at line ends, any line end, empty
+    /// lines, quotes around it.
     ///
     /// # Errors
     /// Says what is wrong, or what is missing.

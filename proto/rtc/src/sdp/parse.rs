@@ -3,7 +3,7 @@
 
 use std::str::FromStr as _;
 
-use twocan_ice::Credentials;
+use twocan_ice::{Credentials, pasted};
 
 use super::{OURS, OURS_POLITE, OtherSection, ParseError, Protocol, Session, Setup, limits, media};
 use crate::room;
@@ -129,10 +129,8 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn parse(text: &'a str) -> Result<Lines<'a>, ParseError> {
-        if text.len() > limits::BYTES_MAX {
-            return Err(ParseError::TooLarge);
-        }
-        let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        let lines = text.split(pasted::is_line_end).map(|line| line.trim_matches([' ', '\t']));
+        let mut lines = lines.filter(|line| !line.is_empty());
         if lines.next() != Some("v=0") {
             return Err(ParseError::NotSdp);
         }
@@ -140,9 +138,6 @@ impl<'a> Lines<'a> {
         for (index, line) in lines.enumerate() {
             if index >= limits::LINES_MAX {
                 return Err(ParseError::TooLarge);
-            }
-            if line.is_empty() {
-                continue;
             }
             if line.chars().any(|character| character.is_control() && character != '\t') {
                 return Err(ParseError::Line);
@@ -239,7 +234,11 @@ impl<'s, 'a> Scope<'s, 'a> {
 }
 
 pub(super) fn session(text: &str) -> Result<Session, ParseError> {
-    let lines = Lines::parse(text)?;
+    if text.len() > limits::BYTES_MAX {
+        return Err(ParseError::TooLarge);
+    }
+    let text = pasted::tidy(text);
+    let lines = Lines::parse(&text)?;
     let is_data = |section: &Section<'_>| section.data.is_some();
     let index = lines.sections.iter().position(|section| is_data(section) && !section.is_refused()).ok_or(
         if lines.sections.iter().any(is_data) { ParseError::Rejected } else { ParseError::NoDataChannel },
