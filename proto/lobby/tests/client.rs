@@ -371,6 +371,50 @@ fn who_returns_alone_tries_again_until_the_link_is_given_up() {
 }
 
 #[test]
+fn a_link_that_failed_is_restarted_where_the_server_links_again_so_that_its_mending_ends() {
+    for stays in [ADA, BOB, EVE] {
+        let mut meeting = Meeting::of(3);
+        let code = meeting.enter(ADA, &create(json!({"size": 3}))).unwrap().code;
+        for end in [BOB, EVE] {
+            meeting.enter(end, &join(code.as_str(), None)).unwrap();
+        }
+        meeting.pass(100);
+        meeting.start(ADA);
+        meeting.cable = false;
+        let [back, gone] = [(stays + 1) % 3, (stays + 2) % 3];
+        let disconnect = |meeting: &mut Meeting, end: usize, other: usize| {
+            let (room, peer) = (meeting.room(end), meeting.name(other));
+            meeting.ends[end].client.handle_link(room, peer, LinkInput::Disconnected, meeting.now);
+            meeting.pass(millis(FALTER_AFTER + ALONE_FOR) + 100);
+        };
+        disconnect(&mut meeting, stays, back);
+        disconnect(&mut meeting, stays, gone);
+        meeting.give_up(stays, back, Reason::Timeout);
+        assert_eq!(meeting.link(stays, back), Some(LinkState::Failed));
+        // It stays with the server for the sake of the third one. Then the second one comes back.
+        let before = meeting.ends[stays].restarts;
+        disconnect(&mut meeting, back, stays);
+        assert_eq!(meeting.link(stays, back), Some(LinkState::Mending));
+        assert_eq!(meeting.ends[stays].restarts, before + 1);
+        meeting.give_up(stays, back, Reason::Timeout);
+        assert_eq!(meeting.link(stays, back), Some(LinkState::Failed));
+    }
+}
+
+#[test]
+fn a_connection_that_gives_up_while_its_link_falters_has_failed() {
+    let mut meeting = Meeting::pair();
+    meeting.cable = false;
+    meeting.falter();
+    meeting.give_up(ADA, BOB, Reason::Timeout);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
+    meeting.pass(millis(FALTER_AFTER) + 10_000);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed), "and it stays so");
+    let fails = meeting.room_events(ADA).into_iter().filter(|event| matches!(event, RoomEvent::Fail(..)));
+    assert_eq!(fails.count(), 1);
+}
+
+#[test]
 fn a_goodbye_over_the_link_closes_it_after_completion() {
     let mut meeting = Meeting::pair();
     meeting.start(ADA);
