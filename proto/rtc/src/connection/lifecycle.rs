@@ -227,7 +227,7 @@ impl Connection {
         self.lifecycle.is_incompatible = false;
         self.lifecycle.turn = TurnTrouble::None;
         let is_ours = self.negotiation.offered.is_some() || self.is_controlling();
-        let is_now = restarts && is_ours;
+        let is_now = restarts && is_ours && !self.waits_alone();
         let again = now + if is_now { RESTART_INTERVAL } else { RESTART_INTERVAL / 2 };
         let phase = if self.lifecycle.connect_time.is_some() {
             Phase::Mending { deadline: now + self.lifecycle.mend_timeout, again }
@@ -238,6 +238,12 @@ impl Connection {
         if is_now {
             self.restart(now);
         }
+    }
+
+    /// Nobody carries an offer, and the path is silent, but not given up: the other side may stand still, and answers with the credentials in
+    /// force when it goes on. With others it would be waited for an answer that cannot come.
+    fn waits_alone(&self) -> bool {
+        !self.lifecycle.is_signaling_up && self.negotiation.offered.is_none() && self.selected.is_some()
     }
 
     pub(super) fn is_controlling(&self) -> bool {
@@ -284,6 +290,12 @@ impl Connection {
                 let again = Some(now + RESTART_INTERVAL);
                 self.become_phase(Phase::Connecting { deadline, again });
                 self.restart_anew();
+            }
+            Phase::Mending { deadline, .. } if self.waits_alone() => {
+                self.become_phase(Phase::Mending { deadline, again: now + FALTER_TIMEOUT });
+                if let Some(agent) = &mut self.agent {
+                    agent.probe(now);
+                }
             }
             Phase::Mending { deadline, .. } => {
                 self.become_phase(Phase::Mending { deadline, again: now + RESTART_INTERVAL });
