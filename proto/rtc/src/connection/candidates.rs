@@ -9,7 +9,7 @@ use twocan_ice::{Candidate, Kind, Named, Parsed, SocketId, pasted};
 use super::Connection;
 use crate::event::{Command, Event, QueryId};
 use crate::gather::{self, Gathered};
-use crate::limits::{CANDIDATE_LEN_MAX, EARLY_CANDIDATES_MAX, QUERIES_MAX};
+use crate::limits::{CANDIDATE_LEN_MAX, EARLY_CANDIDATES_MAX, QUERIES_MAX, WAITING_NAMES_MAX};
 use crate::room::{Class, gives_way};
 use crate::sdp::Session;
 use crate::signal::{CandidateInit, Signal, SignalError};
@@ -48,6 +48,8 @@ pub(super) struct RemoteCandidates {
     /// Came before the description they belong to.
     early: VecDeque<CandidateInit>,
     queries: BTreeMap<QueryId, Query>,
+    /// Candidates whose names are looked up when others are done.
+    waiting: VecDeque<Named>,
     next_query: u32,
     /// Any was usable.
     pub(super) is_any: bool,
@@ -132,6 +134,7 @@ impl Connection {
     pub(super) fn begin_remote_generation(&mut self) {
         self.remote.is_ended = false;
         self.remote.queries.retain(|_, query| matches!(query, Query::Server(_)));
+        self.remote.waiting.clear();
     }
 
     /// The description is there: what came before it and belongs to it is taken, the rest forgotten.
@@ -180,7 +183,11 @@ impl Connection {
             return Err(SignalError::Unusable);
         }
         if self.remote.queries.len() >= QUERIES_MAX {
-            return Err(SignalError::TooMany);
+            if self.remote.waiting.len() >= WAITING_NAMES_MAX {
+                return Err(SignalError::TooMany);
+            }
+            self.remote.waiting.push_back(named);
+            return Ok(());
         }
         let ufrag = self.negotiation.remote_ufrag().ok_or(SignalError::WrongState)?.to_owned();
         let name = named.name.clone();
@@ -214,6 +221,10 @@ impl Connection {
             Some(Query::Server(query)) => self.gatherer.handle_resolved(query, addresses, now),
             None => {}
         }
+        if let Some(named) = self.remote.waiting.pop_front() {
+            // There is room for it.
+            let _ = self.ask_name(named);
+        }
     }
 
     /// The other side said that no more of this generation follow.
@@ -230,7 +241,8 @@ impl Connection {
 
     /// ICE must not give up while a name is still being looked up.
     fn pass_end(&mut self, now: Instant) {
-        let is_asking = self.remote.queries.values().any(|query| matches!(query, Query::Candidate { .. }));
+        let is_asking = !self.remote.waiting.is_empty()
+            || self.remote.queries.values().any(|query| matches!(query, Query::Candidate { .. }));
         if let Some(agent) = &mut self.agent
             && self.remote.is_ended
             && !is_asking
