@@ -1,6 +1,7 @@
 //! Where the interfaces of this machine lead: the address that the system would send from, and on Linux the interfaces with routes
 //! through a gateway and those that are hardware.
 
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// One of the DNS's root servers in each family: somewhere out there. Nothing is sent to it.
@@ -54,6 +55,9 @@ const VIRTUAL: [&str; 40] = [
     "llw",
 ];
 
+/// Of a table of routes so much is read: a router of the Internet's has a million.
+const TABLE_BYTES_MAX: u64 = 128 << 10;
+
 /// Where an interface leads, the best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leads {
@@ -80,7 +84,14 @@ pub struct Routes {
 impl Routes {
     /// As they are.
     pub fn read() -> Routes {
-        let table = |name: &str| std::fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
+        let table = |name: &str| {
+            let mut text = String::new();
+            if let Ok(file) = std::fs::File::open(format!("/proc/net/{name}")) {
+                // What cannot be read, and what comes behind that, is not known.
+                let _ = file.take(TABLE_BYTES_MAX).read_to_string(&mut text);
+            }
+            text
+        };
         let mut gateways = v4_gateways(&table("route"));
         gateways.extend(v6_gateways(&table("ipv6_route")));
         Routes { sources: FAR.into_iter().filter_map(source_towards).collect(), gateways }
