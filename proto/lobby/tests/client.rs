@@ -11,6 +11,7 @@ use twocan_lobby::client::limits::{
     PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
 };
 use twocan_lobby::client::{Discard, Event, Failure, LinkInput, LinkState, OutWhy, RoomEvent, ServerEvent};
+use twocan_lobby::server::limits::TICKET_LIFETIME;
 use twocan_lobby::wire::{ClientMessage, Kick, LeftWhy, List, Reason, Update};
 
 const ADA: usize = 0;
@@ -368,6 +369,34 @@ fn who_returns_alone_tries_again_until_the_link_is_given_up() {
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
     meeting.pass(20_000);
     assert_eq!(meeting.sockets(), 0, "nothing is left to mend");
+}
+
+#[test]
+fn neither_a_ticket_that_expired_nor_a_server_that_is_gone_keeps_a_link_from_its_end() {
+    for is_gone in [false, true] {
+        let mut meeting = Meeting::pair();
+        meeting.start(ADA);
+        meeting.pass(millis(TICKET_LIFETIME) + 1_000);
+        meeting.cable = false;
+        if is_gone {
+            meeting.server = None;
+        }
+        let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+        meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Disconnected, meeting.now);
+        meeting.pass(60_000);
+        let returning = RoomEvent::Server(ServerEvent::Returning);
+        let tries = meeting.room_events(ADA).into_iter().filter(|event| *event == returning).count();
+        // A ticket that is refused is not shown again.
+        let expected = if is_gone { 5..=15 } else { 1..=1 };
+        assert!(expected.contains(&tries), "{tries} in a minute, server gone: {is_gone}");
+        meeting.give_up(ADA, BOB, Reason::Timeout);
+        assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
+        assert!(meeting.room_events(ADA).contains(&RoomEvent::Fail(bob, Reason::Timeout)));
+        meeting.pass(60_000);
+        assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
+        assert!(!meeting.room_events(ADA).contains(&returning), "nothing is left to mend");
+        assert_eq!(meeting.sockets(), 0);
+    }
 }
 
 #[test]
