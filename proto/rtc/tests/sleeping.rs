@@ -19,6 +19,8 @@ enum Way {
     Link,
     /// They do not.
     Nowhere,
+    /// They do not, and nobody knows.
+    Lost,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +57,9 @@ impl Life {
                     queue.borrow_mut().extend(says.then_some(signal));
                     None
                 });
-                world.with(peer, |connection, _| connection.handle_signaling(false));
+                if case.way != Way::Lost {
+                    world.with(peer, |connection, _| connection.handle_signaling(false));
+                }
             }
         }
         Life { world, channels, to_say, seen: [0; 2], heard: [0; 2] }
@@ -161,6 +165,19 @@ fn who_stood_still_is_linked_within_five_seconds_or_both_have_ended_where_the_li
 #[test]
 fn who_stood_still_is_linked_within_five_seconds_or_both_have_ended_where_nothing_carries_signals() {
     all_lengths(Way::Nowhere);
+}
+
+#[test]
+fn where_offers_are_lost_both_sides_say_the_same_when_mending_is_over() {
+    for (sleeper, is_busy) in [(ADA, false), (ADA, true), (BOB, false), (BOB, true)] {
+        for seconds in (1..=60).step_by(3) {
+            let case = Case { sleeper, seconds, way: Way::Lost, is_busy };
+            match Life::new(case).recovery(case) {
+                Some(took) => assert!(took <= ms(65_000), "{case:?}: {took:?}"),
+                None => assert!(seconds > CONSENT, "{case:?}: both have ended"),
+            }
+        }
+    }
 }
 
 /// The other side is killed. Meanwhile the server may be there or not, or now and then, and may link the two again.

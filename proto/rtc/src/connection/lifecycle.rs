@@ -246,6 +246,14 @@ impl Connection {
         !self.lifecycle.is_signaling_up && self.negotiation.offered.is_none() && self.selected.is_some()
     }
 
+    /// Checks on the path of before are answered, and all that was sent is acknowledged: the other side calls it open.
+    fn carries(&self, now: Instant) -> bool {
+        let patience = self.config.ice.consent_interval * 2;
+        let confirmed = self.agent.as_ref().and_then(twocan_ice::Agent::confirmed);
+        let is_answered = confirmed.is_some_and(|then| now.duration_since(then) < patience);
+        is_answered && self.lifecycle.is_secured && self.transport.silent_since().is_none()
+    }
+
     pub(super) fn is_controlling(&self) -> bool {
         self.agent.as_ref().is_some_and(|agent| agent.role() == Role::Controlling)
     }
@@ -283,6 +291,10 @@ impl Connection {
         }
         match self.lifecycle.phase {
             Phase::Faltering { .. } => self.mend(true, now),
+            // It may be the offers that get nowhere, and not what is sent.
+            Phase::Mending { deadline, .. } if deadline <= now && self.carries(now) => {
+                self.become_phase(Phase::Connected);
+            }
             Phase::Connecting { deadline, .. } | Phase::Mending { deadline, .. } if deadline <= now => {
                 self.fail(false, None);
             }
