@@ -103,6 +103,22 @@ export class World {
     return second
   }
 
+  /** A place with no way to anywhere but to itself. */
+  alone() {
+    const space = `a${++this.#count}`
+    this.#space(space)
+    return { space, name: this.#name(space) }
+  }
+
+  /** A cable between two places: an interface of this name at each end, with an address. */
+  cable(name, [one, first], [other, second]) {
+    this.#ip(one.space, `link add ${name} type veth peer name ${name} netns ${other.name}`)
+    for (const [place, address] of [[one, first], [other, second]]) {
+      this.#ip(place.space, `addr add ${address} dev ${name}`)
+      this.#ip(place.space, `link set ${name} up`)
+    }
+  }
+
   /** A place to play from, behind a NAT of the kind named. */
   player(kind, { ipv6 = false } = {}) {
     const n = ++this.#count

@@ -84,6 +84,7 @@ mod connection;
 mod event;
 pub mod gather;
 pub mod limits;
+mod room;
 pub mod sdp;
 mod signal;
 mod stats;

@@ -43,6 +43,8 @@ pub const DESCRIPTIONS_WITHIN: Duration = Duration::from_secs(10);
 pub const EARLY_CANDIDATES_MAX: usize = 64;
 /// Names (`….local`) that are being resolved at one time.
 pub const QUERIES_MAX: usize = 16;
+/// Names that wait for their turn.
+pub const WAITING_NAMES_MAX: usize = 48;
 /// Bytes of a candidate, as it stands in a signal.
 pub const CANDIDATE_LEN_MAX: usize = 1_024;
 

@@ -98,7 +98,7 @@ impl Connection {
         Ok(Self { task: runtime.spawn(driver), shared })
     }
 
-    /// Makes the first offer. Only one of the two sides should; if both do, the polite one yields.
+    /// Makes the first offer. Only one of the two sides should; if both do, the polite one yields, or one of the two where both say the same.
     pub fn negotiate(&self) {
         self.command(Command::Negotiate);
     }

@@ -252,6 +252,11 @@ impl Agent {
         })
     }
 
+    /// When the pair in use was last answered: a restart that is not leaves it in use.
+    pub fn confirmed(&self) -> Option<Instant> {
+        self.checklist.get(self.selected?).filter(|pair| pair.is_valid())?.confirmed
+    }
+
     /// All that was tried: each pair, when, how often, and why it failed.
     pub fn report(&self) -> Report {
         self.explain()

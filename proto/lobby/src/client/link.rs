@@ -160,7 +160,13 @@ impl Link {
                 LinkState::Failed => self.mend(now),
                 _ => {}
             },
-            LinkInput::Failed(reason) => self.fail(reason, around),
+            LinkInput::Failed(reason) => {
+                // It may give up sooner than a link that falters is said to be mended.
+                if self.falter_until.is_some() {
+                    self.mend(now);
+                }
+                self.fail(reason, around);
+            }
             LinkInput::Control(text) => return self.control(text, around),
             LinkInput::ControlClosed => self.gone(around),
         }
@@ -186,10 +192,11 @@ impl Link {
             self.report_at = Some(now + REPORT_WITHIN);
             return self.report(around, false);
         }
+        let had_failed = self.state == LinkState::Failed;
         self.mend(now);
         // One side is enough. But an offer of ours that went over the dead link must be made again, or theirs would be
-        // passed over for it.
-        if self.offers || self.offered {
+        // passed over for it; and a connection that gave up has no end to its mending unless it begins anew.
+        if self.offers || self.offered || had_failed {
             self.effects.push_back(Effect::Command(LinkCommand::Restart));
         }
     }

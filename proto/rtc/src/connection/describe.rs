@@ -31,6 +31,9 @@ impl Connection {
         let kind = description.kind;
         self.negotiation.admit(kind, now)?;
         let Ok(session) = Session::parse(&description.sdp) else {
+            if self.negotiation.is_passed_over(kind) {
+                return Err(SignalError::WrongState);
+            }
             self.unfit();
             return Err(SignalError::BadDescription);
         };

@@ -258,7 +258,7 @@ impl Connection {
         self.lifecycle.is_incompatible = false;
         self.lifecycle.turn = TurnTrouble::None;
         let is_ours = self.negotiation.offered.is_some() || self.is_controlling();
-        let is_now = restarts && is_ours;
+        let is_now = restarts && is_ours && !self.waits_alone();
         let again = now + if is_now { RESTART_INTERVAL } else { RESTART_INTERVAL / 2 };
         let phase = if self.lifecycle.connect_time.is_some() {
             Phase::Mending { deadline: now + self.lifecycle.mend_timeout, again }
@@ -269,6 +269,20 @@ impl Connection {
         if is_now {
             self.restart(now);
         }
+    }
+
+    /// Nobody carries an offer, and the path is silent, but not given up: the other side may stand still, and answers with the credentials in
+    /// force when it goes on. With others it would be waited for an answer that cannot come.
+    fn waits_alone(&self) -> bool {
+        !self.lifecycle.is_signaling_up && self.negotiation.offered.is_none() && self.selected.is_some()
+    }
+
+    /// Checks on the path of before are answered, and all that was sent is acknowledged: the other side calls it open.
+    fn carries(&self, now: Instant) -> bool {
+        let patience = self.config.ice.consent_interval * 2;
+        let confirmed = self.agent.as_ref().and_then(twocan_ice::Agent::confirmed);
+        let is_answered = confirmed.is_some_and(|then| now.duration_since(then) < patience);
+        is_answered && self.lifecycle.is_secured && self.transport.silent_since().is_none()
     }
 
     pub(super) fn is_controlling(&self) -> bool {
@@ -311,6 +325,10 @@ impl Connection {
         }
         match self.lifecycle.phase {
             Phase::Faltering { .. } => self.mend(true, now),
+            // It may be the offers that get nowhere, and not what is sent.
+            Phase::Mending { deadline, .. } if deadline <= now && self.carries(now) => {
+                self.become_phase(Phase::Connected);
+            }
             Phase::Connecting { deadline, .. } | Phase::Mending { deadline, .. } if deadline <= now => {
                 self.fail(false, None);
             }
@@ -318,6 +336,12 @@ impl Connection {
                 let again = Some(now + RESTART_INTERVAL);
                 self.become_phase(Phase::Connecting { deadline, again });
                 self.restart_anew();
+            }
+            Phase::Mending { deadline, .. } if self.waits_alone() => {
+                self.become_phase(Phase::Mending { deadline, again: now + FALTER_TIMEOUT });
+                if let Some(agent) = &mut self.agent {
+                    agent.probe(now);
+                }
             }
             Phase::Mending { deadline, .. } => {
                 self.become_phase(Phase::Mending { deadline, again: now + RESTART_INTERVAL });

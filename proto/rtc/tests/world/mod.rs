@@ -12,6 +12,7 @@
 pub mod nat;
 pub mod peer;
 pub mod relay;
+mod sleep;
 pub mod story;
 
 use std::collections::BTreeMap;
@@ -258,6 +259,7 @@ impl World {
             peer.interfaces.iter().any(|interface| interface.ip == to.ip() && is_there(interface))
         };
         match self.peers.iter().position(at) {
+            Some(peer) if self.peers[peer].sleep.keep_datagram(from, to, bytes) => {}
             Some(peer) => {
                 self.peers[peer].datagram(from, to, bytes, self.now);
                 self.drain(peer);
@@ -321,8 +323,10 @@ impl World {
             Happening::Accepted { stream } => self.accept(stream),
             Happening::Crossed { stream, end, bytes } => self.cross(stream, end, &bytes),
             Happening::Signal { to, signal } => {
-                self.peers[to].signal(signal, now);
-                self.drain(to);
+                if let Some(signal) = self.peers[to].sleep.keep_signal(signal) {
+                    self.peers[to].signal(signal, now);
+                    self.drain(to);
+                }
             }
             Happening::Resolved { peer, query, addresses } => {
                 self.peers[peer].connection.handle_resolved(query, &addresses, now);
@@ -333,7 +337,8 @@ impl World {
 
     fn next_time(&self) -> Option<Instant> {
         let queued = self.queue.first_key_value().map(|((at, _), _)| *at);
-        let peers = self.peers.iter().filter_map(|peer| peer.connection.poll_timeout());
+        let awake = self.peers.iter().filter(|peer| !peer.sleep.is_asleep());
+        let peers = awake.filter_map(|peer| peer.connection.poll_timeout());
         let relays = self.relays.iter().filter_map(Relay::poll_timeout);
         queued.into_iter().chain(peers).chain(relays).min()
     }
@@ -348,7 +353,8 @@ impl World {
             return true;
         }
         for peer in 0..self.peers.len() {
-            if self.peers[peer].connection.poll_timeout().is_some_and(|due| due <= self.now) {
+            let is_due = self.peers[peer].connection.poll_timeout().is_some_and(|due| due <= self.now);
+            if is_due && !self.peers[peer].sleep.is_asleep() {
                 self.peers[peer].connection.handle_timeout(self.now);
                 self.drain(peer);
             }
