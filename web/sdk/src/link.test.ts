@@ -211,16 +211,16 @@ test('while a link is mended its signals go both ways, and over the link alone t
   table.connection.becomes('connected')
   gathered()
   await settled()
-  expect([table.link.state, ...count()]).toEqual(['open', sent[0]! + 2, 1])
+  expect([table.link.state, ...count()]).toEqual(['open', sent[0]! + 1, 1])
   // The server says that he is not there.
   table.says({ type: 'error', code: 'no-link', message: '', id: table.sent('signal').at(-1)!.id })
   gathered()
   await settled()
-  expect(count()).toEqual([sent[0]! + 2, 2])
+  expect(count()).toEqual([sent[0]! + 1, 2])
   table.says({ type: 'link', peer: BOB, role: 'offer', polite: true })
   gathered()
   await settled()
-  expect(count()).toEqual([sent[0]! + 3, 2])
+  expect(count()).toEqual([sent[0]! + 2, 2])
 })
 
 test('a description that the server refuses goes over the link', async () => {

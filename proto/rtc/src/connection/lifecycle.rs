@@ -338,7 +338,7 @@ impl Connection {
                 self.restart_anew();
             }
             Phase::Mending { deadline, .. } if self.waits_alone() => {
-                self.become_phase(Phase::Mending { deadline, again: now + FALTER_TIMEOUT });
+                self.become_phase(Phase::Mending { deadline, again: now + RESTART_PATIENCE });
                 if let Some(agent) = &mut self.agent {
                     agent.probe(now);
                 }
