@@ -1,20 +1,20 @@
 /// Version detection and hybrid ClientHello for auto-sensing DTLS endpoints.
 ///
-/// `server_hello_version` does lightweight parsing of the first record in a
-/// datagram. It looks for a `HelloVerifyRequest` or a `ServerHello` with the
+/// `ClientPending::sense` puts the server's first message together. It looks for a `HelloVerifyRequest` or a `ServerHello` with the
 /// `supported_versions` extension to decide between DTLS 1.2 and 1.3 for the
 /// client auto-sense path.
 ///
 /// [`HybridClientHello`] constructs a ClientHello compatible with both
 /// DTLS 1.2 and 1.3 servers: it offers both versions cipher suites and
 /// includes `supported_versions` with both versions. Once the server
-/// responds, the caller inspects the reply with `server_hello_version`
+/// responds, the caller has the reply inspected by `ClientPending::sense`
 /// and forks into the appropriate handshake path.
 ///
 /// Server-side auto-sense does not use lightweight detection. Instead,
 /// it starts a DTLS 1.3 server which handles fragment reassembly natively
 /// and falls back to DTLS 1.2 via [`Error::Dtls12Fallback`] if the
 /// reassembled ClientHello does not offer DTLS 1.3.
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +30,7 @@ use crate::dtls13::message::SignatureAlgorithmsExtension;
 use crate::dtls13::message::SupportedGroupsExtension;
 use crate::dtls13::message::UseSrtpExtension;
 use crate::dtls13::message::{Extension, ExtensionType};
+use crate::reassembly::{Fragment, Reassembly, Taken};
 use crate::timer::HandshakeTimers;
 use crate::types::NamedGroup;
 use crate::{Config, CryptoError, DtlsCertificate, Error, Output, SeededRng, TimeoutError};
@@ -38,7 +39,6 @@ const EXT_SUPPORTED_GROUPS: u16 = 0x000A;
 const EXT_EC_POINT_FORMATS: u16 = 0x000B;
 const EXT_SIGNATURE_ALGORITHMS: u16 = 0x000D;
 const EXT_USE_SRTP: u16 = 0x000E;
-const EXT_PADDING: u16 = 0x0015;
 const EXT_EXTENDED_MASTER_SECRET: u16 = 0x0017;
 const EXT_SUPPORTED_VERSIONS: u16 = 0x002B;
 const EXT_COOKIE: u16 = 0x002C;
@@ -69,7 +69,6 @@ pub(crate) struct HybridClientHello {
     cookie: Cookie,
     extensions: ArrayVec<Extension, 10>,
     extension_data: Buf,
-    mtu: usize,
 
     /// TLS-style transcript bytes: msg_type(1) + length(3) + CH body.
     /// Does not include DTLS message_seq/fragment_offset/fragment_length.
@@ -189,7 +188,6 @@ impl HybridClientHello {
                 })
                 .collect(),
             extension_data: ext_buf,
-            mtu: config.mtu(),
             transcript_bytes: Buf::new(),
             handshake_fragment: Buf::new(),
         };
@@ -263,9 +261,9 @@ impl HybridClientHello {
         }
     }
 
-    /// Serialize the retained offer, adjusting padding for the current cookie/share.
+    /// Serialize the retained offer. It is not padded: ICE has verified the path both ways, so
+    /// nothing is amplified, and what is small gets through everywhere.
     pub fn serialize(&self, body: &mut Buf) {
-        let start = body.len();
         body.extend_from_slice(&0xFEFDu16.to_be_bytes());
         self.random.serialize(body);
         body.push(0); // empty session ID
@@ -282,18 +280,9 @@ impl HybridClientHello {
             .iter()
             .map(|ext| 4 + ext.extension_data_range.len())
             .sum();
-        let deficit = self
-            .mtu
-            .saturating_sub(25 + body.len() - start + 2 + extensions_len);
-        let padding = if deficit >= 4 { deficit } else { 0 };
-        body.extend_from_slice(&((extensions_len + padding) as u16).to_be_bytes());
+        body.extend_from_slice(&(extensions_len as u16).to_be_bytes());
         for ext in &self.extensions {
             ext.serialize(&self.extension_data, body);
-        }
-        if padding > 0 {
-            body.extend_from_slice(&EXT_PADDING.to_be_bytes());
-            body.extend_from_slice(&((padding - 4) as u16).to_be_bytes());
-            body.resize(body.len() + padding - 4, 0);
         }
     }
 
@@ -326,6 +315,10 @@ pub(crate) struct ClientPending {
     timers: HandshakeTimers,
     rng: SeededRng,
     closed: bool,
+    /// The server's first message, as far as it is there.
+    reassembly: Reassembly,
+    /// The datagrams in which it came, for the version that it decides on.
+    retained: VecDeque<Vec<u8>>,
 }
 
 impl ClientPending {
@@ -349,6 +342,8 @@ impl ClientPending {
             timers,
             rng,
             closed: false,
+            reassembly: Reassembly::default(),
+            retained: VecDeque::new(),
         })
     }
 
@@ -400,6 +395,30 @@ impl ClientPending {
         Ok(())
     }
 
+    /// Which version the server's answer chooses, as far as it is there.
+    pub fn sense(&mut self, packet: &[u8]) -> DetectedVersion {
+        let mut version = DetectedVersion::Unknown;
+        for (header, bytes) in plaintext_fragments(packet) {
+            if version == DetectedVersion::Unknown {
+                version = DetectedVersion::Incomplete;
+            }
+            if header.message_seq != 0 || !matches!(header.msg_type, 2 | 3) {
+                continue;
+            }
+            if let Taken::Whole(body) = self.reassembly.take(header, bytes, 0, 0) {
+                version = hello_version(header.msg_type, &body).unwrap_or(version);
+                break;
+            }
+        }
+        if version != DetectedVersion::Unknown {
+            if self.retained.len() >= RETAINED_MAX {
+                self.retained.pop_front();
+            }
+            self.retained.push_back(packet.to_vec());
+        }
+        version
+    }
+
     pub fn into_parts(
         self,
     ) -> (
@@ -408,6 +427,7 @@ impl ClientPending {
         DtlsCertificate,
         Instant,
         HandshakeTimers,
+        VecDeque<Vec<u8>>,
     ) {
         // Bind the fields first: CodeQL treats a tuple holding `self.certificate`
         // directly as sensitive data and taints every element, including `config`.
@@ -417,9 +437,10 @@ impl ClientPending {
             certificate,
             last_now,
             timers,
+            retained,
             ..
         } = self;
-        (hybrid, config, certificate, last_now, timers)
+        (hybrid, config, certificate, last_now, timers, retained)
     }
 }
 
@@ -432,55 +453,55 @@ impl ClientPending {
 pub(crate) enum DetectedVersion {
     Dtls12,
     Dtls13,
+    /// More of the answer is missing.
+    Incomplete,
     Unknown,
 }
 
-/// Detect DTLS version from a server response (ServerHello or HelloVerifyRequest).
+/// Datagrams kept until the server's first message is whole.
+const RETAINED_MAX: usize = 20;
+
+/// The handshake fragments of the records in the clear.
+fn plaintext_fragments(mut packet: &[u8]) -> impl Iterator<Item = (Fragment, &[u8])> {
+    let mut content: &[u8] = &[];
+    std::iter::from_fn(move || {
+        while content.is_empty() {
+            // Record header: content_type(1) + version(2) + epoch(2) + seq(6) + length(2) = 13
+            let (header, rest) = packet.split_at_checked(13)?;
+            let len = u16::from_be_bytes([header[11], header[12]]) as usize;
+            let (body, rest) = rest.split_at_checked(len)?;
+            packet = rest;
+            if header[0] == 0x16 && header[3..5] == [0, 0] {
+                content = body;
+            }
+        }
+        // Handshake header: msg_type(1) + length(3) + message_seq(2) +
+        //   fragment_offset(3) + fragment_length(3) = 12
+        let (header, rest) = content.split_at_checked(12)?;
+        let u24 = |at: usize| u32::from_be_bytes([0, header[at], header[at + 1], header[at + 2]]);
+        let (bytes, rest) = rest.split_at_checked(u24(9) as usize)?;
+        content = rest;
+        let fragment = Fragment {
+            epoch: 0,
+            msg_type: header[0],
+            message_seq: u16::from_be_bytes([header[4], header[5]]),
+            length: u24(1),
+            offset: u24(6),
+        };
+        Some((fragment, bytes))
+    })
+}
+
+/// Detect DTLS version from a server's whole first message (ServerHello or HelloVerifyRequest).
 ///
 /// - HelloVerifyRequest (msg_type 3) → `Dtls12`
 /// - ServerHello with `supported_versions` containing DTLS 1.3 → `Dtls13`
 /// - ServerHello without `supported_versions` → `Dtls12`
-/// - Anything else → `Unknown`
-pub(crate) fn server_hello_version(packet: &[u8]) -> DetectedVersion {
-    server_hello_version_inner(packet).unwrap_or(DetectedVersion::Unknown)
-}
-
-fn server_hello_version_inner(packet: &[u8]) -> Option<DetectedVersion> {
-    // Record header: content_type(1) + version(2) + epoch(2) + seq(6) + length(2) = 13
-    if packet.len() < 13 {
-        return None;
-    }
-
-    // content_type must be 0x16 (Handshake)
-    if packet[0] != 0x16 {
-        return None;
-    }
-
-    let record_len = u16::from_be_bytes([packet[11], packet[12]]) as usize;
-    let record_body = packet.get(13..13 + record_len)?;
-
-    // Handshake header: msg_type(1) + length(3) + message_seq(2) +
-    //   fragment_offset(3) + fragment_length(3) = 12
-    if record_body.len() < 12 {
-        return None;
-    }
-
-    let msg_type = record_body[0];
-
+fn hello_version(msg_type: u8, body: &[u8]) -> Option<DetectedVersion> {
     // HelloVerifyRequest → DTLS 1.2
     if msg_type == 3 {
         return Some(DetectedVersion::Dtls12);
     }
-
-    // ServerHello → inspect supported_versions
-    if msg_type != 2 {
-        return None;
-    }
-
-    let fragment_len = ((record_body[9] as usize) << 16)
-        | ((record_body[10] as usize) << 8)
-        | (record_body[11] as usize);
-    let body = record_body.get(12..12 + fragment_len)?;
 
     // ServerHello body:
     //   server_version(2) + random(32) + session_id_len(1) + session_id + ...
@@ -540,6 +561,14 @@ mod tests {
     use super::*;
     use crate::PskResolver;
     use crate::dtls12::message::Dtls12CipherSuite;
+
+    fn server_hello_version(packet: &[u8]) -> DetectedVersion {
+        plaintext_fragments(packet)
+            .next()
+            .filter(|(header, _)| matches!(header.msg_type, 2 | 3))
+            .and_then(|(header, body)| hello_version(header.msg_type, body))
+            .unwrap_or(DetectedVersion::Unknown)
+    }
 
     fn offered_cipher_suites(hybrid: &HybridClientHello) -> Vec<u16> {
         let body = &hybrid.handshake_fragment[12..];

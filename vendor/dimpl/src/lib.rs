@@ -276,6 +276,7 @@ pub use crypto::{KeyingMaterial, SrtpProfile};
 
 mod timer;
 
+mod reassembly;
 mod rng;
 pub(crate) use rng::SeededRng;
 
@@ -719,7 +720,13 @@ impl Dtls {
 
     fn handle_pending_auto_client(&mut self, packet: &[u8]) -> Result<(), Error> {
         // Auto-sense client: resolve version on first server response
-        let version = auto::server_hello_version(packet);
+        let Some(Inner::ClientPending(pending)) = self.inner.as_mut() else {
+            unreachable!()
+        };
+        let version = pending.sense(packet);
+        if matches!(version, auto::DetectedVersion::Incomplete) {
+            return Ok(());
+        }
 
         // Check version before taking inner — returning an error
         // while inner is None would leave us unable to poll/timeout.
@@ -734,32 +741,29 @@ impl Dtls {
         let Inner::ClientPending(cp) = inner else {
             unreachable!()
         };
-        let (hybrid, config, certificate, now, timers) = cp.into_parts();
-        match version {
-            auto::DetectedVersion::Dtls12 => {
-                let mut client12 =
-                    Client12::new_from_hybrid(hybrid, config, certificate, now, timers);
-                // Feed the HVR to Client12 — it enters
-                // AwaitHelloVerifyRequest and processes the cookie.
-                if let Err(e) = client12.handle_packet(packet) {
-                    self.inner = Some(Inner::Client12(client12));
-                    return Err(e);
-                }
-                self.inner = Some(Inner::Client12(client12));
-                Ok(())
-            }
-            auto::DetectedVersion::Dtls13 => {
-                let mut client13 =
-                    Client13::new_from_hybrid(hybrid, config, certificate, now, timers);
-                if let Err(e) = client13.handle_packet(packet) {
-                    self.inner = Some(Inner::Client13(client13));
-                    return Err(e);
-                }
-                self.inner = Some(Inner::Client13(client13));
-                Ok(())
-            }
-            auto::DetectedVersion::Unknown => unreachable!(),
+        let (hybrid, config, certificate, now, timers, retained) = cp.into_parts();
+        self.inner = Some(match version {
+            // A HelloVerifyRequest, too: Client12 enters AwaitHelloVerifyRequest
+            // and processes the cookie.
+            auto::DetectedVersion::Dtls12 => Inner::Client12(Client12::new_from_hybrid(
+                hybrid,
+                config,
+                certificate,
+                now,
+                timers,
+            )),
+            _ => Inner::Client13(Client13::new_from_hybrid(
+                hybrid,
+                config,
+                certificate,
+                now,
+                timers,
+            )),
+        });
+        for packet in &retained {
+            self.handle_packet(packet)?;
         }
+        Ok(())
     }
 
     /// Fall back from DTLS 1.3 auto-sense to a DTLS 1.2 server, replaying

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use arrayvec::ArrayVec;
+
 use super::queue::{QueueRx, QueueTx};
 use crate::buffer::{Buf, BufferPool, TmpBuf};
 use crate::crypto::{Aad, Iv, Nonce};
@@ -11,6 +13,7 @@ use crate::dtls12::incoming::{Incoming, Record, RecordHandler};
 use crate::dtls12::message::{Body, HashAlgorithm, Header, MessageType, ProtocolVersion, Sequence};
 use crate::dtls12::message::{ContentType, DTLSRecord, Dtls12CipherSuite, Handshake};
 use crate::error::bounded_error_len;
+use crate::reassembly::{Fragment, Reassembly, Taken, pieces, smaller_mtu};
 use crate::timer::{HandshakeTimers, Timeout, deadline};
 use crate::window::ReplayWindow;
 use crate::{Config, Error, InternalError, Output, SeededRng};
@@ -20,6 +23,9 @@ const MAX_DEFRAGMENT_PACKETS: usize = 50;
 // Using debug_ignore_primary since CryptoContext doesn't implement Debug
 pub struct Engine {
     config: Arc<Config>,
+
+    /// Bytes of a datagram of the handshake: fewer after each flight that was lost.
+    mtu: usize,
 
     /// Seedable random number generator for deterministic testing
     pub(crate) rng: SeededRng,
@@ -39,6 +45,9 @@ pub struct Engine {
 
     /// Queue of incoming packets.
     queue_rx: QueueRx,
+
+    /// Handshake messages of which some bytes are missing.
+    reassembly: Reassembly,
 
     /// Queue of outgoing packets.
     queue_tx: QueueTx,
@@ -136,12 +145,14 @@ impl Engine {
         let transcript = buffers_free.pop();
 
         Self {
+            mtu: config.mtu(),
             config,
             rng,
             buffers_free,
             sequence_epoch_0: Sequence::new(0),
             sequence_epoch_n: Sequence::new(1),
             queue_rx: QueueRx::new(),
+            reassembly: Reassembly::default(),
             queue_tx: QueueTx::new(),
             cipher_suite: None,
             explicit_nonce_len: 0,
@@ -268,6 +279,9 @@ impl Engine {
     fn insert_incoming(&mut self, incoming: Incoming) -> Result<bool, Error> {
         // Capacity guard before iterating records.
         if self.queue_rx.len() >= self.config.max_queue_rx() {
+            self.purge_handled_queue_rx();
+        }
+        if self.queue_rx.len() >= self.config.max_queue_rx() {
             warn!(
                 "Receive queue full (max {}): {:?}",
                 self.config.max_queue_rx(),
@@ -277,25 +291,15 @@ impl Engine {
             return Err(Error::ReceiveQueueFull);
         }
 
-        // Dispatch to specialized handlers
-        if incoming.first().first_handshake().is_some() {
+        if incoming.records().iter().any(|record| !record.handshakes().is_empty()) {
             self.insert_incoming_handshake(incoming)
         } else {
             self.insert_incoming_non_handshake(incoming).map(|_| false)
         }
     }
 
+    /// Take a datagram's handshake fragments, each by itself; what else is in it is queued behind.
     fn insert_incoming_handshake(&mut self, incoming: Incoming) -> Result<bool, Error> {
-        let first_record = incoming.first();
-        let handshake = first_record
-            .first_handshake()
-            .expect("caller ensures handshake");
-
-        let key_current = (
-            handshake.header.message_seq,
-            handshake.header.fragment_offset,
-        );
-
         let maybe_dupe_seq = incoming
             .records()
             .iter()
@@ -317,52 +321,100 @@ impl Engine {
             return Err(error);
         }
 
-        // Drop old duplicates we've already processed - don't let them block newer messages.
-        if handshake.header.message_seq < self.peer_handshake_seq_no {
-            self.recycle_incoming(incoming);
-            return Ok(false);
-        }
-
-        if self.peer_encryption_enabled && first_record.record().sequence.epoch == 0 {
-            // Keep old plaintext handshake records available long enough to
-            // trigger flight resends above, but never queue or process them as
-            // new messages after peer encryption is enabled.
-            self.recycle_incoming(incoming);
-            return Ok(false);
-        }
-
-        // Reject new handshakes after initial handshake is complete (renegotiation not supported).
-        if self.release_app_data && handshake.header.message_seq >= self.peer_handshake_seq_no {
-            self.recycle_incoming(incoming);
-            return Err(Error::RenegotiationAttempt);
-        }
-
-        let is_client_hello = first_record.record().sequence.epoch == 0
-            && handshake.header.msg_type == MessageType::ClientHello
-            && handshake.header.message_seq == self.peer_handshake_seq_no;
-
-        let search_result = self.queue_rx.binary_search_by(|item| {
-            let key_other = item
-                .first()
-                .first_handshake()
-                .as_ref()
-                .map(|h| (h.header.message_seq, h.header.fragment_offset))
-                .unwrap_or((u16::MAX, u32::MAX));
-            key_other.cmp(&key_current)
-        });
-
-        match search_result {
-            Err(index) => {
-                // Insert in order of handshake key
-                self.queue_rx.insert(index, incoming);
+        let mut is_client_hello = false;
+        let mut result = Ok(());
+        let mut rest = ArrayVec::new();
+        for record in incoming.into_records() {
+            if record.handshakes().is_empty() {
+                rest.push(record);
+                continue;
             }
-            Ok(_) => {
-                // Exact duplicate handshake fragment
-                self.recycle_incoming(incoming);
+            if result.is_ok() {
+                result = self.take_fragments(&record, &mut is_client_hello);
             }
+            self.push_buffer(record.into_buffer());
         }
-
+        result?;
+        if let Some(rest) = Incoming::from_records(rest) {
+            self.insert_incoming_non_handshake(rest)?;
+        }
         Ok(is_client_hello)
+    }
+
+    fn take_fragments(&mut self, record: &Record, is_client_hello: &mut bool) -> Result<(), Error> {
+        let sequence = record.record().sequence;
+        // Old plaintext handshake records may trigger flight resends, but are never
+        // processed as new messages after peer encryption is enabled.
+        if self.peer_encryption_enabled && sequence.epoch == 0 {
+            return Ok(());
+        }
+        // However many there are: the parsed list ends after a few.
+        let mut content = record.record().fragment(record.buffer());
+        while let Ok((body, header)) = Handshake::parse_header(content) {
+            let Some((bytes, rest)) = body.split_at_checked(header.fragment_length as usize) else {
+                break;
+            };
+            content = rest;
+            if header.message_seq < self.peer_handshake_seq_no {
+                continue;
+            }
+            // Reject new handshakes after initial handshake is complete (renegotiation not supported).
+            if self.release_app_data {
+                return Err(Error::RenegotiationAttempt);
+            }
+            *is_client_hello |= sequence.epoch == 0
+                && header.msg_type == MessageType::ClientHello
+                && header.message_seq == self.peer_handshake_seq_no;
+            let fragment = Fragment {
+                epoch: sequence.epoch,
+                msg_type: header.msg_type.as_u8(),
+                message_seq: header.message_seq,
+                length: header.length,
+                offset: header.fragment_offset,
+            };
+            let position = self.position_of(header.message_seq);
+            if position.is_ok_and(|index| !self.is_replaceable(index, sequence.epoch)) {
+                continue;
+            }
+            let waiting = self.queued_handshake_len();
+            let expected = self.peer_handshake_seq_no;
+            let Taken::Whole(body) = self.reassembly.take(fragment, bytes, expected, waiting) else {
+                continue;
+            };
+            let header = Header { fragment_offset: 0, fragment_length: header.length, ..header };
+            let buffer = self.pop_buffer();
+            let whole = Incoming::whole(buffer, header, &body, sequence);
+            match position {
+                Err(index) => self.queue_rx.insert(index, whole),
+                Ok(index) => {
+                    let replaced = mem::replace(&mut self.queue_rx[index], whole);
+                    self.recycle_incoming(replaced);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the whole message of this number is in the queue, or belongs.
+    fn position_of(&self, message_seq: u16) -> Result<usize, usize> {
+        self.queue_rx.binary_search_by(|item| {
+            let first = item.first().first_handshake();
+            first.map_or(std::cmp::Ordering::Greater, |h| h.header.message_seq.cmp(&message_seq))
+        })
+    }
+
+    /// Whether a whole message in the queue may give way to one of this epoch: it was
+    /// of no use, or proves less about its sender.
+    fn is_replaceable(&self, index: usize, epoch: u16) -> bool {
+        let first = self.queue_rx[index].first();
+        first.is_handled() || first.record().sequence.epoch < epoch
+    }
+
+    /// Bytes of whole messages in the queue.
+    fn queued_handshake_len(&self) -> usize {
+        let handshakes = self.queue_rx.iter().map(|item| item.first());
+        let handshakes = handshakes.take_while(|first| first.first_handshake().is_some());
+        handshakes.map(|first| first.buffer().len()).sum()
     }
 
     fn insert_incoming_non_handshake(&mut self, incoming: Incoming) -> Result<(), Error> {
@@ -393,9 +445,14 @@ impl Engine {
             }
         }
 
-        let search_result = self
-            .queue_rx
-            .binary_search_by_key(&seq_current, |item| item.first().record().sequence);
+        // Whole handshake messages stand before all else, in their own order.
+        let search_result = self.queue_rx.binary_search_by(|item| {
+            let first = item.first();
+            if first.first_handshake().is_some() {
+                return std::cmp::Ordering::Less;
+            }
+            first.record().sequence.cmp(&seq_current)
+        });
 
         match search_result {
             Err(index) => self.queue_rx.insert(index, incoming),
@@ -606,19 +663,29 @@ impl Engine {
         // For lifetime issues, we take the entries out of self
         let records = mem::take(&mut self.flight_saved_records);
 
+        self.mtu = smaller_mtu(self.mtu);
         let mut result = Ok(());
-        for (index, entry) in records.iter().enumerate() {
-            result = self.create_record_inner(
-                entry.content_type,
-                entry.epoch,
-                false,
-                replace_pending_handshake_output && index == 0,
-                |fragment| {
-                    fragment.extend_from_slice(&entry.fragment);
-                },
-            );
-            if result.is_err() {
-                break;
+        let mut is_first = true;
+        for entry in records.iter() {
+            let overhead = match entry.epoch {
+                0 => 0,
+                _ => self.min_protected_fragment_len(),
+            };
+            let max = match entry.content_type {
+                ContentType::Handshake => self.mtu - DTLSRecord::HEADER_LEN - overhead,
+                _ => usize::MAX,
+            };
+            for piece in pieces(&entry.fragment, max) {
+                result = result.and_then(|()| {
+                    self.create_record_inner(
+                        entry.content_type,
+                        entry.epoch,
+                        false,
+                        replace_pending_handshake_output && is_first,
+                        |fragment| fragment.extend_from_slice(&piece),
+                    )
+                });
+                is_first = false;
             }
         }
 
@@ -811,7 +878,7 @@ impl Engine {
         let can_append = self
             .queue_tx
             .back()
-            .map(|b| !force_new_datagram && b.len() + record_wire_len <= self.config.mtu())
+            .map(|b| !force_new_datagram && b.len() + record_wire_len <= self.mtu)
             .unwrap_or(false);
 
         // If we cannot append, ensure we have space for a new datagram
@@ -979,7 +1046,7 @@ impl Engine {
         while offset < total_len || (total_len == 0 && offset == 0) {
             // How many bytes are already used in the current datagram (if any)?
             let already_used_in_current = self.queue_tx.back().map(|b| b.len()).unwrap_or(0);
-            let available_in_current = self.config.mtu().saturating_sub(already_used_in_current);
+            let available_in_current = self.mtu.saturating_sub(already_used_in_current);
 
             // Fixed overhead per handshake record on the wire:
             // DTLS record header + handshake header + protection overhead (if epoch >= 1)
@@ -993,7 +1060,7 @@ impl Engine {
                 available_in_current - fixed_overhead
             } else {
                 // Not enough space in the current datagram for any body bytes; start a fresh datagram
-                self.config.mtu().saturating_sub(fixed_overhead)
+                self.mtu.saturating_sub(fixed_overhead)
             };
 
             // Remaining bytes from the handshake body we still need to send.
@@ -1138,6 +1205,7 @@ impl Engine {
         // Clear queued incoming handshakes so the next ClientHello (with cookie)
         // isn't rejected as a duplicate of the first ClientHello (without cookie).
         self.queue_rx.clear();
+        self.reassembly.clear();
         // Note: Don't clear flight_saved_records here - the HelloVerifyRequest should
         // still be resendable via timeout until we receive the valid ClientHello with cookie.
         // The flight_begin(4) call when processing the cookie-bearing ClientHello will

@@ -7,7 +7,7 @@ use nom::error::ErrorKind;
 
 use crate::buffer::{Buf, TmpBuf};
 use crate::crypto::{Aad, Nonce};
-use crate::dtls12::message::{ContentType, DTLSRecord, Dtls12CipherSuite, Handshake, Sequence};
+use crate::dtls12::message::{Body, ContentType, DTLSRecord, Dtls12CipherSuite, Handshake, Header, Sequence};
 use crate::{Error, InternalError};
 
 /// Holds both the UDP packet and the parsed result of that packet.
@@ -30,6 +30,37 @@ impl Incoming {
 
     pub fn into_records(self) -> impl Iterator<Item = Record> {
         self.records.records.into_iter()
+    }
+
+    /// What is left of a datagram; `None`: nothing is.
+    pub(crate) fn from_records(records: ArrayVec<Record, 8>) -> Option<Self> {
+        (!records.is_empty()).then(|| Incoming { records: Box::new(Records { records }) })
+    }
+
+    /// A record of its own for a message that was put together from fragments. `buffer` is empty, and pooled.
+    pub(crate) fn whole(
+        mut buffer: Buf,
+        header: Header,
+        body: &[u8],
+        sequence: Sequence,
+    ) -> Self {
+        let handshake = Handshake { header, body: Body::Fragment(0..body.len()), handled: AtomicBool::new(false) };
+        handshake.serialize(body, &mut buffer);
+        let end = buffer.len();
+        let start = end - body.len();
+        let record = DTLSRecord {
+            content_type: ContentType::Handshake,
+            version: crate::dtls12::message::ProtocolVersion::DTLS1_2,
+            sequence,
+            length: end as u16,
+            fragment_range: 0..end,
+        };
+        let mut handshakes = ArrayVec::new();
+        handshakes.push(Handshake { body: Body::Fragment(start..end), ..handshake });
+        let parsed = Box::new(ParsedRecord { record, handshakes, handled: AtomicBool::new(false) });
+        let mut records = ArrayVec::new();
+        records.push(Record { buffer, parsed });
+        Incoming { records: Box::new(Records { records }) }
     }
 }
 
@@ -141,7 +172,6 @@ impl Records {
 
     fn is_ordered(records: &[Record], peer_encryption_enabled: bool) -> bool {
         let mut previous_epoch = 0;
-        let mut previous_seq = None;
         let mut seen_ccs = false;
 
         for record in records {
@@ -157,35 +187,13 @@ impl Records {
             if header.content_type == ContentType::ChangeCipherSpec {
                 seen_ccs = true;
             }
-            if header.content_type != ContentType::Handshake {
-                continue;
-            }
-            if !peer_encryption_enabled && seen_ccs && epoch == 0 {
+            // Handshake messages are put in order by their numbers, in a datagram as across datagrams.
+            if header.content_type == ContentType::Handshake
+                && !peer_encryption_enabled
+                && seen_ccs
+                && epoch == 0
+            {
                 return false;
-            }
-            // A queued future-epoch Finished is still ciphertext until CCS has
-            // enabled decryption; its bytes cannot be treated as message_seq.
-            if epoch > 0 && !peer_encryption_enabled {
-                continue;
-            }
-
-            // Check the full payload, including messages beyond the bounded
-            // parsed handshake list. Match its handling of malformed tails.
-            let mut fragment = header.fragment(record.buffer());
-            while !fragment.is_empty() {
-                let Ok((body, handshake)) = Handshake::parse_header(fragment) else {
-                    break;
-                };
-                let Some(remaining) = body.get(handshake.fragment_length as usize..) else {
-                    break;
-                };
-                let seq = handshake.message_seq;
-                if previous_seq.is_some_and(|previous| seq < previous) {
-                    return false;
-                }
-                // Equal sequences are normal for fragments of one message.
-                previous_seq = Some(seq);
-                fragment = remaining;
             }
         }
         true
@@ -583,53 +591,6 @@ mod tests {
         out.extend_from_slice(&(body.len() as u32).to_be_bytes()[1..]);
         out.extend_from_slice(body);
         out
-    }
-
-    #[test]
-    fn unordered_handshakes_discard_the_whole_datagram_before_classification() {
-        for separate_records in [false, true] {
-            let mut packet = build_record(ContentType::Alert, 0, 0, &[2, 40]);
-            let mut handshakes = Vec::new();
-            for seq in [3, 1, 2] {
-                let handshake = build_handshake(seq, 0, &[0; 4]);
-                if separate_records {
-                    packet.extend_from_slice(&build_record(
-                        ContentType::Handshake,
-                        0,
-                        u64::from(seq),
-                        &handshake,
-                    ));
-                } else {
-                    handshakes.extend_from_slice(&handshake);
-                }
-            }
-            if !separate_records {
-                packet.extend_from_slice(&build_record(ContentType::Handshake, 0, 1, &handshakes));
-            }
-
-            let mut handler = TestHandler::default();
-            let error = Incoming::parse_packet(&packet, &mut handler, None)
-                .expect_err("unordered datagrams produce an internal parse error");
-            assert!(error.into_public_error().is_none());
-            assert_eq!(handler.classify_calls, 0);
-            assert_eq!(handler.buffers_returned, handler.buffers_acquired);
-        }
-    }
-
-    #[test]
-    fn unordered_handshakes_beyond_the_parsed_capacity_are_discarded() {
-        let mut handshakes = Vec::new();
-        for seq in 0..8 {
-            handshakes.extend_from_slice(&build_handshake(seq, 0, &[0; 4]));
-        }
-        handshakes.extend_from_slice(&build_handshake(0, 0, &[0; 4]));
-        let packet = build_record(ContentType::Handshake, 0, 0, &handshakes);
-        let mut handler = TestHandler::default();
-        let error = Incoming::parse_packet(&packet, &mut handler, None)
-            .expect_err("unordered datagrams produce an internal parse error");
-        assert!(error.into_public_error().is_none());
-        assert_eq!(handler.classify_calls, 0);
-        assert_eq!(handler.buffers_returned, handler.buffers_acquired);
     }
 
     #[test]

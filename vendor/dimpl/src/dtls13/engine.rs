@@ -25,6 +25,7 @@ use crate::dtls13::message::Header;
 use crate::dtls13::message::KeyUpdateRequest;
 use crate::dtls13::message::MessageType;
 use crate::dtls13::message::Sequence;
+use crate::reassembly::{Fragment, Reassembly, Taken, pieces, smaller_mtu};
 use crate::timer::{HandshakeTimers, Timeout, deadline};
 use crate::types::{HashAlgorithm, Random};
 use crate::window::ReplayWindow;
@@ -43,6 +44,9 @@ pub struct Engine {
     /// Configuration options.
     config: Arc<Config>,
 
+    /// Bytes of a datagram of the handshake: fewer after each flight that was lost.
+    mtu: usize,
+
     /// Saved certificate
     certificate: DtlsCertificate,
 
@@ -57,6 +61,9 @@ pub struct Engine {
 
     /// Queue of incoming packets.
     queue_rx: QueueRx,
+
+    /// Handshake messages of which some bytes are missing.
+    reassembly: Reassembly,
 
     /// Queue of outgoing packets.
     queue_tx: QueueTx,
@@ -127,12 +134,15 @@ pub struct Engine {
     /// Set when we detect gaps or partial flights during handshake.
     handshake_ack_deadline: Option<Instant>,
 
+    /// Handshake records came since the last ACK: without news there is nothing to say.
+    handshake_ack_news: bool,
+
     /// When true, the next record must start a fresh datagram instead of
     /// appending to the current last buffer in queue_tx.
     datagram_sealed: bool,
 
     /// The records that have been sent in the current flight.
-    flight_saved_records: ArrayVec<Entry, 12>,
+    flight_saved_records: Vec<Entry>,
 
     timers: HandshakeTimers,
 
@@ -216,12 +226,14 @@ impl Engine {
         let transcript = buffers_free.pop();
 
         Self {
+            mtu: config.mtu(),
             config,
             certificate,
             rng,
             buffers_free,
             sequence_epoch_0: Sequence::new(0),
             queue_rx: QueueRx::new(),
+            reassembly: Reassembly::default(),
             queue_tx: QueueTx::new(),
             cipher_suite: None,
             hs_send_keys: None,
@@ -244,8 +256,9 @@ impl Engine {
             hs_replay: ReplayWindow::new(),
             received_record_numbers: ArrayVec::new(),
             handshake_ack_deadline: None,
+            handshake_ack_news: false,
             datagram_sealed: false,
-            flight_saved_records: ArrayVec::new(),
+            flight_saved_records: Vec::new(),
             timers,
             release_app_data: false,
             exporter_master_secret: None,
@@ -399,6 +412,9 @@ impl Engine {
 
     fn insert_incoming(&mut self, incoming: Incoming) -> Result<bool, Error> {
         if self.queue_rx.len() >= self.config.max_queue_rx() {
+            self.purge_handled_queue_rx();
+        }
+        if self.queue_rx.len() >= self.config.max_queue_rx() {
             warn!(
                 "Receive queue full (max {}): {:?}",
                 self.config.max_queue_rx(),
@@ -408,24 +424,15 @@ impl Engine {
             return Err(Error::ReceiveQueueFull);
         }
 
-        if incoming.first().first_handshake().is_some() {
+        if incoming.records().iter().any(|record| !record.handshakes().is_empty()) {
             self.insert_incoming_handshake(incoming)
         } else {
             self.insert_incoming_non_handshake(incoming).map(|_| false)
         }
     }
 
+    /// Take a datagram's handshake fragments, each by itself; what else is in it is queued behind.
     fn insert_incoming_handshake(&mut self, incoming: Incoming) -> Result<bool, Error> {
-        let first_record = incoming.first();
-        let handshake = first_record
-            .first_handshake()
-            .expect("caller ensures handshake");
-
-        let key_current = (
-            handshake.header.message_seq,
-            handshake.header.fragment_offset,
-        );
-
         let maybe_dupe_seq = incoming
             .records()
             .iter()
@@ -446,105 +453,133 @@ impl Engine {
             }
         }
 
-        let is_session_ticket = self.is_client
-            && handshake.header.msg_type == MessageType::NewSessionTicket
-            && first_record.record().sequence.epoch >= 3;
-
-        // Drop old duplicates we've already processed
-        if handshake.header.message_seq < self.peer_handshake_seq_no {
-            let result = self.ack_processed_post_handshake_records(&incoming);
-            self.recycle_incoming(incoming);
-            result?;
-            return Ok(false);
-        }
-
-        // Reject new handshakes after initial handshake is complete,
-        // but allow KeyUpdate and server-issued session tickets.
-        if self.release_app_data
-            && handshake.header.message_seq >= self.peer_handshake_seq_no
-            && handshake.header.msg_type != MessageType::KeyUpdate
-            && !is_session_ticket
-        {
-            self.recycle_incoming(incoming);
-            return Err(Error::RenegotiationAttempt);
-        }
-
-        let is_client_hello = first_record.record().sequence.epoch == 0
-            && handshake.header.msg_type == MessageType::ClientHello
-            && handshake.header.message_seq == self.peer_handshake_seq_no;
-
-        let search_result = self.queue_rx.binary_search_by(|item| {
-            let key_other = item
-                .first()
-                .first_handshake()
-                .as_ref()
-                .map(|h| (h.header.message_seq, h.header.fragment_offset))
-                .unwrap_or((u16::MAX, u32::MAX));
-            key_other.cmp(&key_current)
-        });
-
-        match search_result {
-            Err(index) => {
-                // Track received record numbers for ACK generation
-                for record in incoming.records().iter() {
-                    let seq = record.record().sequence;
-                    if seq.epoch >= 2 && record.record().content_type == ContentType::Handshake {
-                        let _ = self
-                            .received_record_numbers
-                            .try_push((seq.epoch as u64, seq.sequence_number));
-                    }
-                }
-                self.queue_rx.insert(index, incoming);
+        let mut is_client_hello = false;
+        let mut result = self.ack_processed_post_handshake_records(&incoming);
+        let mut rest = ArrayVec::new();
+        for record in incoming.into_records() {
+            if record.handshakes().is_empty() {
+                rest.push(record);
+                continue;
             }
-            Ok(index) => {
-                // Duplicate message_seq + fragment_offset. Replace if either:
-                // (a) the existing entry was already consumed (handled), so a
-                //     fresh retransmission (e.g., CH2 after HRR) can be processed.
-                // (b) the existing entry looks corrupted: its total `length`
-                //     differs from `fragment_length` while the new entry's match,
-                //     indicating the retransmission corrected a bit-flip.
-                let existing = &self.queue_rx[index];
-                let should_replace = existing.first().is_handled() || {
-                    let existing_corrupt = existing
-                        .first()
-                        .first_handshake()
-                        .map(|h| h.header.length != h.header.fragment_length)
-                        .unwrap_or(false);
-                    let incoming_ok = incoming
-                        .first()
-                        .first_handshake()
-                        .map(|h| h.header.length == h.header.fragment_length)
-                        .unwrap_or(false);
-                    existing_corrupt && incoming_ok
-                };
-                if should_replace {
-                    for record in incoming.records().iter() {
-                        let seq = record.record().sequence;
-                        if seq.epoch >= 2 && record.record().content_type == ContentType::Handshake
-                        {
-                            let _ = self
-                                .received_record_numbers
-                                .try_push((seq.epoch as u64, seq.sequence_number));
-                        }
-                    }
-                    let replaced = std::mem::replace(&mut self.queue_rx[index], incoming);
-                    self.recycle_incoming(replaced);
-                } else {
-                    self.recycle_incoming(incoming);
-                }
+            if result.is_ok() {
+                result = self.take_fragments(&record, &mut is_client_hello);
             }
+            self.push_buffer(record.into_buffer());
         }
-
+        result?;
+        if let Some(rest) = Incoming::from_records(rest) {
+            self.insert_incoming_non_handshake(rest)?;
+        }
         Ok(is_client_hello)
+    }
+
+    fn take_fragments(&mut self, record: &Record, is_client_hello: &mut bool) -> Result<(), Error> {
+        let sequence = record.record().sequence;
+        let (mut any, mut refused) = (false, false);
+        // However many there are: the parsed list ends after a few.
+        let mut content = record.record().fragment(record.buffer());
+        while let Ok((body, header)) = Handshake::parse_header(content) {
+            let Some((bytes, rest)) = body.split_at_checked(header.fragment_length as usize) else {
+                break;
+            };
+            content = rest;
+            if header.message_seq < self.peer_handshake_seq_no {
+                continue;
+            }
+            let is_session_ticket = self.is_client
+                && header.msg_type == MessageType::NewSessionTicket
+                && sequence.epoch >= 3;
+            // Reject new handshakes after initial handshake is complete,
+            // but allow KeyUpdate and server-issued session tickets.
+            if self.release_app_data
+                && header.msg_type != MessageType::KeyUpdate
+                && !is_session_ticket
+            {
+                return Err(Error::RenegotiationAttempt);
+            }
+            *is_client_hello |= sequence.epoch == 0
+                && header.msg_type == MessageType::ClientHello
+                && header.message_seq == self.peer_handshake_seq_no;
+            let fragment = Fragment {
+                epoch: sequence.epoch,
+                msg_type: header.msg_type.as_u8(),
+                message_seq: header.message_seq,
+                length: header.length,
+                offset: header.fragment_offset,
+            };
+            any = true;
+            let position = self.position_of(header.message_seq);
+            if position.is_ok_and(|index| !self.is_replaceable(index, sequence.epoch)) {
+                continue;
+            }
+            let waiting = self.queued_handshake_len();
+            let expected = self.peer_handshake_seq_no;
+            let body = match self.reassembly.take(fragment, bytes, expected, waiting) {
+                Taken::Whole(body) => body,
+                Taken::Part => continue,
+                Taken::Refused => {
+                    refused = true;
+                    continue;
+                }
+            };
+            let header = Header { fragment_offset: 0, fragment_length: header.length, ..header };
+            let buffer = self.pop_buffer();
+            let whole = Incoming::whole(buffer, header, &body, sequence);
+            match position {
+                Err(index) => self.queue_rx.insert(index, whole),
+                Ok(index) => {
+                    let replaced = mem::replace(&mut self.queue_rx[index], whole);
+                    self.recycle_incoming(replaced);
+                }
+            }
+        }
+        // Track received record numbers for ACK generation. Of what was refused the peer
+        // must not hear that it arrived.
+        if any && !refused && sequence.epoch >= 2 {
+            if self.received_record_numbers.is_full() {
+                self.received_record_numbers.remove(0);
+            }
+            self.received_record_numbers
+                .push((u64::from(sequence.epoch), sequence.sequence_number));
+            self.handshake_ack_news = true;
+        }
+        Ok(())
+    }
+
+    /// Where the whole message of this number is in the queue, or belongs.
+    fn position_of(&self, message_seq: u16) -> Result<usize, usize> {
+        self.queue_rx.binary_search_by(|item| {
+            let first = item.first().first_handshake();
+            first.map_or(std::cmp::Ordering::Greater, |h| h.header.message_seq.cmp(&message_seq))
+        })
+    }
+
+    /// Whether a whole message in the queue may give way to one of this epoch: it was
+    /// of no use, or proves less about its sender.
+    fn is_replaceable(&self, index: usize, epoch: u16) -> bool {
+        let first = self.queue_rx[index].first();
+        first.is_handled() || first.record().sequence.epoch < epoch
+    }
+
+    /// Bytes of whole messages in the queue.
+    fn queued_handshake_len(&self) -> usize {
+        let handshakes = self.queue_rx.iter().map(|item| item.first());
+        let handshakes = handshakes.take_while(|first| first.first_handshake().is_some());
+        handshakes.map(|first| first.buffer().len()).sum()
     }
 
     fn insert_incoming_non_handshake(&mut self, incoming: Incoming) -> Result<(), Error> {
         let first = incoming.first();
         let seq_current = first.record().sequence;
 
-        let search_result = self
-            .queue_rx
-            .binary_search_by_key(&seq_current, |item| item.first().record().sequence);
+        // Whole handshake messages stand before all else, in their own order.
+        let search_result = self.queue_rx.binary_search_by(|item| {
+            let first = item.first();
+            if first.first_handshake().is_some() {
+                return std::cmp::Ordering::Less;
+            }
+            first.record().sequence.cmp(&seq_current)
+        });
 
         match search_result {
             Err(index) => self.queue_rx.insert(index, incoming),
@@ -725,7 +760,8 @@ impl Engine {
         }) {
             return Err(Error::TransmitHistoryFull);
         }
-        let mut records = mem::take(&mut self.flight_saved_records);
+        self.mtu = smaller_mtu(self.mtu);
+        let mut records = self.recut_saved_records();
 
         // Mark the current last datagram as "sealed" so resent records
         // go into fresh datagrams. Without this, can_append would pack
@@ -780,6 +816,38 @@ impl Engine {
         self.flight_saved_records = records;
 
         Ok(())
+    }
+
+    /// The records of the flight, cut anew where they are longer than a datagram. A piece has been sent as what it
+    /// is of: who acknowledges that acknowledges all its pieces.
+    fn recut_saved_records(&mut self) -> Vec<Entry> {
+        let mut records = Vec::new();
+        for entry in mem::take(&mut self.flight_saved_records) {
+            let overhead = match entry.epoch {
+                0 => Dtls13Record::PLAINTEXT_HEADER_LEN,
+                _ => 5 + 1 + self.suite_provider().tag_len(),
+            };
+            let max = self.mtu - overhead;
+            if entry.acked || entry.content_type != ContentType::Handshake || entry.fragment_len <= max {
+                records.push(entry);
+                continue;
+            }
+            for piece in pieces(entry.fragment(), max) {
+                let mut fragment = self.buffers_free.pop();
+                fragment.extend_from_slice(&piece);
+                fragment.extend_from_slice(&entry.fragment[entry.fragment_len..]);
+                records.push(Entry {
+                    content_type: entry.content_type,
+                    epoch: entry.epoch,
+                    send_seq: entry.send_seq,
+                    fragment_len: piece.len(),
+                    fragment,
+                    acked: false,
+                });
+            }
+            self.buffers_free.push(entry.fragment);
+        }
+        records
     }
 
     pub fn has_complete_handshake(&mut self, wanted: MessageType) -> bool {
@@ -961,7 +1029,7 @@ impl Engine {
             && self
                 .queue_tx
                 .back()
-                .map(|b| b.len() + record_wire_len <= self.config.mtu())
+                .map(|b| b.len() + record_wire_len <= self.mtu)
                 .unwrap_or(false);
 
         if !can_append && self.queue_tx.len() >= self.config.max_queue_tx() {
@@ -1114,7 +1182,7 @@ impl Engine {
             && self
                 .queue_tx
                 .back()
-                .map(|b| b.len() + record_wire_len <= self.config.mtu())
+                .map(|b| b.len() + record_wire_len <= self.mtu)
                 .unwrap_or(false);
 
         if !can_append && self.queue_tx.len() >= self.config.max_queue_tx() {
@@ -1235,7 +1303,7 @@ impl Engine {
 
         while offset < total_len || (total_len == 0 && offset == 0) {
             let already_used_in_current = self.queue_tx.back().map(|b| b.len()).unwrap_or(0);
-            let available_in_current = self.config.mtu().saturating_sub(already_used_in_current);
+            let available_in_current = self.mtu.saturating_sub(already_used_in_current);
 
             let record_header_len = if epoch == 0 {
                 Dtls13Record::PLAINTEXT_HEADER_LEN
@@ -1248,7 +1316,7 @@ impl Engine {
             let available_for_body = if available_in_current > fixed_overhead {
                 available_in_current - fixed_overhead
             } else {
-                self.config.mtu().saturating_sub(fixed_overhead)
+                self.mtu.saturating_sub(fixed_overhead)
             };
 
             let remaining_body_bytes = total_len.saturating_sub(offset);
@@ -1497,95 +1565,25 @@ impl Engine {
 
     /// Check if the incoming handshake queue needs help (missing fragments/messages).
     fn handshake_ack_help_needed(&self) -> bool {
-        let mut skip_handled = self
-            .queue_rx
-            .iter()
-            .flat_map(|i| i.records().iter())
-            .skip_while(|r| r.is_handled())
-            .take(MAX_DEFRAGMENT_PACKETS)
-            .flat_map(|r| r.handshakes().iter())
-            .skip_while(|h| h.is_handled())
-            .peekable();
-
-        let Some(first) = skip_handled.peek() else {
-            return false;
-        };
-
-        // If we're not seeing the expected message_seq, we're missing earlier fragments.
-        if first.header.message_seq != self.peer_handshake_seq_no {
-            return true;
+        match self.next_whole_message() {
+            Some(number) => number != self.peer_handshake_seq_no,
+            None => !self.reassembly.is_empty(),
         }
-
-        // Check if the current message is complete
-        let wanted_seq = first.header.message_seq;
-        let wanted_length = first.header.length;
-        let mut last_fragment_end = 0;
-
-        for h in skip_handled {
-            if wanted_seq != h.header.message_seq {
-                continue;
-            }
-            // Overlap-tolerant: only flag help needed if there's an actual gap
-            if h.header.fragment_offset > last_fragment_end {
-                return true;
-            }
-            let end = h.header.fragment_offset + h.header.fragment_length;
-            if end > last_fragment_end {
-                last_fragment_end = end;
-            }
-            if last_fragment_end == wanted_length {
-                return false;
-            }
-        }
-
-        true
     }
 
     /// Check if there's a gap in the incoming handshake data that requires
     /// an immediate ACK to help the peer retransmit.
     fn has_gap_in_incoming_handshake(&self) -> bool {
-        let mut skip_handled = self
-            .queue_rx
-            .iter()
-            .flat_map(|i| i.records().iter())
-            .skip_while(|r| r.is_handled())
-            .take(MAX_DEFRAGMENT_PACKETS)
-            .flat_map(|r| r.handshakes().iter())
-            .skip_while(|h| h.is_handled())
-            .peekable();
-
-        let Some(first) = skip_handled.peek() else {
-            return false;
-        };
-
-        // Gap: not seeing the expected message_seq
-        if first.header.message_seq != self.peer_handshake_seq_no {
-            return true;
+        match self.next_whole_message() {
+            Some(number) => number != self.peer_handshake_seq_no,
+            None => self.reassembly.has_gap(self.peer_handshake_seq_no),
         }
+    }
 
-        // Check for fragment gaps within the expected message
-        let wanted_seq = first.header.message_seq;
-        let wanted_length = first.header.length;
-        let mut last_fragment_end = 0;
-
-        for h in skip_handled {
-            if wanted_seq != h.header.message_seq {
-                continue;
-            }
-            // Overlap-tolerant: only flag a gap if there's an actual gap
-            if h.header.fragment_offset > last_fragment_end {
-                return true;
-            }
-            let end = h.header.fragment_offset + h.header.fragment_length;
-            if end > last_fragment_end {
-                last_fragment_end = end;
-            }
-            if last_fragment_end == wanted_length {
-                return false;
-            }
-        }
-
-        false
+    /// The number of the first whole message that waits to be processed.
+    fn next_whole_message(&self) -> Option<u16> {
+        let waiting = self.queue_rx.iter().filter_map(|item| item.first().first_handshake());
+        waiting.filter(|h| !h.is_handled()).map(|h| h.header.message_seq).next()
     }
 
     /// Schedule a handshake ACK if we detect gaps or partial flights.
@@ -1595,7 +1593,7 @@ impl Engine {
             return;
         }
 
-        if self.handshake_ack_deadline.is_some() {
+        if self.handshake_ack_deadline.is_some() || !self.handshake_ack_news {
             return;
         }
 
@@ -1625,18 +1623,14 @@ impl Engine {
         }
 
         // Collect record numbers for epoch-2 handshake records we have received.
-        let mut record_numbers = ArrayVec::<(u64, u64), 32>::new();
-        for incoming in self.queue_rx.iter() {
-            for r in incoming.records().iter() {
-                if r.record().sequence.epoch == 2
-                    && r.record().content_type == ContentType::Handshake
-                {
-                    let seq = r.record().sequence;
-                    let _ = record_numbers.try_push((seq.epoch as u64, seq.sequence_number));
-                }
-            }
-        }
+        let record_numbers: ArrayVec<(u64, u64), 32> = self
+            .received_record_numbers
+            .iter()
+            .copied()
+            .filter(|(epoch, _)| *epoch == 2)
+            .collect();
 
+        self.handshake_ack_news = false;
         self.handshake_ack_deadline = None;
 
         if record_numbers.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrayvec::ArrayVec;
 
 use crate::buffer::{Buf, TmpBuf};
-use crate::dtls13::message::{ContentType, Dtls13CipherSuite, Dtls13Record, Handshake, Sequence};
+use crate::dtls13::message::{Body, ContentType, Dtls13CipherSuite, Dtls13Record, Handshake, Header, Sequence};
 use crate::{Error, InternalError};
 
 /// Holds both the UDP packet and the parsed result of that packet.
@@ -28,6 +28,36 @@ impl Incoming {
 
     pub fn into_records(self) -> impl Iterator<Item = Record> {
         self.records.records.into_iter()
+    }
+
+    /// What is left of a datagram; `None`: nothing is.
+    pub(crate) fn from_records(records: ArrayVec<Record, 16>) -> Option<Self> {
+        (!records.is_empty()).then(|| Incoming { records: Box::new(Records { records }) })
+    }
+
+    /// A record of its own for a message that was put together from fragments. `buffer` is empty, and pooled.
+    pub(crate) fn whole(
+        mut buffer: Buf,
+        header: Header,
+        body: &[u8],
+        sequence: Sequence,
+    ) -> Self {
+        let handshake = Handshake { header, body: Body::Fragment(0..body.len()), handled: AtomicBool::new(false) };
+        handshake.serialize(body, &mut buffer);
+        let end = buffer.len();
+        let start = end - body.len();
+        let record = Dtls13Record {
+            content_type: ContentType::Handshake,
+            sequence,
+            length: end as u16,
+            fragment_range: 0..end,
+        };
+        let mut handshakes = ArrayVec::new();
+        handshakes.push(Handshake { body: Body::Fragment(start..end), ..handshake });
+        let parsed = Box::new(ParsedRecord { record, handshakes, handled: AtomicBool::new(false) });
+        let mut records = ArrayVec::new();
+        records.push(Record { buffer, parsed });
+        Incoming { records: Box::new(Records { records }) }
     }
 }
 

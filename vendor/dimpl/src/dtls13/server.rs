@@ -1489,29 +1489,6 @@ fn handshake_create_certificate_request(body: &mut Buf) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    #[test]
-    #[cfg(feature = "rcgen")]
-    fn auto_retains_hello_when_assembly_is_incomplete() {
-        // The coverage check sees both bytes, but defragmentation stops at the
-        // different message type, leaving both fragments queued for later.
-        let fragments = [
-            (MessageType::ClientHello, 0, 1),
-            (MessageType::ServerHello, 1, 1),
-        ];
-        let packet = client_hello_fragments(2, &fragments);
-        assert_auto_retains_unconsumed_hello(packet, false);
-    }
-
-    #[test]
-    #[cfg(feature = "rcgen")]
-    fn auto_retains_hello_when_fragment_capacity_is_exceeded() {
-        let fragments: Vec<_> = (0..51)
-            .map(|offset| (MessageType::ClientHello, offset, 1))
-            .collect();
-        let packet = client_hello_fragments(51, &fragments);
-        assert_auto_retains_unconsumed_hello(packet, true);
-    }
-
     #[cfg(feature = "rcgen")]
     fn client_hello_fragments(length: u32, fragments: &[(MessageType, u32, u32)]) -> Vec<u8> {
         let mut packet = Vec::new();
