@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use dimpl::{Config, DtlsCertificate, Error, Output};
 
-use super::gate::{Gate, Verdict};
+use super::gate::{self, Gate, Progress, Verdict};
 use super::limits::{
     ANSWER_PATIENCE, EARLY_RECORDS_MAX, FLIGHT_PAUSE_MAX, FLIGHT_PAUSE_MIN, MESSAGE_LEN_MAX, RESTART_PAUSE,
     SERVER_FLIGHT_PAUSE_MIN,
@@ -34,6 +34,8 @@ pub(super) struct Dtls {
     /// The peer has shown its certificate: nobody else can take its place.
     certified: bool,
     gate: Gate,
+    /// This attempt has sent something.
+    has_sent: bool,
     /// A disturbed handshake rests until then.
     resting: Option<Instant>,
     /// A client's peer, or somebody else, answered at this time.
@@ -76,6 +78,7 @@ impl Dtls {
             timeout: None,
             connected: false,
             certified: false,
+            has_sent: false,
             resting: None,
             answered: None,
             early: VecDeque::new(),
@@ -91,7 +94,8 @@ impl Dtls {
         if self.resting.is_some_and(|until| now < until) {
             return Ok(false);
         }
-        match self.gate.judge(datagram, self.certified, now) {
+        let progress = Progress { is_answered: self.has_sent, is_settled: self.certified };
+        match self.gate.judge(datagram, progress, now) {
             Verdict::Pass => {}
             Verdict::Drop => return Ok(false),
             Verdict::Anew => self.begin_anew(now)?,
@@ -102,8 +106,10 @@ impl Dtls {
             }
             return Ok(true);
         }
-        let result = self.machine.handle_timeout(now + self.ahead);
-        let result = result.and_then(|()| self.machine.handle_packet(datagram));
+        let mut result = self.machine.handle_timeout(now + self.ahead);
+        for datagram in gate::parts(datagram) {
+            result = result.and_then(|()| self.machine.handle_packet(datagram));
+        }
         result.or_else(|error| self.failed(&error, now))?;
         if self.setup.role == DtlsRole::Client
             && self.answered.is_none()
@@ -138,6 +144,7 @@ impl Dtls {
 
     fn begin_anew(&mut self, now: Instant) -> Result<(), Failed> {
         (self.ahead, self.answered, self.certified) = (Duration::ZERO, None, false);
+        self.has_sent = false;
         self.early.clear();
         self.seed = self.seed.wrapping_add(1);
         self.machine = self.setup.machine(self.seed, now)?;
@@ -148,7 +155,10 @@ impl Dtls {
     pub(super) fn drain(&mut self, outbox: &mut Outbox, now: Instant, mut received: impl FnMut(Record<'_>)) {
         loop {
             match self.machine.poll_output(&mut self.buffer) {
-                Output::Packet(datagram) => outbox.push(datagram),
+                Output::Packet(datagram) => {
+                    self.has_sent = true;
+                    outbox.push(datagram);
+                }
                 Output::PeerCert(certificate) => {
                     self.certified = true;
                     received(Record::Certificate(certificate));
