@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dimpl::{Config, DtlsCertificate, Error, Output};
+use dimpl::{Config, DtlsCertificate, Error, Output, ProtocolVersion};
 
 use super::gate::{self, Gate, Progress, Verdict};
 use super::limits::{
-    ANSWER_PATIENCE, EARLY_RECORDS_MAX, FLIGHT_PAUSE_MAX, FLIGHT_PAUSE_MIN, MESSAGE_LEN_MAX, RESTART_PAUSE,
-    SERVER_FLIGHT_PAUSE_MIN,
+    ANSWER_PATIENCE, DTLS_13_OVERHEAD, DTLS_OVERHEAD, EARLY_RECORDS_MAX, FLIGHT_PAUSE_MAX, FLIGHT_PAUSE_MIN,
+    MESSAGE_LEN_MAX, RESTART_PAUSE, SERVER_FLIGHT_PAUSE_MIN,
 };
 use super::outbox::Outbox;
 use super::{Certificate, DtlsRole, DtlsVersions, crypto};
@@ -87,6 +87,14 @@ impl Dtls {
 
     pub(super) fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// Bytes by which a packet becomes longer.
+    pub(super) fn overhead(&self) -> usize {
+        match self.machine.protocol_version() {
+            Some(ProtocolVersion::DTLS1_3) => DTLS_13_OVERHEAD,
+            _ => DTLS_OVERHEAD,
+        }
     }
 
     /// Takes a datagram, `false`: it is of no use; [`drain`](Self::drain) must follow.

@@ -177,6 +177,7 @@ impl Transport {
         self.deadline = Some(now + limits::PEER_SILENCE_MAX);
         self.protected.start(remote.role, remote.sctp_port, remote.max_message_size, rtt, now);
         let Config { certificate, versions, mtu, .. } = self.config.clone();
+        let mtu = mtu.min(limits::HANDSHAKE_MTU);
         let setup = Setup { certificate, role: remote.role, versions, mtu, rtt };
         self.remote = Some(remote);
         match Dtls::new(setup, self.seed, now) {
@@ -222,6 +223,7 @@ impl Transport {
     fn take_dtls(&mut self) -> Result<(), Discard> {
         let (Some(dtls), Some(remote)) = (&mut self.dtls, &self.remote) else { return Ok(()) };
         let (protected, is_verified, now) = (&mut self.protected, &mut self.is_verified, self.now);
+        let (mtu, overhead) = (self.config.mtu, dtls.overhead());
         let (mut result, mut mismatch, mut closed) = (Ok(()), false, false);
         let records = &mut self.records;
         dtls.drain(&mut self.outbox, now, |record| match record {
@@ -230,6 +232,7 @@ impl Transport {
                 mismatch |= !*is_verified;
             }
             Record::Connected if *is_verified => {
+                protected.set_overhead(mtu, overhead);
                 let chunk = remote.sctp_init.as_ref().and_then(|text| BASE64.decode(text).ok());
                 protected.associate(chunk.as_deref(), now);
             }
