@@ -864,6 +864,19 @@ impl Dtls {
         .map(|()| data.len())
     }
 
+    /// End with a fatal alert of this description (RFC 8446 section 6), in place of
+    /// whatever waits to be sent. A client that was not answered yet says nothing.
+    pub fn alert(&mut self, description: u8) -> Result<(), Error> {
+        match self.inner.as_mut() {
+            Some(Inner::Client12(client)) => client.alert(description),
+            Some(Inner::Server12(server)) => server.alert(description),
+            Some(Inner::Client13(client)) => client.alert(description),
+            Some(Inner::Server13(server)) => server.alert(description),
+            Some(Inner::ClientPending(client)) => client.close(),
+            None => Ok(()),
+        }
+    }
+
     /// Initiate graceful shutdown by sending a `close_notify` alert.
     ///
     /// **Connected** (`AwaitApplicationData`): queues a `close_notify` alert;

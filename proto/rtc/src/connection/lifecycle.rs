@@ -383,8 +383,7 @@ impl Connection {
 
     /// The transport is gone, and with it the connection.
     pub(super) fn transport_closed(&mut self, why: CloseReason, now: Instant) {
-        let is_failure = matches!(why, CloseReason::FingerprintMismatch | CloseReason::DtlsFailed);
-        if is_failure && !self.lifecycle.is_over() {
+        if why.is_dtls() && !self.lifecycle.is_over() {
             self.fail_because(FailReason::DtlsFailed, None);
         }
         self.end(why, now);

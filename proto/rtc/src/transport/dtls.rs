@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dimpl::{Config, DtlsCertificate, Error, Output, ProtocolVersion};
+use dimpl::{Config, DtlsCertificate, Error, Output, ProtocolVersion, SecurityError};
 
 use super::gate::{self, Gate, Progress, Verdict};
 use super::limits::{
@@ -16,7 +16,7 @@ use super::limits::{
     MESSAGE_LEN_MAX, RESTART_PAUSE, SERVER_FLIGHT_PAUSE_MIN,
 };
 use super::outbox::Outbox;
-use super::{Certificate, DtlsRole, DtlsVersions, crypto};
+use super::{Alert, Certificate, CloseReason, DtlsRole, DtlsVersions, Refusal, crypto};
 
 /// A year, and another measure of "never" for the machine's own clock.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -64,7 +64,9 @@ pub(super) enum Record<'a> {
 
 /// DTLS is over.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Failed;
+pub(super) struct Failed(pub(super) CloseReason);
+
+const FAILED: Failed = Failed(CloseReason::DtlsFailed);
 
 impl Dtls {
     pub(super) fn new(setup: Setup, seed: u64, now: Instant) -> Result<Self, Failed> {
@@ -108,6 +110,10 @@ impl Dtls {
             Verdict::Drop => return Ok(false),
             Verdict::Anew => self.begin_anew(now)?,
         }
+        // The machine does not listen to an alert before it knows the version, nor to one in the clear once it has keys.
+        if let Some(alert) = gate::fatal_alert(datagram).filter(|_| self.has_sent && !self.certified) {
+            return Err(Failed(CloseReason::PeerRefused(alert)));
+        }
         if !self.connected && is_application_data(datagram) {
             if self.early.len() < EARLY_RECORDS_MAX {
                 self.early.push_back(datagram.to_vec());
@@ -136,14 +142,21 @@ impl Dtls {
         result.or_else(|error| self.failed(&error, now))
     }
 
-    /// A handshake that somebody disturbed begins anew. Afterwards only the peer can disturb.
+    /// A handshake that somebody disturbed begins anew, one that does not fit is over: who offers what does not fit would offer it
+    /// again. Afterwards only the peer can disturb.
     fn failed(&mut self, error: &Error, now: Instant) -> Result<(), Failed> {
         let undecided = self.machine.protocol_version().is_none();
         if undecided && matches!(error, Error::UnexpectedMessage(_)) {
             return Ok(());
         }
+        if let Error::SecurityError(SecurityError::FatalAlert { description }) = *error {
+            return Err(Failed(CloseReason::PeerRefused(Alert(description))));
+        }
         if self.connected || matches!(error, Error::Timeout(_)) {
-            return Err(Failed);
+            return Err(FAILED);
+        }
+        if let Some(refusal) = Refusal::of(error) {
+            return Err(Failed(CloseReason::Refused(refusal)));
         }
         self.gate.forget();
         self.resting = Some(now + RESTART_PAUSE);
@@ -207,9 +220,15 @@ impl Dtls {
 
     /// Encrypts one packet into the outbox.
     pub(super) fn send(&mut self, packet: &[u8], outbox: &mut Outbox, now: Instant) -> Result<(), Failed> {
-        self.machine.send_application_data(packet).map_err(|_| Failed)?;
+        self.machine.send_application_data(packet).map_err(|_| FAILED)?;
         self.drain(outbox, now, |_| {});
         Ok(())
+    }
+
+    /// Says that the peer is refused; [`drain`](Self::drain) must follow.
+    pub(super) fn refuse(&mut self, alert: Alert) {
+        // A machine that cannot say it has no keys yet, or has said it by itself.
+        let _ = self.machine.alert(alert.0);
     }
 
     /// Says close_notify, if there is somebody to say it to; [`drain`](Self::drain) must follow.
@@ -263,7 +282,7 @@ impl Setup {
             // Hello randoms and jitter; keys and signatures draw from the system all the same.
             .dangerously_set_rng_seed(seed)
             .build();
-        let config = Arc::new(config.map_err(|_| Failed)?);
+        let config = Arc::new(config.map_err(|_| FAILED)?);
         let certificate = DtlsCertificate {
             certificate: self.certificate.der().to_vec(),
             private_key: self.certificate.private_key().to_vec(),
@@ -274,7 +293,7 @@ impl Setup {
             DtlsVersions::Only13 => dimpl::Dtls::new_13(config, certificate, now),
         };
         machine.set_active(self.role == DtlsRole::Client);
-        machine.handle_timeout(now).map_err(|_| Failed)?;
+        machine.handle_timeout(now).map_err(|_| FAILED)?;
         Ok(machine)
     }
 }

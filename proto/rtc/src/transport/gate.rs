@@ -3,9 +3,11 @@
 
 use std::time::Instant;
 
-use super::DtlsRole;
 use super::limits::{HELLO_PATIENCE, HELLO_REPEAT_PAUSE};
+use super::{Alert, DtlsRole};
 
+const ALERT: u8 = 21;
+const FATAL: u8 = 2;
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
@@ -101,6 +103,14 @@ impl Gate {
     /// The handshake begins anew.
     pub(super) fn forget(&mut self) {
         self.hello = None;
+    }
+}
+
+/// The alert of a datagram that is nothing but a fatal alert in the clear.
+pub(super) fn fatal_alert(datagram: &[u8]) -> Option<Alert> {
+    match split_record(datagram)? {
+        (&[ALERT, _, _, 0, 0, ..], &[FATAL, description], []) => Some(Alert(description)),
+        _ => None,
     }
 }
 

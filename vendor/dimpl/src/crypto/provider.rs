@@ -301,6 +301,13 @@ pub trait SignatureVerifier: CryptoSafe {
         hash_alg: HashAlgorithm,
         sig_alg: SignatureAlgorithm,
     ) -> Result<(), CryptoError>;
+
+    /// Whether signatures by a certificate's key can be verified at all. Asked when the
+    /// certificate arrives, so that it can be refused by name.
+    fn check_certificate(&self, cert_der: &[u8]) -> Result<(), CryptoError> {
+        let _ = cert_der;
+        Ok(())
+    }
 }
 
 /// Allow-list of supported (signature, hash, curve) combinations for

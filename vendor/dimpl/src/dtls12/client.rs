@@ -212,6 +212,12 @@ impl Client {
         if self.state == State::SendClientHello {
             return Output::Timeout(self.last_now);
         }
+        if matches!(self.local_events.front(), Some(LocalEvent::PeerCert))
+            && let Some(needed) = self.server_certificates.first().map(|certificate| certificate.len())
+            && needed > buf.len()
+        {
+            return Output::BufferTooSmall { needed };
+        }
         if let Some(event) = self.local_events.pop_front() {
             return event.into_output(buf, &self.server_certificates);
         }
@@ -252,6 +258,16 @@ impl Client {
                 body.extend_from_slice(data);
             })?;
 
+        Ok(())
+    }
+
+    /// End with a fatal alert.
+    pub fn alert(&mut self, description: u8) -> Result<(), Error> {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            self.local_events.clear();
+            self.engine.send_fatal_alert(description)?;
+        }
         Ok(())
     }
 
@@ -596,6 +612,7 @@ impl State {
             trace!("Certificate #{} size: {} bytes", i + 1, cert_data.len());
             client.server_certificates.push(cert_data.to_buf());
         }
+        check_certificate(&client.engine, &client.server_certificates)?;
 
         Ok(Self::AwaitServerKeyExchange)
     }
@@ -1413,6 +1430,15 @@ impl LocalEvent {
             }
         }
     }
+}
+
+/// Whether the peer's own certificate, the first, is of a kind that can be verified.
+pub(super) fn check_certificate(engine: &Engine, certificates: &[Buf]) -> Result<(), Error> {
+    let Some(certificate) = certificates.first() else {
+        return Ok(());
+    };
+    let verifier = engine.config().crypto_provider().signature_verification;
+    verifier.check_certificate(certificate).map_err(Error::CryptoError)
 }
 
 #[cfg(test)]

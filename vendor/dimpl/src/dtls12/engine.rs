@@ -1138,6 +1138,18 @@ impl Engine {
         self.queue_tx.clear();
     }
 
+    /// End with a fatal alert, protected if our side is already.
+    pub fn send_fatal_alert(&mut self, description: u8) -> Result<(), Error> {
+        // Until the peer is known to be done it may not have our ChangeCipherSpec, which
+        // goes with the rest of what waits.
+        let epoch = u16::from(self.peer_handshake_confirmed);
+        self.abort();
+        self.create_record(ContentType::Alert, epoch, false, |body| {
+            body.push(2); // fatal
+            body.push(description);
+        })
+    }
+
     /// Abort the connection: flush all queued output, retransmission state, and
     /// disable timers so that no further packets are emitted.
     pub fn abort(&mut self) {

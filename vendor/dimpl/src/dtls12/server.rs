@@ -221,6 +221,12 @@ impl Server {
     }
 
     pub fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> Output<'a> {
+        if matches!(self.local_events.front(), Some(LocalEvent::PeerCert))
+            && let Some(needed) = self.client_certificates.first().map(|certificate| certificate.len())
+            && needed > buf.len()
+        {
+            return Output::BufferTooSmall { needed };
+        }
         if let Some(event) = self.local_events.pop_front() {
             return event.into_output(buf, &self.client_certificates);
         }
@@ -257,6 +263,16 @@ impl Server {
                 body.extend_from_slice(data);
             })?;
 
+        Ok(())
+    }
+
+    /// End with a fatal alert.
+    pub fn alert(&mut self, description: u8) -> Result<(), Error> {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            self.local_events.clear();
+            self.engine.send_fatal_alert(description)?;
+        }
         Ok(())
     }
 
@@ -730,6 +746,7 @@ impl State {
                 );
                 server.client_certificates.push(cert_data.to_buf());
             }
+            super::client::check_certificate(&server.engine, &server.client_certificates)?;
 
             server.local_events.push_back(LocalEvent::PeerCert);
         }

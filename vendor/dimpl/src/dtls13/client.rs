@@ -255,6 +255,12 @@ impl Client {
         if self.state == State::SendClientHello {
             return Output::Timeout(self.last_now);
         }
+        if matches!(self.local_events.front(), Some(LocalEvent::PeerCert))
+            && let Some(needed) = self.server_certificates.first().map(|certificate| certificate.len())
+            && needed > buf.len()
+        {
+            return Output::BufferTooSmall { needed };
+        }
         if let Some(event) = self.local_events.pop_front() {
             return event.into_output(buf, &self.server_certificates);
         }
@@ -300,6 +306,16 @@ impl Client {
             },
         )?;
 
+        Ok(())
+    }
+
+    /// End with a fatal alert.
+    pub fn alert(&mut self, description: u8) -> Result<(), Error> {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            self.local_events.clear();
+            self.engine.send_fatal_alert(description)?;
+        }
         Ok(())
     }
 
@@ -797,6 +813,7 @@ impl State {
             buf.extend_from_slice(cert_data);
             client.server_certificates.push(buf);
         }
+        check_certificate(&client.engine, &client.server_certificates)?;
 
         // Emit PeerCert event
         if !client.server_certificates.is_empty() {
@@ -1474,6 +1491,15 @@ impl LocalEvent {
             }
         }
     }
+}
+
+/// Whether the peer's own certificate, the first, is of a kind that can be verified.
+pub(super) fn check_certificate(engine: &Engine, certificates: &[Buf]) -> Result<(), Error> {
+    let Some(certificate) = certificates.first() else {
+        return Ok(());
+    };
+    let verifier = engine.config().crypto_provider().signature_verification;
+    verifier.check_certificate(certificate).map_err(Error::CryptoError)
 }
 
 #[cfg(all(test, feature = "rcgen"))]

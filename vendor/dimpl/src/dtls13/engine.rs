@@ -1408,6 +1408,24 @@ impl Engine {
         self.handshake_ack_deadline = None;
     }
 
+    /// End with a fatal alert, under the keys that the peer is sure to have: a server's application
+    /// keys follow from its own Finished, a client's hold once the server has acknowledged.
+    pub fn send_fatal_alert(&mut self, description: u8) -> Result<(), Error> {
+        let is_confirmed = !self.is_client || self.flight_saved_records.is_empty();
+        self.abort();
+        let body = |body: &mut Buf| {
+            body.push(2); // legacy level (ignored in DTLS 1.3)
+            body.push(description);
+        };
+        if self.app_send_keys.is_some() && is_confirmed {
+            self.create_ciphertext_record(ContentType::Alert, self.app_send_epoch, false, body)
+        } else if self.hs_send_keys.is_some() {
+            self.create_ciphertext_record(ContentType::Alert, 2, false, body)
+        } else {
+            self.create_plaintext_record(ContentType::Alert, false, body)
+        }
+    }
+
     /// Abort the connection: flush all queued output, retransmission state, and
     /// disable timers so that no further packets are emitted.
     pub fn abort(&mut self) {

@@ -300,6 +300,12 @@ impl Server {
     }
 
     pub fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> Output<'a> {
+        if matches!(self.local_events.front(), Some(LocalEvent::PeerCert))
+            && let Some(needed) = self.client_certificates.first().map(|certificate| certificate.len())
+            && needed > buf.len()
+        {
+            return Output::BufferTooSmall { needed };
+        }
         if let Some(event) = self.local_events.pop_front() {
             return event.into_output(buf, &self.client_certificates);
         }
@@ -345,6 +351,16 @@ impl Server {
             },
         )?;
 
+        Ok(())
+    }
+
+    /// End with a fatal alert.
+    pub fn alert(&mut self, description: u8) -> Result<(), Error> {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            self.local_events.clear();
+            self.engine.send_fatal_alert(description)?;
+        }
         Ok(())
     }
 
@@ -991,6 +1007,7 @@ impl State {
             buf.extend_from_slice(cert_data);
             server.client_certificates.push(buf);
         }
+        super::client::check_certificate(&server.engine, &server.client_certificates)?;
 
         // Emit PeerCert event
         if !server.client_certificates.is_empty() {

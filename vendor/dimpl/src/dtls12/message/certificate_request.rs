@@ -1,7 +1,7 @@
 use super::{CertificateTypeVec, ClientCertificateType, DistinguishedName};
 use super::{SignatureAndHashAlgorithm, SignatureAndHashAlgorithmVec};
 use crate::buffer::Buf;
-use crate::util::{many0, many1};
+use crate::util::many0;
 use arrayvec::ArrayVec;
 use nom::Err;
 use nom::error::{Error, ErrorKind};
@@ -32,7 +32,7 @@ impl CertificateRequest {
         let original_input = input;
         let (input, cert_types_len) = be_u8(input)?;
         let (input, input_type) = take(cert_types_len)(input)?;
-        let (rest, certificate_types) = many1(
+        let (rest, certificate_types) = many0(
             ClientCertificateType::parse,
             ClientCertificateType::is_supported,
         )(input_type)?;
