@@ -59,6 +59,8 @@ pub(super) struct Lifecycle {
     probed: Option<Instant>,
     /// The transport is up.
     pub(super) is_secured: bool,
+    /// Why the transport ended.
+    close_reason: Option<CloseReason>,
     is_signaling_up: bool,
     pub(super) is_incompatible: bool,
     pub(super) turn: TurnTrouble,
@@ -76,6 +78,7 @@ impl Lifecycle {
             renewed: None,
             probed: None,
             is_secured: false,
+            close_reason: None,
             is_signaling_up: true,
             is_incompatible: false,
             turn: TurnTrouble::None,
@@ -91,6 +94,10 @@ impl Lifecycle {
             Phase::Failed => ConnectionState::Failed,
             Phase::Closing | Phase::Closed => ConnectionState::Closed,
         }
+    }
+
+    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason
     }
 
     pub(super) fn signaling(&mut self, is_up: bool) {
@@ -383,6 +390,7 @@ impl Connection {
 
     /// The transport is gone, and with it the connection.
     pub(super) fn transport_closed(&mut self, why: CloseReason, now: Instant) {
+        self.lifecycle.close_reason = Some(why);
         if why.is_dtls() && !self.lifecycle.is_over() {
             self.fail_because(FailReason::DtlsFailed, None);
         }
