@@ -175,7 +175,7 @@ fn small_messages_do_not_hide_that_large_ones_vanish() {
     }
 }
 
-/// As large as before there were probes: 1,182 bytes in DTLS 1.3, 1,197 in DTLS 1.2, with 1,132 bytes of the message.
+/// No smaller than before there were probes: then a datagram had 1,132 bytes of a message.
 #[test]
 fn on_ordinary_paths_packets_are_as_large_as_they_may_be() {
     for versions in VERSIONS {
@@ -186,9 +186,11 @@ fn on_ordinary_paths_packets_are_as_large_as_they_may_be() {
             narrow.transfer(200_000, Duration::from_secs(20));
             narrow.count(0);
             narrow.transfer(4_000_000, Duration::from_secs(60));
-            let (all, large) = narrow.count(1_185);
+            let (all, large) = narrow.count(1_200);
             assert!(large * 10 > all * 9, "{versions:?}, {loss} lost: {large} of {all}");
-            assert!(all < 4_000_000 / 1_100 + 400, "{versions:?}, {loss} lost: {all} datagrams");
+            if loss == 0 {
+                assert!(all <= 4_000_000 / 1_132 + 40, "{versions:?}: {all} datagrams");
+            }
         }
     }
 }

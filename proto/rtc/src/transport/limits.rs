@@ -13,8 +13,9 @@ pub const MESSAGE_LEN_MAX: usize = 256 * 1024;
 /// Events that wait to be polled, beyond which received packets are dropped.
 pub const EVENTS_MAX: usize = 16_384;
 
-/// Bytes of a datagram that we send, at most: fewer until the path has shown that it lets so many through.
-pub const MTU: usize = 1_200;
+/// Bytes of a datagram that we send, at most: with all headers as many as any path of IPv6 takes. Fewer until the path has shown
+/// that it lets so many through.
+pub const MTU: usize = 1_232;
 /// Bytes of a datagram of the handshake: with the headers of UDP and IPv4 they are 1,200 (RFC 8831 5).
 pub const HANDSHAKE_MTU: usize = 1_172;
 /// Bytes by which DTLS makes a packet longer: 1.2 adds 37 at most.

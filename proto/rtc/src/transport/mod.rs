@@ -70,7 +70,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// With what is usual: port 5000, any version, datagrams of 1,200 bytes.
+    /// With what is usual: port 5000, any version, datagrams of up to [`limits::MTU`] bytes.
     pub fn new(certificate: Certificate) -> Self {
         Self { certificate, versions: DtlsVersions::Any, sctp_port: 5_000, mtu: limits::MTU }
     }

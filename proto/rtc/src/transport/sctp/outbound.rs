@@ -193,9 +193,13 @@ impl Outbound {
             || (!self.ready.is_empty() && self.may_send() && self.peer_has_room())
     }
 
-    /// Into a closed window goes one packet at a time, old or new.
     fn may_send_again(&self) -> bool {
-        self.may_send() && (self.in_flight == 0 || self.peer_window > 0)
+        self.may_send() && self.peer_takes_again()
+    }
+
+    /// Into a closed window goes one packet at a time, old or new.
+    fn peer_takes_again(&self) -> bool {
+        self.in_flight == 0 || self.peer_window > 0
     }
 
     fn may_send(&self) -> bool {
@@ -212,7 +216,9 @@ impl Outbound {
         let mtu = self.path_mtu.size();
         let start = out.len();
         let mut last_data = None;
-        while self.may_send_again() {
+        // A packet that is begun is filled: half a packet more than the window costs less than half a packet.
+        let may_send = self.may_send();
+        while may_send && self.peer_takes_again() {
             let Some(&tsn) = self.lost.first() else { break };
             let at = out.len();
             if !self.send_again(tsn, out, mtu, now) {
@@ -220,7 +226,7 @@ impl Outbound {
             }
             last_data = Some(at);
         }
-        while self.lost.is_empty() && self.may_send() && self.peer_has_room() {
+        while self.lost.is_empty() && may_send && self.peer_has_room() {
             let at = out.len();
             if !self.send_next(out, mtu, now) {
                 break;
