@@ -56,6 +56,14 @@ pub struct Delivery {
     pub expires: Option<Instant>,
 }
 
+impl Delivery {
+    /// Whether it is given up before many retransmissions.
+    fn is_fleeting(&self) -> bool {
+        const RETRANSMITS: u16 = 3;
+        self.max_retransmits.is_some_and(|max| max <= RETRANSMITS) || self.expires.is_some()
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

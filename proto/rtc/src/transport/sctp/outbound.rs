@@ -277,7 +277,10 @@ impl Outbound {
         if room < message.bytes.len().min(FRAGMENT_MIN) {
             return false;
         }
-        let piece = room.min(self.path_mtu.piece_max()).min(message.bytes.len());
+        // What is soon given up need not get through whatever becomes of the path.
+        let is_fleeting = self.partial_reliability && message.delivery.is_fleeting();
+        let piece_max = if is_fleeting { room } else { self.path_mtu.piece_max() };
+        let piece = room.min(piece_max).min(message.bytes.len());
         let bytes = message.bytes.split_to(piece);
         let unordered = message.delivery.unordered;
         let mut flags = if unordered { flag::UNORDERED } else { 0 };
