@@ -313,14 +313,6 @@ mod tests {
     }
 
     #[test]
-    fn dtls12_only_cipher_suites_are_rejected_by_normal_parse() {
-        let mut message = MESSAGE.to_vec();
-        message[40..44].copy_from_slice(&[0xC0, 0x2B, 0xC0, 0x2C]);
-
-        assert!(ClientHello::parse(&message, 0).is_err());
-    }
-
-    #[test]
     fn empty_cipher_suites_is_malformed_in_both_modes() {
         let mut message = Vec::new();
         message.extend_from_slice(&MESSAGE[..38]);
