@@ -52,6 +52,8 @@ pub const CANDIDATE_LEN_MAX: usize = 1_024;
 pub const EARLY_DATAGRAMS_MAX: usize = 8;
 /// Bytes of them.
 pub const EARLY_BYTES_MAX: usize = 16 * 1024;
+/// DTLS datagrams that came in checks and are known again when they are repeated.
+pub const EMBEDDED_KNOWN_MAX: usize = 4;
 /// Sockets that one connection has at a time.
 pub const SOCKETS_MAX: usize = 64;
 /// TCP listeners that one connection has at a time.

@@ -380,7 +380,9 @@ impl Driver {
             }
             Event::CandidateError { url, code, text } => ConnectionEvent::CandidateError { url, code, text },
             Event::Failed { reason, verdict } => {
-                tracing::debug!(reason = reason.word(), "connection");
+                let why = self.machine.close_reason();
+                why.into_iter().for_each(|why| self.shared.set_close_reason(why));
+                tracing::debug!(reason = reason.word(), why = why.map(tracing::field::display), "connection");
                 ConnectionEvent::Failed { reason, verdict }
             }
             Event::Closed { why } => {

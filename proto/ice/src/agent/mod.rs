@@ -96,6 +96,8 @@ pub struct Agent {
     lost: Option<Verdict>,
 
     embedded: Embedded,
+    /// Attributes that are read and not sent.
+    heard: Option<AttributeType>,
     counts: Counts,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -164,6 +166,7 @@ impl Agent {
             trying_since: None,
             lost: None,
             embedded: Embedded::new(),
+            heard: None,
             counts: Counts::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -328,6 +331,11 @@ impl Agent {
         self.embedded.retain(|(other, _)| *other != kind);
         self.embedded.extend(value.map(|value| (kind, value.to_vec())));
         Ok(())
+    }
+
+    /// What the other side sends in attributes of that kind comes as [`Event::Embedded`], without anything being sent in such.
+    pub fn hear(&mut self, kind: AttributeType) {
+        self.heard = Some(kind);
     }
 
     /// Begins anew with new credentials (RFC 8445 section 9): the sockets and their candidates stay, what the other side

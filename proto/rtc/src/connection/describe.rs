@@ -5,6 +5,7 @@ use std::time::Instant;
 use twocan_ice::{Agent, Kind as CandidateKind, Role};
 
 use super::Connection;
+use super::inbound::DTLS_IN_STUN;
 use super::lifecycle::Phase;
 use super::negotiation::Taken;
 use crate::event::Event;
@@ -122,6 +123,7 @@ impl Connection {
         let seed = self.seed();
         let credentials = self.negotiation.credentials.clone();
         let mut agent = Agent::new(self.config.ice.clone(), credentials, role, seed, now);
+        agent.hear(DTLS_IN_STUN);
         if let Some(rtt) = self.negotiation.rtt_hint {
             agent.set_rtt_hint(rtt);
         }

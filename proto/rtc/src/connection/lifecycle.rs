@@ -66,6 +66,8 @@ pub(super) struct Lifecycle {
     pub(super) heard: Option<Instant>,
     /// The transport is up.
     pub(super) is_secured: bool,
+    /// Why the transport ended.
+    close_reason: Option<CloseReason>,
     is_signaling_up: bool,
     pub(super) is_incompatible: bool,
     pub(super) turn: TurnTrouble,
@@ -85,6 +87,7 @@ impl Lifecycle {
             selected_at: None,
             heard: None,
             is_secured: false,
+            close_reason: None,
             is_signaling_up: true,
             is_incompatible: false,
             turn: TurnTrouble::None,
@@ -100,6 +103,10 @@ impl Lifecycle {
             Phase::Failed => ConnectionState::Failed,
             Phase::Closing | Phase::Closed => ConnectionState::Closed,
         }
+    }
+
+    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason
     }
 
     pub(super) fn signaling(&mut self, is_up: bool) {
@@ -455,8 +462,8 @@ impl Connection {
 
     /// The transport is gone, and with it the connection.
     pub(super) fn transport_closed(&mut self, why: CloseReason, now: Instant) {
-        let is_failure = matches!(why, CloseReason::FingerprintMismatch | CloseReason::DtlsFailed);
-        if is_failure && !self.lifecycle.is_over() {
+        self.lifecycle.close_reason = Some(why);
+        if why.is_dtls() && !self.lifecycle.is_over() {
             self.fail_because(FailReason::DtlsFailed, None);
         }
         self.end(why, now);

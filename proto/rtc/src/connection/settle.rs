@@ -5,6 +5,7 @@ use std::time::Instant;
 use twocan_ice::{Agent, Selected, State};
 
 use super::Connection;
+use super::inbound::DTLS_IN_STUN;
 use super::lifecycle::Phase;
 use crate::event::{Command, Event, Path, PathInfo, Protocol};
 use crate::transport::{self, Remote};
@@ -92,6 +93,7 @@ impl Connection {
             Event::StateChanged(State::Connected | State::Completed) => self.path_found(now),
             Event::StateChanged(State::Disconnected) => self.falter(now),
             Event::Failed(verdict) => self.gave_up(verdict, now),
+            Event::Embedded { kind: DTLS_IN_STUN, bytes } => self.embedded(&bytes, now),
             Event::Selected(_) | Event::StateChanged(_) | Event::RoleChanged(_) | Event::Embedded { .. } => {}
         }
     }

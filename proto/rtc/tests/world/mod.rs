@@ -56,6 +56,9 @@ pub const PUBLIC: Realm = 0;
 /// From where, to where, what: whether it may go.
 pub type Filter = dyn FnMut(SocketAddr, SocketAddr, &[u8]) -> bool;
 
+/// Another datagram in the place of this one.
+pub type Rewrite = dyn FnMut(&[u8]) -> Option<Vec<u8>>;
+
 enum Happening {
     Datagram { realm: Realm, from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     StreamOpened { stream: usize, is_open: bool },
@@ -88,6 +91,8 @@ pub struct World {
     pub trace: Vec<(Duration, SocketAddr, SocketAddr)>,
     /// Sees each datagram before it goes; `false` drops it.
     pub filter: Box<Filter>,
+    /// Changes datagrams of peers.
+    pub rewrite: Option<Box<Rewrite>>,
 }
 
 pub fn ms(ms: u64) -> Duration {
@@ -130,6 +135,7 @@ impl World {
             nowhere: BTreeMap::new(),
             trace: Vec::new(),
             filter: Box::new(|_, _, _| true),
+            rewrite: None,
         }
     }
 
@@ -212,7 +218,8 @@ impl World {
             .iter()
             .flat_map(|peer| &peer.interfaces)
             .any(|i| i.lan == interface.lan && i.ip == to.ip());
-        let bytes = bytes.to_vec();
+        let rewritten = self.rewrite.as_mut().and_then(|rewrite| rewrite(bytes));
+        let bytes = rewritten.unwrap_or_else(|| bytes.to_vec());
         if interface.lan != PUBLIC && is_neighbour {
             let happening = Happening::Datagram { realm: interface.lan, from: source, to, bytes };
             self.schedule(self.net.lan_delay, happening);
