@@ -626,7 +626,21 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   _controlled(message: ControlMessage | null): void {
     if (message?.type === 'bye') this._gone()
-    else if (message?.type === 'signal') this._signal(message.kind!, message.data)
+    else if (message?.type === 'signal') {
+      this._signal(message.kind!, message.data)
+      if (!this._host._session && message.kind === 'description') this._suspect()
+    }
+  }
+
+  /** The other side restarts over the link: it may have lost the way that we still take, where a browser goes on for seconds. */
+  _suspect(): void {
+    void this._figures().then(({ _selected: before }) => {
+      this._control({ type: 'ping' })
+      this._after(LOOK_BEAT_MS + 2 * this._rttMs, () => void this._figures().then(({ _selected: after }) => {
+        const same = before?._id === after?._id && before?._received === after?._received
+        if (this.state === 'open' && this._host._io._counts && same) this._mend(true)
+      }))
+    })
   }
 
   _received(channel: string, data: Received): void {

@@ -106,6 +106,15 @@ impl Link {
         }
     }
 
+    /// What is to be said may not reach the other side over the link.
+    pub fn needs_server(&self) -> bool {
+        match self.state {
+            LinkState::Mending | LinkState::Connecting => true,
+            LinkState::Open => self.offered,
+            LinkState::Failed | LinkState::Closed => false,
+        }
+    }
+
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.hear_until, self.falter_until, self.alone_until, self.report_at].into_iter().flatten().min()
     }
@@ -138,6 +147,10 @@ impl Link {
         match input {
             LinkInput::Description { offer, data } => {
                 self.offered = offer;
+                // The other side may send by a way that is gone, and its answer with it.
+                if offer && !around.with_server && self.took.is_some() {
+                    self.alone_until.get_or_insert(now + ALONE_FOR);
+                }
                 self.send(Kind::Description, None, Some(data), around);
             }
             LinkInput::Candidate { class, data } => self.send(Kind::Candidate, class, Some(data), around),
@@ -180,6 +193,9 @@ impl Link {
         }
         if kind == Kind::Description {
             (self.heard, self.offered, self.hear_until) = (true, false, None);
+            if self.state == LinkState::Open {
+                self.alone_until = None;
+            }
         }
         self.effects.push_back(Effect::Command(LinkCommand::Signal(kind, data)));
         Ok(())
@@ -190,6 +206,9 @@ impl Link {
         self.named = true;
         if self.state == LinkState::Open {
             self.report_at = Some(now + REPORT_WITHIN);
+            if self.offered {
+                self.effects.push_back(Effect::Command(LinkCommand::Restart));
+            }
             return self.report(around, false);
         }
         let had_failed = self.state == LinkState::Failed;
