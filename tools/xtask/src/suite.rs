@@ -14,6 +14,9 @@ const RELEASE: &str = "cargo build --release --locked -p twocan-cli -p sim";
 /// Peers and probe, out of what `cargo test --workspace` builds: other packages named, other features, another build of all below.
 const EXAMPLES: &str = "cargo build --workspace --examples --locked";
 
+/// The native peer whose pauses are measured.
+const PEER: &str = "cargo build --release --locked -p twocan --example host";
+
 /// Virtual worlds, each as its seed draws it; a hundred thousand by hand.
 const WORLDS: &str = "target/release/sim --worlds 1000";
 
@@ -98,6 +101,20 @@ pub fn real_matrix(root: &Path) -> anyhow::Result<bool> {
     let mut steps = Steps::new(root);
     if prepare(&mut steps)? && examples(&mut steps)? {
         steps.run("every pair of networks, for real", "tests", "node lab/matrix.mjs", Counted::One)?;
+    }
+    Ok(steps.close())
+}
+
+/// `cargo xtask lab faults`.
+pub fn faults(root: &Path, arguments: &[String]) -> anyhow::Result<bool> {
+    let mut steps = Steps::new(root);
+    if prepare(&mut steps)? && steps.run("build the native peer", ".", PEER, Counted::Not)? {
+        let mut command = Command::new("node");
+        command
+            .arg("lab/faults.mjs")
+            .args(arguments)
+            .env("NATIVE_EXAMPLES", root.join("target/release/examples"));
+        steps.command("what happens in mid-game", "tests", command, Counted::One)?;
     }
     Ok(steps.close())
 }

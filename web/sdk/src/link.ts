@@ -521,7 +521,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
         if (silentMs > HOLD_MS) this._hold(true)
         if (at === now) this._probes = 1
       }
-      if (this._probes) this._ping()
+      if (this._probes) {
+        this._probes--
+        this._ping()
+      }
       this._listen()
     })
   }
@@ -537,7 +540,6 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   }
 
   _ping(): void {
-    this._probes--
     try {
       this._all[0]!._channel.send(cut(...encode({ type: 'ping' }), 0, PIECE_BYTES_MIN))
     } catch {
@@ -562,10 +564,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._become(this.connectMs === undefined ? 'connecting' : 'mending')
     this._carries = !this._host._io._counts
     this._hold(!this._carries)
-    this._way = undefined
+    this._way = this._asked = undefined
     this._probes = 0
-    this._beatMs = BEAT_MS
-    this._asked = undefined
     this._listen()
     this._host._session?._doubt()
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
@@ -635,10 +635,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** The other side restarts over the link: it may have lost the way that we still take, where a browser goes on for seconds. */
   _suspect(): void {
     void this._figures().then(({ _selected: before }) => {
-      this._control({ type: 'ping' })
+      this._ping()
       this._after(LOOK_BEAT_MS + 2 * this._rttMs, () => void this._figures().then(({ _selected: after }) => {
-        const same = before?._id === after?._id && before?._received === after?._received
-        if (this.state === 'open' && this._host._io._counts && same) this._mend(true)
+        const idle = before?._id === after?._id && before?._received === after?._received
+        if (idle && this.state === 'open' && this._host._io._counts) this._mend(true)
       }))
     })
   }
