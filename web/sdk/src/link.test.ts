@@ -361,6 +361,12 @@ test('a restart that finds nothing is made again, soon and then ever later', asy
   }
 })
 
+test('the statistics say since when the way is used', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  await table.pass(300)
+  expect((await table.link.stats()).pathMs).toBe(300)
+})
+
 test('whoever answered restarts only if the other does not', async () => {
   const table = await (await (await new Table().enter()).arrive('answer')).up()
   table.connection.becomes('failed')

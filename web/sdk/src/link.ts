@@ -161,6 +161,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _beatMs = BEAT_MS
   /** What had come, and when, when it was first asked whether the link carries. */
   _asked: [received: number, at: number] | undefined
+  /** When the browser took to the way that it takes. */
+  _since = 0
   /** The last round trip that the browser told of, ms. */
   _rttMs = 0
   _held = false
@@ -195,7 +197,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   async stats(): Promise<PeerStats> {
     const discarded = this._all.reduce((sum, channel) => sum + channel._reassembler._discarded, this._discarded)
-    return { ...(await this._figures())._stats, discarded }
+    const { _stats: stats } = await this._figures()
+    return { ...stats, pathMs: stats.path && Math.round(this._host._io._now() - this._since), discarded }
   }
 
   retry(): void {
@@ -429,6 +432,12 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     const first = this.connectMs === undefined
     this._quiet()
     if (first) {
+      const came = (): void => {
+        this._since = this._host._io._now()
+      }
+      came()
+      const ice = this._pc.sctp?.transport?.iceTransport
+      if (ice) ice.onselectedcandidatepairchange = came
       this.connectMs = Math.round(this._host._io._now() - this._began)
       this._trace({ type: 'open', ms: this.connectMs })
     }
