@@ -25,7 +25,7 @@ cargo xtask COMMAND
   lab matrix --real the same with native peers and browsers in the lab, into docs/nat.md (root, a quarter of an hour)
   lab faults [ARG…] what happens in mid-game, for real, into docs/nat.md (root, an hour; `--runs 2 --faults udp` and the like)
   advisories        what is known of holes in what we build on; exit code 2 where nobody could be asked
-  fuzz [SECONDS]    each fuzz target for that long (15), over its corpus
+  fuzz [SECONDS]    each fuzz target for that long (6), over its corpus
 ";
 
 fn main() -> ExitCode {
