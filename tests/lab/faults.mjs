@@ -1,11 +1,11 @@
 // What real people go through in mid-game, and how long each side hears nothing: native peers, Chromium and Firefox behind the kernel's NATs, 80 ms apart. `cargo xtask lab faults` runs it, as root, within an
-// hour; it writes its part of docs/nat.md, and all that it measured to target/faults.json.
+// hour; it writes all that it measured to target/faults.json, and with --write its part of docs/nat.md. With --add, what that file holds counts too.
 //
-//   node tests/lab/faults.mjs [--runs 20] [--pairs native-native,…] [--faults interface,…,asleep,race] [--asleep 600,3600] [--together 4]
+//   node tests/lab/faults.mjs [--runs 20] [--pairs native-native,…] [--faults interface,…,asleep,race] [--asleep 600,3600] [--together 4] [--add] [--write]
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { DELAY_MS, FAULTS, Faulty, PAIRS, asleepFor } from '../kit/faults.mjs'
+import { FAULTS, Faulty, PAIRS, asleepFor } from '../kit/faults.mjs'
 
 const { values } = parseArgs({ options: {
   runs: { type: 'string', default: '20' },
@@ -13,6 +13,8 @@ const { values } = parseArgs({ options: {
   faults: { type: 'string', default: [...Object.keys(FAULTS), 'asleep', 'race'].join() },
   asleep: { type: 'string', default: Array.from({ length: 60 }, (_, at) => at + 1).join() },
   together: { type: 'string', default: '4' },
+  add: { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
 } })
 const [runs, together] = [Number(values.runs), Number(values.together)]
 const pairs = values.pairs.split(',')
@@ -22,7 +24,8 @@ const raw = fileURLToPath(new URL('../../target/faults.json', import.meta.url))
 const [BEGIN, END] = ['<!-- faults -->', '<!-- end of faults -->']
 
 const begun = Date.now()
-const results = []
+const { results, races } = values.add ? JSON.parse(readFileSync(raw, 'utf8')) : { results: [], races: [] }
+const save = () => save()
 const say = (text) => process.stderr.write(`\r${text}, ${Math.round((Date.now() - begun) / 1000)} s   `)
 
 /** Who is hit, and when: either side, while the lobby is open and after both have left the server. */
@@ -62,11 +65,10 @@ for (const pair of pairs) {
   for (const lane of lanes) lane.close()
   await stage.close()
   process.stderr.write('\n')
-  writeFileSync(raw, JSON.stringify(results))
+  save()
 }
 
 /** Linux routers that drop nothing, on either side or both: who reaches whom directly. */
-const races = []
 if (faults.includes('race')) {
   for (const oneWay of [20, 40, 120]) {
     const stage = await Faulty.open({ hosts: 16, delay_ms: oneWay / 2 })
@@ -87,7 +89,7 @@ if (faults.includes('race')) {
   }
   process.stderr.write('\n')
 }
-writeFileSync(raw, JSON.stringify({ results, races }))
+save()
 
 const at = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(share * numbers.length))]
 const figure = (numbers) => numbers.length === 0 ? '–' : `${at(numbers, 0.5)} / ${at(numbers, 0.95)}`
@@ -134,7 +136,7 @@ if (races.length > 0) {
 }
 const table = lines.join('\n')
 console.log(table)
-if (values.pairs === PAIRS.join() && faults.length > Object.keys(FAULTS).length && DELAY_MS === 20) {
+if (values.write) {
   const before = readFileSync(page, 'utf8')
   const [start, rest] = before.split(BEGIN)
   writeFileSync(page, `${start}${BEGIN}\n${table}\n${END}${rest.split(END)[1]}`)

@@ -23,7 +23,7 @@ cargo xtask COMMAND
   web               build the SDK and the page anew into their committed dist/ folders
   lab matrix        every pair of networks in virtual time, into docs/nat.md and docs/nat.svg
   lab matrix --real the same with native peers and browsers in the lab, into docs/nat.md (root, a quarter of an hour)
-  lab faults [ARG…] what happens in mid-game, for real, into docs/nat.md (root, an hour; `--runs 2 --faults udp` and the like)
+  lab faults [ARG…] what happens in mid-game, for real (root, an hour; `--write` into docs/nat.md, `--runs 2 --faults udp` …)
   advisories        what is known of holes in what we build on; exit code 2 where nobody could be asked
   fuzz [SECONDS]    each fuzz target for that long (6), over its corpus
 ";
