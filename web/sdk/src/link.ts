@@ -47,6 +47,8 @@ export const HOLD_MS = 100
 export const LOOK_BEAT_MS = 100
 /** Questions after each change of the browser's way, and once the link carries again, and how far apart: each has an acknowledgement of its own. */
 export const PROBES = 4
+/** From one question to the next where something comes while the link is mended, and no answer. */
+export const ASK_MS = 500
 export const PROBE_MS = 50
 /** From when the browser hears nothing to when a link that was up is mended. */
 export const FALTER_MS = 2_000
@@ -155,7 +157,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _selectedId = ''
   /** What came, by count. */
   _arrivals = 0
-  /** Something came since the last beat, and since the link is mended. */
+  /** Something came since the last beat; the other side answered since the link is mended. */
   _came = false
   _carries = false
   _beatMs = BEAT_MS
@@ -169,6 +171,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** The way that the browser takes while the link is mended, and how often it is still to be asked there. */
   _way: string | undefined
   _probes = 0
+  /** When it was last asked. */
+  _pinged = 0
   _beating?: (() => void) | undefined
   _deadline?: (() => void) | undefined
   _restarting?: (() => void) | undefined
@@ -468,15 +472,18 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     }
   }
 
-  /** Something came: the link carries. */
+  /** The other side's page has heard us: the link carries both ways, where what comes says so of one alone. */
+  _answered(): void {
+    if (this._carries) return
+    this._carries = true
+    this._probes = PROBES
+    this._watch()
+  }
+
+  /** Something came. */
   _hear(channel?: Channel): boolean {
     this._came = true
     this._arrivals++
-    if (!this._carries) {
-      this._carries = true
-      if (this._held) this._probes = PROBES
-      this._watch()
-    }
     return !channel || this._count(channel)
   }
 
@@ -498,7 +505,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Looks after a while whether anything comes. */
   _listen(): void {
     this._beating?.()
-    const ms = this._probes ? PROBE_MS : this._asked || this.state === 'mending' ? LOOK_BEAT_MS : this._beatMs
+    const ms = this._probes ? PROBE_MS : this._asked || this._held || this.state === 'mending' ? LOOK_BEAT_MS : this._beatMs
     this._beating = this._after(ms, () => this._beat())
   }
 
@@ -524,15 +531,18 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       this._rttMs = selected?._stats.rttMs ?? this._rttMs
       const [before, at] = (this._asked ??= [received, now])
       const silentMs = now - at - 2 * this._rttMs
-      const way = selected?._state === 'succeeded' ? selected._id : ''
-      if (came || before !== received) {
-        this._asked = undefined
-        this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
-        if (!this._carries) this._hear()
-        else if (!this._probes) this._hold(false)
-      } else if (!open) {
+      const heard = came || before !== received
+      if (!open) {
+        const way = selected?._state === 'succeeded' ? selected._id : ''
         if (way && way !== this._way && this._way !== undefined) this._probes = PROBES
+        else if (heard && !this._carries && now - this._pinged >= ASK_MS) this._probes ||= 1
         this._way = way
+        this._asked = [received, now]
+        if (this._carries && !this._probes) this._hold(false)
+      } else if (heard) {
+        this._asked = undefined
+        if (!this._held) this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
+        if (!this._probes) this._hold(false)
       } else {
         if (silentMs >= (counts ? SILENCE_MS : REPLY_MS)) return this._mend(true)
         // It may be the network that is gone, and with it the socket to the server.
@@ -560,7 +570,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   /** Asks whether the link carries: by what is acknowledged, or by an answer where that cannot be seen. */
   _ping(): void {
-    this._utter({ type: 'ping', reply: this._host._io._counts ? undefined : true })
+    const { _io: io } = this._host
+    this._pinged = io._now()
+    this._utter({ type: 'ping', reply: !(io._counts && this.state === 'open') || undefined })
   }
 
   /** Says something at once, whatever is held. */
@@ -652,6 +664,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _controlled(message: ControlMessage | null): void {
     if (message?.type === 'bye') this._gone()
     else if (message?.reply) this._utter({ type: 'pong' })
+    else if (message?.type === 'pong') this._answered()
     else if (message?.type === 'signal') {
       this._signal(message.kind!, message.data)
       if (!this._host._session && message.kind === 'description') this._suspect()

@@ -84,9 +84,9 @@ export class Table {
   /** Bob answers our last offer, over the server or over the link. */
   async answers(way: 'server' | 'link' = 'server'): Promise<void> {
     const data = { type: 'answer', sdp: `o=- 9 ${++this.answered} IN`, offer: this.connection.version }
-    if (way === 'link') return this.bobSays({ type: 'signal', kind: 'description', data })
-    await this.signal('description', data)
-    if (this.link.state === 'mending') await this.bobSays({ type: 'ping' })
+    if (way === 'link') await this.bobSays({ type: 'signal', kind: 'description', data })
+    else await this.signal('description', data)
+    if (this.link.state === 'mending') await this.bobSays({ type: 'pong' })
   }
 
   /** Brings Bob's link up. */
