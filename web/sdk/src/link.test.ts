@@ -288,6 +288,17 @@ test('what the page sends is held while the link does not carry, and goes a few 
   expect([reliable.sent.length, table.control().filter(({ type }) => type === 'ping').length - asked]).toEqual([2, PROBES])
 })
 
+test('an offer that comes over the link is answered once the way there is known to be alive', async () => {
+  for (const alive of [true, false]) {
+    const table = await (await (await (await new Table().enter()).arrive('answer')).up()).complete()
+    if (!alive) table.connection.carries = false
+    await table.bobSays({ type: 'signal', kind: 'description', data: { type: 'offer', sdp: 'o=- 9 1 IN' } })
+    expect(table.overLink(), 'SCTP has room for one packet if it is not').toEqual([])
+    await table.pass(LOOK_BEAT_MS)
+    expect([table.link.state, table.overLink().length]).toEqual(alive ? ['open', 1] : ['mending', 0])
+  }
+})
+
 test('a link that is mended is asked again where the browser takes another way', async () => {
   const table = await (await (await new Table().enter()).arrive('offer')).up()
   table.connection.carries = false

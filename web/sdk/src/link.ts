@@ -171,6 +171,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** The way that the browser takes while the link is mended, and how often it is still to be asked there. */
   _way: string | undefined
   _probes = 0
+  _suspects = false
   /** When it was last asked. */
   _pinged = 0
   _beating?: (() => void) | undefined
@@ -542,7 +543,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       } else if (heard) {
         this._asked = undefined
         if (!this._held) this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
-        if (!this._probes) this._hold(false)
+        if (!this._probes && !this._suspects) this._hold(false)
       } else {
         if (silentMs >= (counts ? SILENCE_MS : REPLY_MS)) return this._mend(true)
         // It may be the network that is gone, and with it the socket to the server.
@@ -666,18 +667,24 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     else if (message?.reply) this._utter({ type: 'pong' })
     else if (message?.type === 'pong') this._answered()
     else if (message?.type === 'signal') {
-      this._signal(message.kind!, message.data)
       if (!this._host._session && message.kind === 'description') this._suspect()
+      this._signal(message.kind!, message.data)
     }
   }
 
-  /** The other side restarts over the link: it may have lost the way that we still take, where a browser goes on for seconds. */
+  /** The other side restarts over the link: it may have lost the way that we still take, where a browser goes on for seconds. Our answer waits until that is known. */
   _suspect(): void {
+    if (this.state !== 'open') return
+    this._suspects = true
+    this._hold(true)
     void this._figures().then(({ _selected: before }) => {
       this._ping()
       this._after(LOOK_BEAT_MS + 2 * this._rttMs, () => void this._figures().then(({ _selected: after }) => {
         const idle = before?._id === after?._id && before?._received === after?._received
-        if (idle && this.state === 'open') this._mend(true)
+        this._suspects = false
+        if (this.state !== 'open') return
+        if (idle) this._mend(true)
+        else this._hold(false)
       }))
     })
   }
