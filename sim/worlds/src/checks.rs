@@ -124,7 +124,7 @@ impl Findings {
     }
 
     fn of_player(&mut self, player: &Player) {
-        for (at, news) in &player.news {
+        for (at, news) in player.news() {
             if let News::SignalRefused(why) = news {
                 let is_late =
                     why.contains("generation") || why.contains("wrong time") || why.contains("closed");
@@ -142,7 +142,7 @@ impl Findings {
         let has_failed = |player: &Player| {
             player.when(|news| matches!(news, News::Failed(..) | News::GaveUp(_))).is_some()
         };
-        let is_alone = |player: &Player| player.link.is_none() && world.server.dead.signaling;
+        let is_alone = |player: &Player| !player.has_link() && world.server.dead.signaling;
         let is_settled = |player: &Player| {
             player.when(|news| *news == News::Open).is_some()
                 || has_ended(player)
@@ -226,17 +226,16 @@ impl Findings {
         if !world.is_linked() {
             return;
         }
-        let links = world.players.each_ref().map(|player| player.link.as_ref());
-        let [Some(one), Some(two)] = links else { return };
+        let [Some(one), Some(two)] = world.players.each_ref().map(Player::app) else { return };
         for (from, to, name) in [(one, two, "host"), (two, one, "guest")] {
-            if to.app.disorder > 0 {
-                self.add("disorder", format!("{} of {name}'s messages", to.app.disorder));
+            if to.disorder > 0 {
+                self.add("disorder", format!("{} of {name}'s messages", to.disorder));
             }
             let is_over = world.players.iter().any(has_ended);
-            if !is_over && to.app.expected != from.app.sent {
+            if !is_over && to.expected != from.sent {
                 self.add(
                     "lost",
-                    format!("{} of {} of {name}'s messages came", to.app.expected, from.app.sent),
+                    format!("{} of {} of {name}'s messages came", to.expected, from.sent),
                 );
             }
         }
@@ -296,21 +295,12 @@ fn is_by_chance(plan: &Plan) -> bool {
 
 /// Whether a way past the relay is still under check: where packets are lost a world may end before that has an answer.
 fn is_still_trying(player: &Player) -> bool {
-    let report = player.link.as_ref().and_then(|link| link.connection.report());
-    report.is_some_and(|report| {
-        report.pairs.iter().any(|pair| {
-            let is_relayed = [pair.local_kind, pair.remote_kind].contains(&twocan_ice::Kind::Relayed);
-            !is_relayed && pair.state == twocan_ice::PairState::InProgress
-        })
-    })
+    player.is_still_trying()
 }
 
 /// Whether one side has begun ICE anew and the other has not heard of it yet.
 fn is_restarting(world: &World) -> bool {
-    let [one, two] = world
-        .players
-        .each_ref()
-        .map(|player| player.link.as_ref().map(|link| link.connection.stats().restarts));
+    let [one, two] = world.players.each_ref().map(Player::restarts);
     one != two
 }
 
@@ -367,7 +357,7 @@ fn expected_to_end(plan: &Plan) -> bool {
 fn reasons(world: &World) -> String {
     let mut all: BTreeMap<&str, String> = BTreeMap::new();
     for player in &world.players {
-        let failed = player.news.iter().rev().find_map(|(at, news)| match news {
+        let failed = player.news().iter().rev().find_map(|(at, news)| match news {
             News::Failed(word, verdict) => {
                 Some(format!("{word} at {at:?} ({})", verdict.as_deref().unwrap_or("no verdict")))
             }

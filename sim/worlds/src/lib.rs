@@ -7,7 +7,9 @@
 pub mod app;
 pub mod checks;
 pub mod matrix;
+pub mod native;
 pub mod oracle;
+pub mod page;
 pub mod plan;
 pub mod player;
 pub mod scenarios;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use sim::plan::Plan;
+use sim::player::PlayerKind;
 use sim::{World, findings, matrix, scenarios};
 use twocan_rtc::Path;
-use twocan_rtc::Stats;
 use twocan_sim::{Access, Kind, Link};
 
 /// Virtual worlds by seed
@@ -23,6 +23,9 @@ struct Arguments {
     /// Lives through so many worlds
     #[arg(long, default_value_t = 1_000)]
     worlds: u64,
+    /// What the two run in, in place of what seeds draw: `native-page`, for instance
+    #[arg(long, value_parser = pair)]
+    pair: Option<[PlayerKind; 2]>,
     /// The first seed of many
     #[arg(long, default_value_t = 0)]
     from: u64,
@@ -54,8 +57,28 @@ fn main() -> anyhow::Result<ExitCode> {
         (Some(Table::Race), _) => race(),
         (Some(Table::Scenarios { name: Some(name) }), _) => replay_scenario(&name),
         (Some(Table::Scenarios { name: None }), _) => tell_scenarios(),
-        (None, Some(seed)) => replay(Plan::draw(seed)),
-        (None, None) => live_many(arguments.from, arguments.worlds),
+        (None, Some(seed)) => replay(drawn(seed, arguments.pair)),
+        (None, None) => live_many(arguments.from, arguments.worlds, arguments.pair),
+    }
+}
+
+/// Two words, who opens the lobby first.
+fn pair(text: &str) -> Result<[PlayerKind; 2], String> {
+    let kind = |word: &str| match word {
+        "native" => Ok(PlayerKind::Native),
+        "page" => Ok(PlayerKind::Page),
+        _ => Err(format!("{word} is neither native nor page")),
+    };
+    let (one, two) = text.split_once('-').ok_or("two words, with a hyphen between them")?;
+    Ok([kind(one)?, kind(two)?])
+}
+
+/// The world of a seed.
+fn drawn(seed: u64, pair: Option<[PlayerKind; 2]>) -> Plan {
+    let plan = Plan::draw(seed);
+    match pair {
+        Some(pair) => plan.with(pair),
+        None => plan,
     }
 }
 
@@ -93,12 +116,8 @@ fn replay(plan: Plan) -> anyhow::Result<ExitCode> {
     world.run();
     say(world.table());
     for player in &world.players {
-        let Some(link) = &player.link else { continue };
-        let Stats { restarts, path_changes, discards, .. } = link.connection.stats();
-        say(format_args!(
-            "{}: {restarts} restarts, {path_changes} changes of path, discarded {discards:?}",
-            player.name
-        ));
+        let Some(figures) = player.figures() else { continue };
+        say(format_args!("{}: {figures}", player.name));
     }
     let found = findings(&world);
     for finding in &found {
@@ -108,10 +127,10 @@ fn replay(plan: Plan) -> anyhow::Result<ExitCode> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long it took, for a person")]
-fn live_many(from: u64, count: u64) -> anyhow::Result<ExitCode> {
+fn live_many(from: u64, count: u64, pair: Option<[PlayerKind; 2]>) -> anyhow::Result<ExitCode> {
     let (began, mut bad) = (Instant::now(), 0);
     for seed in from..from + count {
-        let (_, found) = sim::live(Plan::draw(seed));
+        let (_, found) = sim::live(drawn(seed, pair));
         for finding in &found {
             say(format_args!("seed {seed}: {}: {}", finding.what, finding.details));
         }

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use twocan_sim::{Access, Chance, Kind, Link};
 
-use crate::player::Settings;
+use crate::player::{PlayerKind, Settings};
 
 /// The player who opens the lobby.
 pub const HOST: usize = 0;
@@ -97,6 +97,15 @@ impl Plan {
             leaves: true,
             play: Duration::from_secs(2),
         }
+    }
+
+    /// The same with these players: who opens the lobby, and who joins it.
+    #[must_use]
+    pub fn with(mut self, players: [PlayerKind; 2]) -> Plan {
+        for (settings, kind) in self.settings.iter_mut().zip(players) {
+            settings.kind = kind;
+        }
+        self
     }
 
     /// A round trip between the two, jitter and queues aside.

@@ -161,7 +161,7 @@ fn slow(plan: Plan, delay: u64) -> Plan {
 pub fn tell(scenario: &Scenario) -> Told {
     let (world, findings) = live(scenario.plan.clone());
     let words = world.players.each_ref().map(|player| {
-        player.news.iter().rev().find_map(|(_, news)| match news {
+        player.news().iter().rev().find_map(|(_, news)| match news {
             News::Failed(word, _) | News::GaveUp(word) => Some(*word),
             _ => None,
         })
@@ -169,8 +169,8 @@ pub fn tell(scenario: &Scenario) -> Told {
     let pause = world
         .players
         .iter()
-        .filter_map(|player| player.link.as_ref())
-        .map(|link| link.app.longest_pause)
+        .filter_map(|player| player.app())
+        .map(|app| app.longest_pause)
         .max();
     let pause = pause.unwrap_or_default();
     let is_right = match scenario.outcome {

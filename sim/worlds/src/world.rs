@@ -14,7 +14,7 @@ use twocan_sim::{
 
 use crate::checks::{self, Checks};
 use crate::plan::{At, GUEST, HOST, Plan, What};
-use crate::player::{News, Player};
+use crate::player::{News, Player, Seat};
 use crate::server::Server;
 use crate::table::{self, Line, Names};
 
@@ -91,7 +91,8 @@ impl World {
         let players = [HOST, GUEST].map(|side| {
             let host = network.add_host_at(&sites[side]);
             let name = ["host", "guest"][side];
-            Player::new(&network, (host, name), server.first, plan.settings[side].clone(), seed(), start)
+            let seat = Seat { host, server: server.first };
+            Player::new(&network, name, seat, plan.settings[side].clone(), seed(), start)
         });
         World {
             checks: Checks::new(&server),
@@ -175,13 +176,13 @@ impl World {
         self.run_for(self.plan.play);
         self.run_until(MEND_MAX, |world| world.due.is_empty() && world.restore.is_empty());
         for player in &mut self.players {
-            if let Some(link) = &mut player.link {
-                link.app.stop();
+            if let Some(app) = player.app_mut() {
+                app.stop();
             }
         }
         let all_there = |world: &World| {
-            let sent = |side: usize| world.players[side].link.as_ref().map_or(0, |link| link.app.sent);
-            let came = |side: usize| world.players[side].link.as_ref().map_or(0, |link| link.app.expected);
+            let sent = |side: usize| world.players[side].app().map_or(0, |app| app.sent);
+            let came = |side: usize| world.players[side].app().map_or(0, |app| app.expected);
             came(HOST) == sent(GUEST) && came(GUEST) == sent(HOST) && world.players.iter().all(is_well)
         };
         self.run_until(MEND_MAX, |world| all_there(world) || world.players.iter().any(has_ended));
@@ -376,7 +377,7 @@ pub fn is_well(player: &Player) -> bool {
 /// Nothing more comes of it.
 pub fn has_ended(player: &Player) -> bool {
     let is_end = |news: &News| matches!(news, News::Refused(_) | News::Closed);
-    let has_given_up = matches!(player.news.last(), Some((_, News::GaveUp(_))));
+    let has_given_up = matches!(player.news().last(), Some((_, News::GaveUp(_))));
     let is_over = matches!(player.state(), Some(ConnectionState::Failed | ConnectionState::Closed));
     is_over || has_given_up || player.when(is_end).is_some()
 }
