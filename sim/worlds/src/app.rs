@@ -116,7 +116,9 @@ pub struct App {
     pub disorder: u32,
     /// Messages that came on the unreliable channel.
     pub came_unreliable: u32,
-    /// When the last message came on the reliable channel, and the longest time between two.
+    /// When the first message came on the reliable channel.
+    pub first: Option<Instant>,
+    /// When the last message came there, and the longest time between two.
     pub last: Option<Instant>,
     /// The longest time between two messages on the reliable channel.
     pub longest_pause: Duration,
@@ -174,6 +176,7 @@ impl App {
         }
         self.disorder += u32::from(number != self.expected);
         self.expected = number + 1;
+        self.first.get_or_insert(now);
         if let Some(last) = self.last.replace(now) {
             self.longest_pause = self.longest_pause.max(now.saturating_duration_since(last));
         }

@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use twocan_rtc::Path;
 use twocan_sim::packet::Payload;
 use twocan_sim::{Chance, Drop, Link, Packet};
 
 use crate::oracle::{Expected, expected};
-use crate::plan::{GUEST, HOST, Plan, What};
+use crate::plan::{At, GUEST, HOST, Plan, What};
 use crate::player::{News, Player};
 use crate::world::{World, has_ended};
 
 /// Checks that one player may send: `Config::requests_max` times the pairs of a checklist, and as much again for consent and restarts.
 const CHECKS_MAX: u32 = 4_000;
+
+/// How long nothing may come by a link that both call open. SCTP of a page waits so long after an outage of ten seconds.
+const FREEZE_MAX: Duration = Duration::from_secs(15);
 
 /// What one player sent and got, as seen from outside.
 #[derive(Debug, Default)]
@@ -23,6 +27,8 @@ struct Seen {
     /// Binding requests to others than the server.
     checks: u32,
     packets: u32,
+    /// When the first check left that did not go to an address of a private network.
+    first_check: Option<Duration>,
     /// DTLS that went where nothing had been answered.
     unvalidated: Vec<(SocketAddr, SocketAddr)>,
 }
@@ -51,7 +57,7 @@ impl Checks {
     }
 
     /// A packet leaves a player.
-    pub fn left(&mut self, side: usize, packet: &Packet) {
+    pub fn left(&mut self, side: usize, packet: &Packet, elapsed: Duration) {
         let seen = &mut self.seen[side];
         seen.packets += 1;
         let Payload::Udp(udp) = &packet.payload else { return };
@@ -62,7 +68,13 @@ impl Checks {
         let is_server =
             self.server.contains(&packet.destination) && udp.destination == crate::server::TURN_PORT;
         match *udp.data {
-            [0, 1, ..] if !is_server => seen.checks += 1,
+            [0, 1, ..] if !is_server => {
+                seen.checks += 1;
+                let is_private = matches!(packet.destination, IpAddr::V4(v4) if v4.is_private());
+                if !is_private {
+                    seen.first_check.get_or_insert(elapsed);
+                }
+            }
             // RFC 7983: DTLS.
             [20..=63, ..] if !seen.answered.contains(&way) => seen.unvalidated.push(way),
             _ => {}
@@ -81,6 +93,11 @@ impl Checks {
     /// Packets that a player sent.
     pub fn packets(&self, side: usize) -> u32 {
         self.seen[side].packets
+    }
+
+    /// When the first check left for an address that is not private, since the beginning.
+    pub fn first_check(&self, side: usize) -> Option<Duration> {
+        self.seen[side].first_check
     }
 
     /// Checks that a player sent past a relay.
@@ -239,6 +256,9 @@ impl Findings {
                 );
             }
         }
+        if let Some(frozen) = world.frozen.iter().max().filter(|frozen| **frozen > FREEZE_MAX) {
+            self.add("frozen", format!("both say open, and nothing came for {frozen:?}"));
+        }
         let is_hopeless = expected_to_end(&world.plan);
         if world.players.iter().any(has_ended) && !is_hopeless {
             self.add("given-up", reasons(world));
@@ -339,7 +359,7 @@ impl From<(twocan_ice::Kind, twocan_ice::Kind)> for Ends {
 fn has_moved(plan: &Plan) -> bool {
     plan.faults
         .iter()
-        .any(|fault| matches!(fault.what, What::Move(..) | What::Rebind(_) | What::Blackout(..)))
+        .any(|fault| !matches!(fault.at, At::Start | At::Join(_)) && fault.what != What::ServerDies)
 }
 
 fn uses_tcp(plan: &Plan) -> bool {

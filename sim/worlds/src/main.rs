@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match (arguments.table, arguments.seed) {
         (Some(Table::Matrix { docs }), _) => make_matrix(&docs),
         (Some(Table::Race), _) => race(),
-        (Some(Table::Scenarios { name: Some(name) }), _) => replay_scenario(&name),
+        (Some(Table::Scenarios { name: Some(name) }), _) => replay_scenario(&name, arguments.pair),
         (Some(Table::Scenarios { name: None }), _) => tell_scenarios(),
         (None, Some(seed)) => replay(drawn(seed, arguments.pair)),
         (None, None) => live_many(arguments.from, arguments.worlds, arguments.pair),
@@ -100,8 +100,11 @@ fn progress(done: u64, all: u64) {
     }
 }
 
-fn replay_scenario(name: &str) -> anyhow::Result<ExitCode> {
+fn replay_scenario(name: &str, pair: Option<[PlayerKind; 2]>) -> anyhow::Result<ExitCode> {
     let all = scenarios::all();
+    if let Some(mishap) = scenarios::mishaps().into_iter().find(|mishap| mishap.name == name) {
+        return replay(mishap.plan.with(pair.unwrap_or([PlayerKind::Native; 2])));
+    }
     let Some(scenario) = all.iter().find(|scenario| scenario.name == name) else {
         let names: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
         anyhow::bail!("there is no such scenario; there are: {}", names.join("; "));
@@ -189,6 +192,19 @@ fn race() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn tell_mishaps() {
+    say("\n| what happens | native–native | native–page | page–page |\n|---|---|---|---|");
+    for mishap in scenarios::mishaps() {
+        let cells = scenarios::PAIRS.map(|pair| {
+            let mended = scenarios::mend(&mishap.plan, pair);
+            let way = mended.path.map_or("ended".to_owned(), |path| path.to_string());
+            let mark = if mended.findings.is_empty() { "" } else { " ✗" };
+            format!("{}, {way}{mark}", mended.pause.as_millis())
+        });
+        say(format_args!("| {} | {} |", mishap.name, cells.join(" | ")));
+    }
+}
+
 fn tell_scenarios() -> anyhow::Result<ExitCode> {
     say("| what happens | what becomes of it | longest pause, ms | |\n|---|---|---|---|");
     let (mut right, all) = (0, scenarios::all());
@@ -199,5 +215,6 @@ fn tell_scenarios() -> anyhow::Result<ExitCode> {
         say(format_args!("| {} | {} | {} | {mark} |", scenario.name, told.text, told.pause.as_millis()));
     }
     say(format_args!("\n{right} of {} as they ought to be.", all.len()));
+    tell_mishaps();
     Ok(verdict(right == all.len()))
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use twocan_rtc::Path;
 use twocan_sim::{Access, Chance, Kind, Link};
 
 use crate::plan::{At, Fault, GUEST, HOST, Plan, What};
-use crate::player::News;
-use crate::{World, live};
+use crate::player::{News, PlayerKind};
+use crate::world::is_well;
+use crate::{Finding, World, live};
 
 /// What ought to come of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +142,85 @@ fn hard_roads() -> Vec<Scenario> {
     ]
 }
 
+/// What two play in, for the faults of a link that works: who opens the lobby, and who joins.
+pub const PAIRS: [[PlayerKind; 2]; 3] = [
+    [PlayerKind::Native, PlayerKind::Native],
+    [PlayerKind::Native, PlayerKind::Page],
+    [PlayerKind::Page, PlayerKind::Page],
+];
+
+/// A fault of a link that works, for each of [`PAIRS`].
+#[derive(Clone, Debug)]
+pub struct Mishap {
+    /// What happens, in a few words.
+    pub name: &'static str,
+    /// How it comes about, but for what they play in.
+    pub plan: Plan,
+    /// The longest silence that may come of it, for each of [`PAIRS`]; none: the link ends, and both sides are told.
+    pub within: [Option<Duration>; 3],
+}
+
+/// What became of one, for one pair.
+#[derive(Clone, Debug)]
+pub struct Mended {
+    /// The longest silence on the reliable channel.
+    pub pause: Duration,
+    /// By which way they are linked at the end, if they are.
+    pub path: Option<Path>,
+    /// What is wrong with it.
+    pub findings: Vec<Finding>,
+}
+
+/// Lives through a mishap with this pair.
+pub fn mend(plan: &Plan, pair: [PlayerKind; 2]) -> Mended {
+    let (world, findings) = live(plan.clone().with(pair));
+    let path = world.players[HOST].path().map(|path| path.path);
+    let is_well = world.players.iter().all(is_well);
+    Mended { pause: longest_pause(&world), path: path.filter(|_| is_well), findings }
+}
+
+/// All of them. Who joins is hit, if it is one; in the second pair that is the page.
+pub fn mishaps() -> Vec<Mishap> {
+    let secs = Duration::from_secs;
+    let after = |what: &[What]| mishap_plan(what, true);
+    let with_lobby = |what: &[What]| mishap_plan(what, false);
+    let elsewhere = |side| What::Move(side, Kind::Home);
+    let row = |name, plan, within: [u64; 3]| Mishap { name, plan, within: within.map(|ms| Some(Duration::from_millis(ms))) };
+    let forgets = [What::Rebind(HOST), What::Rebind(GUEST)];
+    vec![
+        row("one's NAT forgets, and gives the same ports", after(&[What::Rebind(GUEST)]), [100, 100, 100]),
+        row("one's NAT forgets, and gives other ports", after(&[What::OtherPort(GUEST)]), [100, 100, 100]),
+        row("the same, with the lobby open", with_lobby(&[What::OtherPort(GUEST)]), [100, 100, 100]),
+        row("both NATs forget", after(&forgets), [100, 100, 100]),
+        row("another address, the same NAT: who joined", after(&[What::Readdress(GUEST)]), [100, 100, 100]),
+        row("another address, the same NAT: who opened", after(&[What::Readdress(HOST)]), [100, 100, 100]),
+        row("another network: who joined", after(&[elsewhere(GUEST)]), [100, 100, 100]),
+        row("another network: who opened", after(&[elsewhere(HOST)]), [100, 100, 100]),
+        row("another network, with the lobby open", with_lobby(&[elsewhere(GUEST)]), [100, 100, 100]),
+        row("UDP is blocked from a moment on: who joined", after(&[What::UdpBlocked(GUEST)]), [100, 100, 100]),
+        row("UDP is blocked from a moment on: who opened", after(&[What::UdpBlocked(HOST)]), [100, 100, 100]),
+        row("the server is killed, with the lobby open", with_lobby(&[What::ServerDies]), [100, 100, 100]),
+        row("the server is killed after they left it", after(&[What::ServerDies]), [100, 100, 100]),
+        row("3 s without a network", after(&[What::Blackout(GUEST, secs(3))]), [100, 100, 100]),
+        row("10 s without a network", after(&[What::Blackout(GUEST, secs(10))]), [100, 100, 100]),
+        row("60 s without a network", after(&[What::Blackout(GUEST, secs(60))]), [100, 100, 100]),
+        row("one sleeps for 1 s", after(&[What::Asleep(GUEST, secs(1))]), [100, 100, 100]),
+        row("one sleeps for 10 s", after(&[What::Asleep(GUEST, secs(10))]), [100, 100, 100]),
+        row("one sleeps for 60 s", after(&[What::Asleep(GUEST, secs(60))]), [100, 100, 100]),
+    ]
+}
+
+/// Two homes, a round trip of 80 ms apart, as where the real ones were measured.
+fn mishap_plan(what: &[What], leaves: bool) -> Plan {
+    let faults = what.iter().map(|what| Fault { at: IN_MID_GAME, what: *what }).collect();
+    Plan { faults, leaves, play: Duration::from_secs(90), ..slow(plain(HOMES), 20) }
+}
+
+fn longest_pause(world: &World) -> Duration {
+    let apps = world.players.iter().filter_map(|player| player.app());
+    apps.map(|app| app.longest_pause).max().unwrap_or_default()
+}
+
 fn scenario(name: &'static str, plan: Plan, outcome: Outcome) -> Scenario {
     Scenario { name, plan, outcome }
 }
@@ -166,13 +247,7 @@ pub fn tell(scenario: &Scenario) -> Told {
             _ => None,
         })
     });
-    let pause = world
-        .players
-        .iter()
-        .filter_map(|player| player.app())
-        .map(|app| app.longest_pause)
-        .max();
-    let pause = pause.unwrap_or_default();
+    let pause = longest_pause(&world);
     let is_right = match scenario.outcome {
         Outcome::Linked => world.is_linked() && findings.is_empty(),
         Outcome::Fails(word) => !world.is_linked() && words.contains(&Some(word)),

@@ -165,8 +165,9 @@ impl Ice {
             () if port.reflexive.contains(&seen) => Kind::ServerReflexive,
             () => Kind::PeerReflexive,
         };
+        let controlling = self.controlling;
         if let Some(connection) = self.connection_mut(id) {
-            connection.local_kind = kind;
+            connection.become_seen(controlling, kind);
         }
     }
 

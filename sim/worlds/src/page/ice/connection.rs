@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use twocan_ice::Kind;
+use twocan_ice::{Kind, LocalPreference, Transport, priority};
 use twocan_stun::TransactionId;
 
 /// What came so long ago does not count as being heard.
@@ -59,10 +59,15 @@ pub(super) struct Connection {
     /// Their user name, and which of their credentials that is: unknown where they asked before they were described.
     pub theirs: String,
     pub generation: Option<usize>,
+    /// The generation that it counts as, also while their words are unknown.
+    pub age: usize,
     pub network: IpAddr,
     pub remote: SocketAddr,
     pub local_kind: Kind,
     pub remote_kind: Kind,
+    /// Of our candidate, of theirs, and of the pair.
+    pub own_priority: u32,
+    their_priority: u32,
     pub priority: u64,
     pub write: WriteState,
     pub asked: Vec<Asked>,
@@ -99,10 +104,13 @@ impl Connection {
             local_generation,
             theirs: String::new(),
             generation: None,
+            age: 0,
             network,
             remote,
             local_kind: Kind::Host,
             remote_kind: Kind::PeerReflexive,
+            own_priority: 0,
+            their_priority: 0,
             priority: 0,
             write: WriteState::Init,
             asked: Vec::new(),
@@ -125,14 +133,24 @@ impl Connection {
 
     /// RFC 8445 section 6.1.2.3.
     pub fn rank(&mut self, controlling: bool, local: u32, remote: u32) {
+        (self.own_priority, self.their_priority) = (local, remote);
         let (g, d) = if controlling { (local, remote) } else { (remote, local) };
         let (g, d) = (u64::from(g), u64::from(d));
         self.priority = (g.min(d) << 32) + 2 * g.max(d) + u64::from(g > d);
     }
 
+    /// They see us as a candidate of this kind.
+    pub fn become_seen(&mut self, controlling: bool, kind: Kind) {
+        if std::mem::replace(&mut self.local_kind, kind) != kind {
+            let preference = LocalPreference::of(self.network, 0);
+            let own = priority(kind, Transport::Udp, preference, 1);
+            self.rank(controlling, own, self.their_priority);
+        }
+    }
+
     /// What it is worth on its network: priority, then youth.
     pub fn worth(&self) -> (u64, usize) {
-        (self.priority, self.local_generation + self.generation.unwrap_or(0))
+        (self.priority, self.local_generation + self.age)
     }
 
     pub fn is_receiving(&self, now: Instant) -> bool {

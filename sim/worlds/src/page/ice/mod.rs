@@ -238,6 +238,14 @@ impl Ice {
         self.remote_candidates.retain(|(of, _)| *of >= generation);
         self.remote_candidates.push((generation, candidate.clone()));
         let theirs = self.remote[generation].ufrag.clone();
+        // What their checks revealed has a name now (`MaybeUpdatePeerReflexiveCandidate`).
+        for each in &mut self.connections {
+            let is_it = each.remote == candidate.address && each.theirs == theirs;
+            if is_it && each.remote_kind == Kind::PeerReflexive {
+                each.remote_kind = candidate.kind;
+                each.rank(self.controlling, each.own_priority, candidate.priority);
+            }
+        }
         for port in 0..self.ports.len() {
             if !self.ports[port].is_pruned {
                 self.connect(port, &theirs, &candidate, now);
@@ -463,21 +471,36 @@ impl Ice {
     }
 
     /// A connection of this port with that candidate, where they can be one.
-    fn connect(&mut self, port: usize, theirs: &str, candidate: &Candidate, now: Instant) {
-        let port = &self.ports[port];
+    fn connect(&mut self, index: usize, theirs: &str, candidate: &Candidate, now: Instant) {
+        let port = &self.ports[index];
         let Some((kind, own, address)) = port.offers() else { return };
         let fits = address.is_ipv4() == candidate.address.is_ipv4();
-        let is_there = |each: &Connection| each.port == port.id && each.remote == candidate.address;
-        if !fits || self.connections.iter().any(is_there) {
+        if !fits {
             return;
         }
+        // Who asks with words that are not known yet is of the generation to come. One of an older generation is replaced.
+        let generation = self.remote.iter().position(|known| known.ufrag == theirs);
+        let age = generation.unwrap_or(self.remote.len());
+        let is_there = |each: &Connection| each.port == port.id && each.remote == candidate.address;
+        let there = self.connections.iter().position(is_there);
+        match there {
+            Some(there) if self.connections[there].age < age => {
+                self.connections.remove(there);
+            }
+            Some(_) => return,
+            None => {}
+        }
+        if self.selected().is_none() {
+            self.selected = None;
+        }
+        let port = &self.ports[index];
         let id = self.next_connection;
         self.next_connection += 1;
         let port_id = port.id;
         let mut connection =
             Connection::new(id, port_id, port.generation, port.base.ip(), candidate.address, now);
         connection.theirs = theirs.to_owned();
-        connection.generation = self.remote.iter().position(|known| known.ufrag == theirs);
+        (connection.generation, connection.age) = (generation, age);
         (connection.local_kind, connection.remote_kind) = (kind, candidate.kind);
         connection.rank(self.controlling, own, candidate.priority);
         self.connections.push(connection);
