@@ -238,7 +238,10 @@ impl Player {
     pub fn figures(&self) -> Option<String> {
         match &self.peer {
             Peer::Native(native) => native.figures(),
-            Peer::Page(_) => self.has_link().then(|| format!("{} restarts", self.restarts())),
+            Peer::Page(page) => {
+                let ice = page.link.as_ref().map(|link| &link.pc.ice);
+                ice.map(|ice| format!("{} restarts{}", ice.restarts(), ice.report()))
+            }
         }
     }
 

@@ -184,19 +184,22 @@ pub fn mishaps() -> Vec<Mishap> {
     let secs = Duration::from_secs;
     let after = |what: &[What]| mishap_plan(what, true);
     let with_lobby = |what: &[What]| mishap_plan(what, false);
-    let elsewhere = |side| What::Move(side, Kind::Home);
+    let elsewhere = |side| What::Move(side, Kind::Cgnat);
     let row = |name, plan, within: [u64; 3]| Mishap { name, plan, within: within.map(|ms| Some(Duration::from_millis(ms))) };
+    let gives = [What::OtherPort(HOST), What::OtherPort(GUEST)];
     let forgets = [What::Rebind(HOST), What::Rebind(GUEST)];
     vec![
         row("one's NAT forgets, and gives the same ports", after(&[What::Rebind(GUEST)]), [100, 100, 100]),
         row("one's NAT forgets, and gives other ports", after(&[What::OtherPort(GUEST)]), [100, 100, 100]),
         row("the same, with the lobby open", with_lobby(&[What::OtherPort(GUEST)]), [100, 100, 100]),
-        row("both NATs forget", after(&forgets), [100, 100, 100]),
+        row("both NATs forget, and give the same ports", after(&forgets), [100, 100, 100]),
+        row("both NATs forget, and give other ports", after(&gives), [100, 100, 100]),
         row("another address, the same NAT: who joined", after(&[What::Readdress(GUEST)]), [100, 100, 100]),
         row("another address, the same NAT: who opened", after(&[What::Readdress(HOST)]), [100, 100, 100]),
         row("another network: who joined", after(&[elsewhere(GUEST)]), [100, 100, 100]),
         row("another network: who opened", after(&[elsewhere(HOST)]), [100, 100, 100]),
         row("another network, with the lobby open", with_lobby(&[elsewhere(GUEST)]), [100, 100, 100]),
+        row("another home, where the address is the same", after(&[What::Move(GUEST, Kind::Home)]), [100, 100, 100]),
         row("UDP is blocked from a moment on: who joined", after(&[What::UdpBlocked(GUEST)]), [100, 100, 100]),
         row("UDP is blocked from a moment on: who opened", after(&[What::UdpBlocked(HOST)]), [100, 100, 100]),
         row("the server is killed, with the lobby open", with_lobby(&[What::ServerDies]), [100, 100, 100]),

@@ -108,7 +108,7 @@ impl World {
             Player::new(&network, name, seat, plan.settings[side].clone(), seed(), start)
         });
         World {
-            checks: Checks::new(&server),
+            checks: Checks::new(&server, &plan),
             plan,
             network,
             server,

@@ -368,16 +368,20 @@ impl Page {
     }
 
     fn carry(&mut self, output: ice::Output, now: Instant) {
+        let usable = self.usable_addresses();
         match output {
-            // A socket at an address that is gone sends nothing.
             ice::Output::Datagram { from, to, bytes } => {
-                if self.addresses.contains(&from.ip()) {
+                let own = usable.iter().find(|ip| ip.is_ipv4() == from.is_ipv4());
+                if let Some(own) = own {
+                    let from = SocketAddr::new(*own, from.port());
                     self.packets.push_back(Packet::udp(from, to, bytes));
                 }
             }
-            ice::Output::Connect { stream, from, to } => {
-                let connection = self.tcp.connect(from, to, now);
-                self.streams.insert(stream, connection);
+            ice::Output::Connect { stream, is_v4, to } => {
+                let own = usable.iter().find(|ip| ip.is_ipv4() == is_v4);
+                if let Some(own) = own {
+                    self.streams.insert(stream, self.tcp.connect(*own, to, now));
+                }
             }
             ice::Output::Stream { stream, bytes } => {
                 if let Some(connection) = self.streams.get(&stream) {

@@ -161,7 +161,7 @@ impl Ice {
         let Some(port) = self.ports.iter().find(|each| each.id == port) else { return };
         let kind = match () {
             () if port.relay_protocol().is_some() => Kind::Relayed,
-            () if port.base == seen => Kind::Host,
+            () if port.is_host_at(seen) => Kind::Host,
             () if port.reflexive.contains(&seen) => Kind::ServerReflexive,
             () => Kind::PeerReflexive,
         };

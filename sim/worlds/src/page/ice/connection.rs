@@ -139,6 +139,20 @@ impl Connection {
         self.priority = (g.min(d) << 32) + 2 * g.max(d) + u64::from(g > d);
     }
 
+    pub fn report(&self) -> String {
+        let nominated = if self.nominated_by_them { ", nominated" } else { "" };
+        format!(
+            "port {} {:?} to {:?} {}, {:?}{nominated}, {} checks, {:?}",
+            self.port,
+            self.local_kind,
+            self.remote_kind,
+            self.remote,
+            self.write,
+            self.pings,
+            self.worth()
+        )
+    }
+
     /// They see us as a candidate of this kind.
     pub fn become_seen(&mut self, controlling: bool, kind: Kind) {
         if std::mem::replace(&mut self.local_kind, kind) != kind {

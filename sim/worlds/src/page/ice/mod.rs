@@ -62,10 +62,10 @@ pub enum State {
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// A datagram, from one of the host's addresses.
+    /// A datagram, from this port; its address is what the host has at the moment.
     Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     /// A stream is wanted.
-    Connect { stream: StreamToken, from: IpAddr, to: SocketAddr },
+    Connect { stream: StreamToken, is_v4: bool, to: SocketAddr },
     /// Bytes for a stream.
     Stream { stream: StreamToken, bytes: Vec<u8> },
 }
@@ -260,17 +260,15 @@ impl Ice {
         self.servers = servers;
     }
 
-    /// The browser has looked at its networks. What is gone is used no more; what is new only while candidates are still looked for.
+    /// The browser has looked at its networks. A family that is new is used while candidates are still looked for; addresses, from the next restart on.
     pub fn set_networks(&mut self, networks: &[IpAddr], now: Instant) {
         self.now = now;
         if self.networks == networks {
             return;
         }
-        let new: Vec<IpAddr> = networks.iter().copied().filter(|ip| !self.networks.contains(ip)).collect();
+        let had = |ip: &IpAddr| self.networks.iter().any(|known| known.is_ipv4() == ip.is_ipv4());
+        let new: Vec<IpAddr> = networks.iter().copied().filter(|ip| !had(ip)).collect();
         self.networks = networks.to_vec();
-        for port in &mut self.ports {
-            port.is_pruned |= !networks.contains(&port.base.ip());
-        }
         if self.is_gathering && !self.local.is_empty() {
             self.open_ports(&new, now);
         }
@@ -316,6 +314,15 @@ impl Ice {
     /// How often it began anew.
     pub fn restarts(&self) -> u32 {
         u32::try_from(self.local.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Its connections, for a person: the selected one is marked.
+    pub fn report(&self) -> String {
+        let line = |each: &Connection| {
+            let mark = if Some(each.id) == self.selected { "→" } else { " " };
+            format!("\n  {mark} {}", each.report())
+        };
+        self.connections.iter().map(line).collect()
     }
 
     /// The name that stands for an address of ours, and all others given out.

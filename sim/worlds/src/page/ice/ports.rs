@@ -1,6 +1,9 @@
-//! Gathering: a UDP port for each network, which STUN servers see; a moment later every relay, by UDP, TCP and TLS at once.
+//! Gathering: a UDP port for each family, which STUN servers see; a moment later every relay, by UDP, TCP and TLS at once.
+//!
+//! A page that was not allowed a microphone is not told of interfaces: its sockets are bound to no address, and follow the host's default route from one network
+//! into another. A mover's socket is to the other side what a NAT is that has taken another port.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rand_core::RngCore as _;
@@ -55,7 +58,7 @@ struct Relay {
 pub(super) struct Port {
     pub id: u32,
     pub generation: usize,
-    /// The address on this host.
+    /// The family and the port on this host.
     pub base: SocketAddr,
     /// Where STUN servers see it.
     pub reflexive: Vec<SocketAddr>,
@@ -84,6 +87,11 @@ impl Port {
                 RelayProtocol::Tls => Protocol::Tls,
             }),
         }
+    }
+
+    /// Whether this is the host candidate's address.
+    pub fn is_host_at(&self, address: SocketAddr) -> bool {
+        self.host.as_ref().is_some_and(|host| host.candidate.address == address)
     }
 
     fn is_over(&self) -> bool {
@@ -122,18 +130,19 @@ pub(super) struct Later {
 impl Ice {
     pub(super) fn open_ports(&mut self, networks: &[IpAddr], now: Instant) {
         let generation = self.local.len() - 1;
-        for ip in networks {
-            let base = SocketAddr::new(*ip, self.next_port);
+        for is_v4 in [true, false] {
+            let Some(own) = networks.iter().copied().find(|ip| ip.is_ipv4() == is_v4) else { continue };
+            let base = SocketAddr::new(any(is_v4), self.next_port);
             self.next_port += 1;
             self.later.push(Later { at: now + RELAYS_AFTER, generation, base });
             if !self.relay_only {
-                self.open_udp(generation, base, now);
+                self.open_udp(generation, base, own, now);
             }
         }
         self.say_gathered();
     }
 
-    fn open_udp(&mut self, generation: usize, base: SocketAddr, now: Instant) {
+    fn open_udp(&mut self, generation: usize, base: SocketAddr, own: IpAddr, now: Instant) {
         let mut servers: Vec<SocketAddr> = Vec::new();
         for (address, scheme, transport) in self.servers.iter().flat_map(addresses) {
             let answers = scheme == Scheme::Stun || scheme == Scheme::Turn && transport == UrlTransport::Udp;
@@ -141,12 +150,13 @@ impl Ice {
                 servers.push(address);
             }
         }
-        let preference = LocalPreference::of(base.ip(), 0);
-        let host = LocalCandidate::host(&mut Foundations::default(), SocketId(0), base, preference);
+        let preference = LocalPreference::of(own, 0);
+        let at = SocketAddr::new(own, base.port());
+        let host = LocalCandidate::host(&mut Foundations::default(), SocketId(0), at, preference);
         let bindings = servers.into_iter().filter_map(|server| self.binding(server, now)).collect();
         let way = Way::Udp { bindings, keepalive_at: now + KEEPALIVE };
         let id = self.add_port(generation, base, Some(host.clone()), way);
-        let named = Named::hiding(&host.candidate, &self.name_of(base.ip())).to_string();
+        let named = Named::hiding(&host.candidate, &self.name_of(own)).to_string();
         self.say(generation, named);
         self.flush_bindings(id);
         self.meet(id, now);
@@ -221,7 +231,7 @@ impl Ice {
         };
         let id = self.add_port(generation, base, None, Way::Relay(Box::new(relay)));
         if let Some(stream) = stream {
-            self.outputs.push_back(Output::Connect { stream, from: base.ip(), to: address });
+            self.outputs.push_back(Output::Connect { stream, is_v4: base.is_ipv4(), to: address });
         }
         self.flush_relay(id, now);
     }
@@ -264,7 +274,8 @@ impl Ice {
     /// One datagram at an address of this host.
     pub fn handle_datagram(&mut self, local: SocketAddr, from: SocketAddr, bytes: &[u8], now: Instant) {
         self.now = now;
-        let here = |port: &Port| port.base == local;
+        let here =
+            |port: &Port| port.base.port() == local.port() && port.base.is_ipv4() == local.is_ipv4();
         if let Some(message) = Message::parse(bytes).ok().filter(|message| message.method() == Method::BINDING)
             && let Some(index) = self.ports.iter().position(here)
             && self.binding_answered(index, from, &message, now)
@@ -527,6 +538,11 @@ impl Ice {
         (self.selected, self.tick_at, self.switch_at) = (None, None, None);
         self.later.clear();
     }
+}
+
+/// No address of this family in particular.
+fn any(is_v4: bool) -> IpAddr {
+    if is_v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
 /// The servers that have an address for a name, as all of a world do.
