@@ -259,14 +259,17 @@ impl Findings {
             }
             let is_over = world.players.iter().any(has_ended);
             if !is_over && to.expected != from.sent {
-                self.add(
-                    "lost",
-                    format!("{} of {} of {name}'s messages came", to.expected, from.sent),
-                );
+                self.add("lost", format!("{} of {} of {name}'s messages came", to.expected, from.sent));
             }
         }
         if let Some(frozen) = world.frozen.iter().max().filter(|frozen| **frozen > FREEZE_MAX) {
             self.add("frozen", format!("both say open, and nothing came for {frozen:?}"));
+        }
+        if world.players.iter().any(has_ended) && world.players.iter().any(Player::says_open) {
+            self.add(
+                "one-sided",
+                format!("one side is at the end, and the other calls the link open: {}", reasons(world)),
+            );
         }
         let is_hopeless = expected_to_end(&world.plan);
         if world.players.iter().any(has_ended) && !is_hopeless {

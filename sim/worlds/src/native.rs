@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use twocan_ice::SocketId;
 use twocan_lobby::client::{
-    Client, Command, Event, LinkCommand, LinkInput, LinkState, Outcome, RequestId, RoomEvent, RoomId, SocketId as WsId,
+    Client, Command, Event, LinkCommand, LinkInput, LinkState, Outcome, RequestId, RoomEvent, RoomId,
+    SocketId as WsId,
 };
 use twocan_lobby::wire::{
     Class, ClientMessage, Create, IceServer, Join, Kind as SignalKind, Path as WirePath,

@@ -91,7 +91,14 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { relay_only: false, tcp: false, rate: 20, only_urls: None, kind: PlayerKind::Native, planted: None }
+        Settings {
+            relay_only: false,
+            tcp: false,
+            rate: 20,
+            only_urls: None,
+            kind: PlayerKind::Native,
+            planted: None,
+        }
     }
 }
 
@@ -219,9 +226,7 @@ impl Player {
     /// How often ICE began anew.
     pub fn restarts(&self) -> u32 {
         match &self.peer {
-            Peer::Native(native) => {
-                native.link.as_ref().map_or(0, |link| link.connection.stats().restarts)
-            }
+            Peer::Native(native) => native.link.as_ref().map_or(0, |link| link.connection.stats().restarts),
             Peer::Page(page) => page.link.as_ref().map_or(0, |link| link.pc.ice.restarts()),
         }
     }

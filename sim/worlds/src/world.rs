@@ -210,6 +210,9 @@ impl World {
             came(HOST) == sent(GUEST) && came(GUEST) == sent(HOST) && world.players.iter().all(is_well)
         };
         self.run_until(MEND_MAX, |world| all_there(world) || world.players.iter().any(has_ended));
+        if self.players.iter().any(has_ended) {
+            self.run_until(MEND_MAX, |world| world.players.iter().all(|player| !player.says_open()));
+        }
         // A better way may just be taking over, and the last goodbye to the server be on its way.
         let has_left =
             |world: &World| !world.plan.leaves || world.server.dead.signaling || world.server.sessions() == 0;

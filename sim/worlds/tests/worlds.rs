@@ -63,6 +63,16 @@ fn each_scenario_ends_as_it_ought_to_and_gives_the_true_reason() {
 }
 
 #[test]
+fn each_fault_of_a_link_that_works_is_mended_in_time_for_natives_and_pages() {
+    for mishap in scenarios::mishaps() {
+        for (pair, within) in scenarios::PAIRS.into_iter().zip(mishap.within) {
+            let mended = scenarios::mend(&mishap.plan, pair);
+            assert!(mended.is_right(within), "{}: {pair:?}: {mended:?}", mishap.name);
+        }
+    }
+}
+
+#[test]
 fn a_moment_without_a_network_is_a_pause_and_a_move_is_a_longer_one() {
     let pause = |name: &str| {
         let scenario = scenarios::all().into_iter().find(|scenario| scenario.name == name).expect(name);

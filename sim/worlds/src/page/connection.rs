@@ -105,7 +105,12 @@ pub struct PeerConnection {
 
 impl PeerConnection {
     /// `new RTCPeerConnection(…)` with the three channels of every link.
-    pub fn new(ice: Ice, certificate: Certificate, seed: [u8; 32], now: Instant) -> (PeerConnection, Channels) {
+    pub fn new(
+        ice: Ice,
+        certificate: Certificate,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> (PeerConnection, Channels) {
         let config = transport::Config::new(certificate.clone());
         let mut transport = Transport::new(config, seed, now);
         let channels = Channels::open(&mut transport, now);

@@ -545,9 +545,8 @@ impl Link {
         if path.is_none() && tries > 0 {
             self.report_at = Some((now + LOOK / 2, tries - 1));
         } else if self.state == LinkState::Open {
-            let is_relayed = |path: super::ice::Selected| {
-                [path.local, path.remote].contains(&twocan_ice::Kind::Relayed)
-            };
+            let is_relayed =
+                |path: super::ice::Selected| [path.local, path.remote].contains(&twocan_ice::Kind::Relayed);
             let word = if path.is_some_and(is_relayed) { "relayed" } else { "direct" };
             let ms = self.took.unwrap_or_default().as_millis() as u64;
             let [local, remote] = path.map_or(["host"; 2], |path| [path.local, path.remote].map(class));

@@ -337,8 +337,7 @@ impl Page {
 
     /// The server names us the other side.
     fn connect(&mut self, peer: String, offers: bool, polite: bool, now: Instant) {
-        let relay_only =
-            self.settings.relay_only || self.settings.planted == Some(Planted::RelaysOnly);
+        let relay_only = self.settings.relay_only || self.settings.planted == Some(Planted::RelaysOnly);
         let servers = self.servers();
         let ice = Ice::new(servers, relay_only, self.usable_addresses(), FIRST_PORT, self.seed, now);
         let certificate = crate::app::certificate(usize::from(polite));
@@ -427,8 +426,7 @@ impl Page {
         if self.settings.planted == Some(Planted::SpeaksUnasked)
             && let Some(ip) = self.usable_addresses().first()
         {
-            let (from, stranger) =
-                (SocketAddr::new(*ip, FIRST_PORT), SocketAddr::from(([80, 80, 9, 9], 9)));
+            let (from, stranger) = (SocketAddr::new(*ip, FIRST_PORT), SocketAddr::from(([80, 80, 9, 9], 9)));
             self.packets.push_back(Packet::udp(from, stranger, vec![22; 40]));
         }
     }

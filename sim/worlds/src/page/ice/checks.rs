@@ -8,7 +8,7 @@ use twocan_ice::{Candidate, Kind, LocalPreference, Transport, priority};
 use twocan_stun::attribute::{
     ErrorReply, IceControlled, IceControlling, Priority, UseCandidate, Username, XorMappedAddress,
 };
-use twocan_stun::{Builder, BuildError, Class, ErrorCode, IntegrityKey, Message, Method, TransactionId};
+use twocan_stun::{BuildError, Builder, Class, ErrorCode, IntegrityKey, Message, Method, TransactionId};
 
 use super::{Asked, Connection, Event, Ice};
 
@@ -37,7 +37,9 @@ impl Ice {
             }
             // Data by a connection, whatever is known of it. Whoever is not one is not listened to.
             None if bytes.first().is_some_and(|first| *first >= 20) => {
-                let Some(connection) = known.and_then(|index| self.connections.get_mut(index)) else { return };
+                let Some(connection) = known.and_then(|index| self.connections.get_mut(index)) else {
+                    return;
+                };
                 connection.hear(now);
                 connection.data_at = Some(now);
                 let id = connection.id;
@@ -83,8 +85,7 @@ impl Ice {
             }
             self.controlling = !self.controlling;
         }
-        let is_other =
-            |each: &Connection| each.port == port && each.remote == from && each.theirs != theirs;
+        let is_other = |each: &Connection| each.port == port && each.remote == from && each.theirs != theirs;
         if self.connections.iter().any(is_other) {
             // The right words of ours, but not theirs: libwebrtc takes that for somebody else.
             let reply = refusal(message, ErrorCode::UNAUTHENTICATED, &key).unwrap_or_default();

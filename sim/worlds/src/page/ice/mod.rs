@@ -530,7 +530,8 @@ impl Ice {
             self.selected = Some(best);
         }
         self.has_been_writable |= self.is_writable();
-        let may_prune = self.controlling || self.selected().is_some_and(|selected| selected.nominated_by_them);
+        let may_prune =
+            self.controlling || self.selected().is_some_and(|selected| selected.nominated_by_them);
         if may_prune {
             self.prune(now);
         }

@@ -274,17 +274,16 @@ impl Ice {
     /// One datagram at an address of this host.
     pub fn handle_datagram(&mut self, local: SocketAddr, from: SocketAddr, bytes: &[u8], now: Instant) {
         self.now = now;
-        let here =
-            |port: &Port| port.base.port() == local.port() && port.base.is_ipv4() == local.is_ipv4();
-        if let Some(message) = Message::parse(bytes).ok().filter(|message| message.method() == Method::BINDING)
+        let here = |port: &Port| port.base.port() == local.port() && port.base.is_ipv4() == local.is_ipv4();
+        if let Some(message) =
+            Message::parse(bytes).ok().filter(|message| message.method() == Method::BINDING)
             && let Some(index) = self.ports.iter().position(here)
             && self.binding_answered(index, from, &message, now)
         {
             return;
         }
         let at_relay = self.ports.iter_mut().position(|port| {
-            here(port)
-                && port.relay().is_some_and(|relay| relay.stream.is_none() && relay.server == from)
+            here(port) && port.relay().is_some_and(|relay| relay.stream.is_none() && relay.server == from)
         });
         if let Some(index) = at_relay {
             return self.relay_packet(index, bytes, now);
@@ -547,7 +546,8 @@ fn any(is_v4: bool) -> IpAddr {
 
 /// The servers that have an address for a name, as all of a world do.
 fn addresses(server: &IceServer) -> impl Iterator<Item = (SocketAddr, Scheme, UrlTransport)> + '_ {
-    server.urls.iter().filter_map(|url| {
-        Some((SocketAddr::new(url.address()?, url.port), url.scheme, url.transport))
-    })
+    server
+        .urls
+        .iter()
+        .filter_map(|url| Some((SocketAddr::new(url.address()?, url.port), url.scheme, url.transport)))
 }
