@@ -14,6 +14,9 @@ const KEPT: [u64; 24] = [
     35_807, 41_150, 63_487, 64_368, 68_429,
 ];
 
+/// The same of worlds with pages.
+const KEPT_WITH_PAGES: [u64; 1] = [4177];
+
 fn wrong(plan: Plan) -> Vec<&'static str> {
     let (_, found) = live(plan);
     found.into_iter().map(|finding| finding.what).collect()
@@ -24,6 +27,14 @@ fn worlds_that_were_wrong_once_are_right() {
     for seed in KEPT {
         let (_, found) = live(Plan::draw(seed).with([PlayerKind::Native; 2]));
         assert!(found.is_empty(), "cargo run -p sim -- --pair native-native --seed {seed}: {found:?}");
+    }
+}
+
+#[test]
+fn worlds_with_pages_that_were_wrong_once_are_right() {
+    for seed in KEPT_WITH_PAGES {
+        let (_, found) = live(Plan::draw(seed));
+        assert!(found.is_empty(), "cargo run -p sim -- --seed {seed}: {found:?}");
     }
 }
 

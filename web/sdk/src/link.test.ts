@@ -115,6 +115,22 @@ test('an offer that was overtaken on its way is passed over', async () => {
   expect(table.connection.remoteDescription?.sdp).toBe('o=- 9 5 IN')
 })
 
+test('candidates within a description count as those that follow it: the relay is to blame, not the other side', async () => {
+  const failed = async (sdp: string): Promise<unknown> => {
+    const table = await (await new Table().enter()).arrive('answer')
+    table.link._local.add('host')
+    table.link._turnError = 401
+    await table.signal('description', { type: 'offer', sdp })
+    for (let passed = 0; passed < CONNECT_MS; passed += 5_000) {
+      table.says({ type: 'owner', peer: BOB })
+      table.world.pass(5_000)
+    }
+    return (table.sent('failed').at(-1) as { reason?: string } | undefined)?.reason
+  }
+  expect(await failed('o=- 9 1 IN\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n')).toBe('turn-rejected')
+  expect(await failed('o=- 9 1 IN\r\n')).toBe('no-remote-candidates')
+})
+
 test('the link is up with its first channel, and is told to the server once', async () => {
   const table = await (await new Table().enter()).arrive()
   table.world.pass(212)

@@ -421,6 +421,7 @@ impl Link {
             }
             return;
         }
+        self.remote += u32::try_from(sdp.matches("a=candidate").count()).unwrap_or(u32::MAX);
         if is_offer {
             self.step = Some((now + SET_LOCAL, Step::Answer(origin(sdp).1)));
         }
