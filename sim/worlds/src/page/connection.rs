@@ -383,17 +383,24 @@ impl PeerConnection {
         }
     }
 
-    /// When the timers of DTLS and SCTP are due, a browser's instead of our own.
-    fn transport_timeout(&self) -> Option<Instant> {
-        let due = self.transport.poll_timeout()?;
-        let (true, Some(since)) = (self.is_secured, self.transport.silent_since()) else { return Some(due) };
-        if self.came_at.is_some_and(|came| due <= came + SACK_WITHIN) {
-            return Some(due);
-        }
-        let fired = self.retransmission.filter(|timer| timer.since == since).map_or(0, |timer| timer.fired);
+    /// The retransmission timer for what is not acknowledged, and when it runs out next.
+    fn retransmission(&self) -> Option<(Retransmission, Instant)> {
+        let since = self.transport.silent_since().filter(|_| self.is_secured)?;
+        let known = self.retransmission.filter(|timer| timer.since == since);
+        let timer = known.unwrap_or(Retransmission { since, fired: 0 });
         let rtt = self.ice.path().and_then(|path| path.rtt).unwrap_or_default();
         let first = RTO_MIN.max(rtt + RTO_VARIANCE);
-        Some(due.max(since + first * (2_u32.pow(fired.min(12) + 1) - 1)))
+        Some((timer, since + first * (2_u32.pow(timer.fired.min(12) + 1) - 1)))
+    }
+
+    /// When the timers of DTLS and SCTP are due: our own, but what is sent again waits for a browser's. An acknowledgement takes it along.
+    fn transport_timeout(&self) -> Option<Instant> {
+        let due = self.transport.poll_timeout()?;
+        let is_acknowledgement = self.came_at.is_some_and(|came| due <= came + SACK_WITHIN);
+        match self.retransmission() {
+            Some((_, at)) if !is_acknowledgement => Some(due.max(at)),
+            _ => Some(due),
+        }
     }
 
     /// What is due.
@@ -402,11 +409,8 @@ impl PeerConnection {
             self.ice.handle_timeout(now);
         }
         if self.transport_timeout().is_some_and(|at| at <= now) {
-            let since = self.transport.silent_since().filter(|since| *since + RTO_MIN <= now);
-            if let Some(since) = since {
-                let fired = self.retransmission.filter(|timer| timer.since == since);
-                let fired = fired.map_or(0, |timer| timer.fired) + 1;
-                self.retransmission = Some(Retransmission { since, fired });
+            if let Some((timer, _)) = self.retransmission().filter(|(_, at)| *at <= now) {
+                self.retransmission = Some(Retransmission { fired: timer.fired + 1, ..timer });
             }
             self.transport.handle_timeout(now);
         }
