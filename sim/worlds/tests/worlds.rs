@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sim::plan::{GUEST, HOST, Plan};
+use sim::plan::{At, GUEST, HOST, Plan};
 use sim::player::{Planted, PlayerKind};
 use sim::scenarios::{self, tell};
 use sim::{World, findings, live};
@@ -80,6 +80,20 @@ fn each_fault_of_a_link_that_works_is_mended_in_time_for_natives_and_pages() {
             let mended = scenarios::mend(&mishap.plan, pair);
             assert!(mended.is_right(within), "{}: {pair:?}: {mended:?}", mishap.name);
         }
+    }
+}
+
+/// A consent check that repeats the nomination has its own times: one just before the change is no news of another pair.
+#[test]
+fn an_address_may_change_at_any_moment_between_two_consent_checks() {
+    let mishaps = scenarios::mishaps();
+    let mishap = mishaps.iter().find(|mishap| mishap.name == "another address, the same NAT: who joined").unwrap();
+    for ms in (2_000..7_000).step_by(200) {
+        let mut plan = mishap.plan.clone();
+        plan.faults[0].at = At::Linked(Duration::from_millis(ms));
+        let mended = scenarios::mend(&plan, scenarios::PAIRS[0]);
+        println!("{ms} {:?}", mended.pause);
+        assert!(mended.is_right(Duration::from_millis(700)), "at {ms} ms: {mended:?}");
     }
 }
 
