@@ -87,7 +87,8 @@ fn each_fault_of_a_link_that_works_is_mended_in_time_for_natives_and_pages() {
 #[test]
 fn an_address_may_change_at_any_moment_between_two_consent_checks() {
     let mishaps = scenarios::mishaps();
-    let mishap = mishaps.iter().find(|mishap| mishap.name == "another address, the same NAT: who joined").unwrap();
+    let mishap =
+        mishaps.iter().find(|mishap| mishap.name == "another address, the same NAT: who joined").unwrap();
     for ms in (2_000..7_000).step_by(200) {
         let mut plan = mishap.plan.clone();
         plan.faults[0].at = At::Linked(Duration::from_millis(ms));

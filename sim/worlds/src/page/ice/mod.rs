@@ -13,6 +13,8 @@
 mod checks;
 mod connection;
 mod ports;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
