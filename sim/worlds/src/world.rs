@@ -435,11 +435,12 @@ impl World {
         while let Some(delivery) = self.network.poll_delivery() {
             if delivery.host == self.server.host {
                 self.server.handle_packet(&delivery.packet, now);
-            } else if let Some(side) = self.players.iter().position(|player| player.host == delivery.host) {
-                if !self.is_cut(side, &delivery.packet) {
-                    self.checks.arrived(side, &delivery.packet);
-                    self.players[side].handle_packet(&delivery.packet, now);
-                }
+                continue;
+            }
+            let side = self.players.iter().position(|player| player.host == delivery.host);
+            if let Some(side) = side.filter(|side| !self.is_cut(*side, &delivery.packet)) {
+                self.checks.arrived(side, &delivery.packet);
+                self.players[side].handle_packet(&delivery.packet, now);
             }
         }
     }

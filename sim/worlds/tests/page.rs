@@ -22,8 +22,8 @@ fn lived(pair: [PlayerKind; 2]) -> (World, Duration) {
     let mut world = World::new(plan);
     world.run();
     assert_eq!(findings(&world), []);
-    let joined = world.players[GUEST].when(|news| matches!(news, News::Entered(_))).unwrap();
-    (world, joined)
+    let joined = world.players[GUEST].when(|news| matches!(news, News::Entered(_)));
+    (world, joined.expect("the guest is in the lobby"))
 }
 
 /// Whether the model is as early as the real one was, or earlier by what the machine takes.
@@ -33,7 +33,7 @@ fn is_like(model: Duration, real: u64) -> bool {
 }
 
 fn opened(player: &Player) -> Duration {
-    player.when(|news| *news == News::Open).unwrap()
+    player.when(|news| *news == News::Open).expect("the link was open")
 }
 
 /// First check of the reflexive pair, first open channel, first byte of the other's: of who joined, and of who opened. Real ones less the 405, 411 and 104 ms at which

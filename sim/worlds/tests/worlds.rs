@@ -93,7 +93,6 @@ fn an_address_may_change_at_any_moment_between_two_consent_checks() {
         let mut plan = mishap.plan.clone();
         plan.faults[0].at = At::Linked(Duration::from_millis(ms));
         let mended = scenarios::mend(&plan, scenarios::PAIRS[0]);
-        println!("{ms} {:?}", mended.pause);
         assert!(mended.is_right(Duration::from_millis(700)), "at {ms} ms: {mended:?}");
     }
 }

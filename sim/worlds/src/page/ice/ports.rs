@@ -361,7 +361,7 @@ impl Ice {
                 }
                 RelayEvent::Failed(why) => {
                     relay.is_over = true;
-                    errors.push(why.code().map_or(UNREACHABLE, |code| code.number()));
+                    errors.push(why.code().map_or(UNREACHABLE, twocan_stun::ErrorCode::number));
                 }
                 _ => {}
             }
