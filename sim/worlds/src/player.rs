@@ -47,6 +47,8 @@ pub enum Planted {
     RelaysOnly,
     /// It does nothing about its link.
     NeverSettles,
+    /// It calls its link open, whatever has become of it.
+    CallsItOpen,
     /// A page that takes the browser's `connected` for mended, though its own offer is unanswered.
     TrustsConnected,
     /// A page that sends its signals to the server alone once it is back there, though nobody else is.
@@ -116,6 +118,7 @@ pub struct Player {
     pub name: &'static str,
     peer: Peer,
     neighbours: Neighbours,
+    calls_it_open: bool,
 }
 
 macro_rules! either {
@@ -137,11 +140,12 @@ impl Player {
         seed: [u8; 32],
         now: Instant,
     ) -> Player {
+        let calls_it_open = settings.planted == Some(Planted::CallsItOpen);
         let peer = match settings.kind {
             PlayerKind::Native => Peer::Native(Box::new(Native::new(network, seat, settings, seed, now))),
             PlayerKind::Page => Peer::Page(Box::new(Page::new(network, seat, settings, seed, now))),
         };
-        Player { host: seat.host, name, peer, neighbours: Neighbours::default() }
+        Player { host: seat.host, name, peer, neighbours: Neighbours::default(), calls_it_open }
     }
 
     /// Opens a lobby.
@@ -218,6 +222,7 @@ impl Player {
     /// Whether the program is told that the link is open.
     pub fn says_open(&self) -> bool {
         match &self.peer {
+            _ if self.calls_it_open => self.has_link(),
             Peer::Native(native) => native.says == Said::Open,
             Peer::Page(page) => page.link.as_ref().is_some_and(|link| link.state == LinkState::Open),
         }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use sim::live;
+use sim::plan::{At, Fault, GUEST, HOST, Plan, What};
 use sim::player::{Planted, PlayerKind};
 use sim::scenarios::{self, Mended};
+use twocan_sim::Kind;
 
 const NATIVE_PAGE: [PlayerKind; 2] = [PlayerKind::Native, PlayerKind::Page];
 const PAGES: [PlayerKind; 2] = [PlayerKind::Page, PlayerKind::Page];
@@ -18,6 +21,36 @@ fn mend(name: &str, bug: Option<Planted>, pair: [PlayerKind; 2]) -> Mended {
 
 fn is_given_up(mended: &Mended) -> bool {
     mended.findings.iter().any(|finding| finding.what == "given-up")
+}
+
+/// What is wrong with a world in which these things happen once two are linked, where players of these sides call their link open for good.
+fn found(what: &[What], liars: &[usize], pair: [PlayerKind; 2]) -> Vec<&'static str> {
+    let at = At::Linked(Duration::from_secs(1));
+    let faults = what.iter().map(|what| Fault { at, what: *what }).collect();
+    let play = Duration::from_secs(30);
+    let mut plan = Plan { faults, play, ..Plan::new(1, [Kind::Home; 2]) }.with(pair);
+    for side in liars {
+        plan.settings[*side].planted = Some(Planted::CallsItOpen);
+    }
+    live(plan).1.into_iter().map(|finding| finding.what).collect()
+}
+
+#[test]
+fn a_link_that_is_called_open_and_carries_nothing_is_seen() {
+    let away = [What::Blackout(GUEST, Duration::from_secs(20))];
+    for pair in scenarios::PAIRS {
+        assert_eq!(found(&away, &[], pair), [] as [&str; 0], "{pair:?}");
+        assert_eq!(found(&away, &[HOST, GUEST], pair), ["frozen"], "{pair:?}");
+    }
+}
+
+#[test]
+fn a_link_that_one_side_calls_open_when_the_other_is_at_its_end_is_seen() {
+    let hopeless = [What::ServerDies, What::UdpBlocked(GUEST)];
+    for pair in scenarios::PAIRS {
+        assert_eq!(found(&hopeless, &[], pair), [] as [&str; 0], "{pair:?}");
+        assert!(found(&hopeless, &[HOST], pair).contains(&"one-sided"), "{pair:?}");
+    }
 }
 
 /// As it was measured of the real ones: 39 s with a native peer on the other side, and never between two pages.
