@@ -186,6 +186,7 @@ pub fn mishaps() -> Vec<Mishap> {
     let with_lobby = |what: &[What]| mishap_plan(what, false);
     let elsewhere = |side| What::Move(side, Kind::Cgnat);
     let row = |name, plan, within: [u64; 3]| Mishap { name, plan, within: within.map(Duration::from_millis) };
+    let by_streams = Plan { kinds: [Kind::Home, Kind::Only443], ..after(&[What::Readdress(GUEST)]) };
     let gives = [What::OtherPort(HOST), What::OtherPort(GUEST)];
     let forgets = [What::Rebind(HOST), What::Rebind(GUEST)];
     vec![
@@ -208,6 +209,7 @@ pub fn mishaps() -> Vec<Mishap> {
             after(&[What::Readdress(HOST)]),
             [3_900, 5_500, 6_500],
         ),
+        row("another address, where a stream relays", by_streams, [9_000, 9_000, 6_500]),
         row("another network: who joined", after(&[elsewhere(GUEST)]), [900, 8_500, 6_500]),
         row("another network: who opened", after(&[elsewhere(HOST)]), [3_900, 4_500, 6_500]),
         row("another network, with the lobby open", with_lobby(&[elsewhere(GUEST)]), [2_500, 4_500, 3_500]),
