@@ -10,7 +10,7 @@ use twocan_sim::{Chance, Drop, Link, Packet};
 
 use crate::oracle::{Expected, expected};
 use crate::plan::{At, GUEST, HOST, Plan, What};
-use crate::player::{News, Player, PlayerKind};
+use crate::player::{News, Player, PlayerKind, Settings};
 use crate::world::{World, has_ended};
 
 /// Checks that one player may send: `Config::requests_max` times the pairs of a checklist, and as much again for consent and restarts.
@@ -325,8 +325,9 @@ fn is_by_chance(plan: &Plan) -> bool {
     let stun_dead = plan.faults.iter().any(|fault| fault.what == What::StunDead);
     // A browser prunes a direct pair for a relayed one whose kind it has not heard yet, if a check comes before its candidate; and of a relay's answer it does
     // not take where that saw us.
-    let has_page = plan.settings.iter().any(|settings| settings.kind == PlayerKind::Page);
-    races && !(plan.holds && all_even) || stun_dead && (!all_even || has_page) || has_page && !all_even
+    let is_page = |settings: &Settings| settings.kind == PlayerKind::Page;
+    let [has_page, all_pages] = [plan.settings.iter().any(is_page), plan.settings.iter().all(is_page)];
+    races && !(plan.holds && all_even) || stun_dead && (!all_even || has_page) || all_pages && !all_even
 }
 
 /// Whether a way past the relay is still under check: where packets are lost a world may end before that has an answer.

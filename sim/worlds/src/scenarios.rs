@@ -216,7 +216,7 @@ pub fn mishaps() -> Vec<Mishap> {
         row(
             "another home, where the address is the same",
             after(&[What::Move(GUEST, Kind::Home)]),
-            [4_500, 6_500, 6_500],
+            [4_500, 8_500, 6_500],
         ),
         row(
             "UDP is blocked from a moment on: who joined",

@@ -342,14 +342,14 @@ impl Ice {
         let Some(port) = self.ports.iter_mut().find(|port| port.id == id) else { return };
         let (generation, base) = (port.generation, port.base);
         let Some(relay) = port.relay() else { return };
-        let (mut said, mut is_new) = (Vec::new(), false);
+        let (mut said, mut is_new, mut is_lost) = (Vec::new(), false, false);
         while let Some(bytes) = relay.client.poll_transmit() {
             said.push(bytes);
         }
         let mut errors = Vec::new();
         while let Some(event) = relay.client.poll_event() {
             match event {
-                RelayEvent::Allocated { relayed, mapped } | RelayEvent::Reallocated { relayed, mapped } => {
+                RelayEvent::Allocated { relayed, mapped } => {
                     let way = (relay.server.ip(), relay.protocol);
                     let preference = LocalPreference::of(relayed.ip(), 0);
                     let (foundations, seen) = (&mut Foundations::default(), mapped.unwrap_or(relayed));
@@ -359,8 +359,11 @@ impl Ice {
                     relay.candidate = Some(local);
                     (relay.is_over, is_new) = (true, true);
                 }
+                // libwebrtc asks for no other: the port is closed (`TurnPort::Close`).
+                RelayEvent::Lost => is_lost = true,
                 RelayEvent::Failed(why) => {
                     relay.is_over = true;
+                    is_lost |= relay.candidate.is_some();
                     errors.push(why.code().map_or(UNREACHABLE, twocan_stun::ErrorCode::number));
                 }
                 _ => {}
@@ -376,6 +379,9 @@ impl Ice {
         }
         for code in errors {
             self.events.push_back(Event::CandidateError { is_turn: true, code });
+        }
+        if is_lost {
+            self.close_port(id, now);
         }
         if let Some(text) = text.filter(|_| is_new) {
             self.say(generation, text);
@@ -409,13 +415,17 @@ impl Ice {
         if !std::mem::replace(&mut relay.is_over, true) {
             self.events.push_back(Event::CandidateError { is_turn: true, code: UNREACHABLE });
         }
-        self.ports.remove(index);
+        self.close_port(id, now);
+        self.say_gathered();
+    }
+
+    fn close_port(&mut self, id: u32, now: Instant) {
+        self.ports.retain(|port| port.id != id);
         self.connections.retain(|each| each.port != id);
         if self.selected().is_none() {
             self.selected = None;
         }
         self.sort(now);
-        self.say_gathered();
     }
 
     fn relay_by(&mut self, stream: StreamToken) -> Option<usize> {
