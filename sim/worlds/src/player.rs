@@ -249,8 +249,9 @@ impl Player {
         match &self.peer {
             Peer::Native(native) => native.figures(),
             Peer::Page(page) => {
-                let ice = page.link.as_ref().map(|link| &link.pc.ice);
-                ice.map(|ice| format!("{} restarts{}", ice.restarts(), ice.report()))
+                let link = page.link.as_ref()?;
+                let (ice, discarded) = (&link.pc.ice, link.discarded);
+                Some(format!("{} restarts, {discarded} signals discarded{}", ice.restarts(), ice.report()))
             }
         }
     }

@@ -13,6 +13,7 @@ use twocan_rtc::sdp::Kind;
 use twocan_rtc::{CandidateInit, FailReason};
 
 use super::connection::{Event, PeerConnection, Signaling, State};
+use super::gate::{Gate, candidates_in};
 use super::neighbours::Neighbours;
 use crate::app::{App, Channels};
 use crate::player::Planted;
@@ -27,6 +28,7 @@ const RESTART: Duration = Duration::from_secs(8);
 const ALONE: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(200);
 const BYE: Duration = Duration::from_millis(100);
+const STEPS_MAX: usize = 256;
 const UNREACHABLE: u16 = 701;
 
 /// What Chromium takes from a call to the end of its promise, as measured from a page's events: making and setting a
@@ -115,6 +117,9 @@ pub struct Link {
     now: Instant,
     took: Option<Duration>,
     origin: (String, u64),
+    gate: Gate,
+    /// Signals that were passed over.
+    pub discarded: u32,
     steps: VecDeque<Step>,
     step: Option<(Instant, Step)>,
     local: BTreeSet<String>,
@@ -162,6 +167,8 @@ impl Link {
             now,
             took: None,
             origin: (String::new(), 0),
+            gate: Gate::default(),
+            discarded: 0,
             steps: VecDeque::new(),
             step: None,
             local: BTreeSet::new(),
@@ -309,6 +316,11 @@ impl Link {
     /// A signal of the other side, by whichever way.
     pub(super) fn signal(&mut self, kind: &Value, data: Value, now: Instant) {
         self.now = now;
+        let word = kind.as_str().unwrap_or_default();
+        if self.steps.len() >= STEPS_MAX || !self.gate.admits(word, &data, now) {
+            self.discarded += 1;
+            return;
+        }
         let step = match kind.as_str() {
             Some("description") => Step::Description(data),
             _ => Step::Candidate(data),
@@ -421,7 +433,8 @@ impl Link {
             }
             return;
         }
-        self.remote += u32::try_from(sdp.matches("a=candidate").count()).unwrap_or(u32::MAX);
+        self.gate.taken(sdp);
+        self.remote += u32::try_from(candidates_in(sdp)).unwrap_or(u32::MAX);
         if is_offer {
             self.step = Some((now + SET_LOCAL, Step::Answer(origin(sdp).1)));
         }

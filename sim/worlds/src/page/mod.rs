@@ -4,6 +4,7 @@
 //!  session.rs   session.ts    numbered frames, ping, doubt, resume        ◄──► Tcp
 //!  mod.rs       lobby.ts      the lobby, the return by ticket
 //!  link.rs      link.ts       perfect negotiation, beats, mending
+//!  gate.rs      signals.ts    how many signals are taken
 //!  connection.rs              RTCPeerConnection: descriptions, DTLS, SCTP
 //!  ice/                       libwebrtc's ICE                            ◄──► packets of the host
 //! ```
@@ -14,6 +15,7 @@
 //! every two seconds, and only a restart looks for candidates on a new one; SCTP's timer begins at 400 ms and doubles.
 
 mod connection;
+mod gate;
 mod ice;
 mod link;
 mod neighbours;
