@@ -217,7 +217,8 @@ impl Findings {
         }
         let [Some(one), Some(two)] = world.players.each_ref().map(Player::path) else { return };
         let has_page = world.plan.settings.iter().any(|settings| settings.kind == PlayerKind::Page);
-        let is_theirs = has_page && is_by_chance(&world.plan);
+        // A pair that a browser has pruned is not asked again, also where the other side has come to it after a fault.
+        let is_theirs = has_page && (is_by_chance(&world.plan) || has_moved(&world.plan));
         if !is_theirs && !agree(world) {
             self.add("disagree", format!("host: {one:?}, guest: {two:?}"));
         }
