@@ -71,3 +71,27 @@ export class Lab {
     return end
   }
 }
+
+/** A lab's internet that routers of the kernel stand in (`World`): public hosts, made beforehand. */
+export class Internet {
+  #lab
+  #free = []
+
+  /** `hosts` is how many routers and public players there can be; conditions as for a place. */
+  static async start(hosts, conditions) {
+    const internet = new Internet()
+    internet.#lab = await Lab.start()
+    internet.server = internet.#lab.server
+    for (let at = 0; at < hosts; at++) internet.#free.push(await internet.#lab.player('public', conditions))
+    return internet
+  }
+
+  /** One that nobody has had. */
+  take() {
+    const host = this.#free.shift()
+    if (!host) throw new Error('this internet has no host left')
+    return host
+  }
+
+  close() { return this.#lab.close() }
+}

@@ -32,10 +32,13 @@ export class Native extends Teller {
     return this.until(`${name} ${JSON.stringify(fields)}`, (events) => events.find(like), timeout)
   }
 
+  /** Does something; nobody waits for it. */
+  say(action) { this.#child.stdin.write(`${JSON.stringify(action)}\n`) }
+
   /** Does something, and waits until it has succeeded. */
   async do(action, rest = {}) {
     const tag = ++this.#tag
-    this.#child.stdin.write(`${JSON.stringify({ do: action, ...rest, tag })}\n`)
+    this.say({ do: action, ...rest, tag })
     const answer = await this.until(`${action} done`, (events) => events.find((event) => event.tag === tag && ['done', 'error'].includes(event.event)))
     if (answer.event === 'error') throw new Error(`${action}: ${answer.code}: ${answer.message}`)
   }
@@ -44,7 +47,7 @@ export class Native extends Teller {
   async stats(peer) {
     const told = (events) => events.filter(({ event }) => event === 'stats')
     const before = told(this.events).length
-    this.#child.stdin.write(`${JSON.stringify({ do: 'stats', peer })}\n`)
+    this.say({ do: 'stats', peer })
     return this.until('stats', (events) => told(events)[before])
   }
 

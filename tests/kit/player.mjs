@@ -35,6 +35,9 @@ export class Player {
     return player
   }
 
+  /** Of the process that drives the browser. */
+  get pid() { return this.#child.pid }
+
   #call(command, rest = {}) {
     const id = this.#next++
     return new Promise((resolve, reject) => {

@@ -2,8 +2,10 @@
 //
 //     server 80.80.0.10 ──┐
 //     player 80.80.0.x  ──┤ wan (bridge)        kind 'public': the player's own public address
-//     router 80.80.0.x  ──┘                     kind 'home', 'symmetric': a router with nftables in front
+//     router 80.80.0.x  ──┘                     kind 'home', 'linux', 'symmetric': a router with nftables in front
 //        └── player 192.168.n.10
+//
+// The public segment is a bridge, where nothing takes time; or a lab's internet, with delay and loss: a kernel need not have netem.
 //
 // The server is called play.test everywhere (`ip netns exec` lays /etc/netns/NAME over /etc). IPv6 is routed without translation: 2a05:80::/64 on the public segment, 2a05:80:n::/64 behind a router.
 import { execFileSync, spawn } from 'node:child_process'
@@ -18,6 +20,8 @@ const run = (command) => {
 const nat = {
   // Endpoint-independent mapping, port kept, address-and-port-dependent filtering: most homes.
   home: 'masquerade',
+  // The same without a rule for what comes uninvited: Linux then gives the port away that it came to (docs/nat.md, the race).
+  linux: 'masquerade',
   // A new random port for every destination: address-and-port-dependent mapping.
   symmetric: 'masquerade fully-random',
 }
@@ -29,6 +33,13 @@ export class World {
   #children = new Set()
   #public = new Set()
   #networks6 = []
+  #internet
+  /** Names of namespaces that are the lab's. */
+  #lent = new Map()
+  /** Routers that somebody has left, by kind. */
+  #left = { home: [], linux: [], symmetric: [] }
+  /** The first of the ports that a router gives which has forgotten. */
+  #otherPorts = 20_000
 
   static available() {
     if (process.getuid?.() !== 0) return 'root'
@@ -38,14 +49,20 @@ export class World {
     return null
   }
 
-  constructor() {
+  /** Routers stand on the hosts of `internet`, where one is given (`Internet`, kit/lab.mjs). */
+  constructor(internet) {
+    this.#internet = internet
+    if (internet) {
+      this.server = internet.server
+      return
+    }
     this.#space('wan')
     this.#ip('wan', 'link add br0 type bridge')
     this.#ip('wan', 'link set br0 up')
     this.server = this.#attach('srv', 10)
   }
 
-  #name(space) { return `${this.#prefix}${space}` }
+  #name(space) { return this.#lent.get(space) ?? `${this.#prefix}${space}` }
   #ip(space, args) { return run(`ip -n ${this.#name(space)} ${args}`) }
 
   #space(space) {
@@ -61,6 +78,11 @@ export class World {
 
   /** A namespace with an interface on the public segment. */
   #attach(space, host) {
+    if (this.#internet) {
+      const { name, address } = this.#internet.take()
+      this.#lent.set(space, name)
+      return { space, name, address }
+    }
     this.#space(space)
     this.#ip('wan', `link add ${space} type veth peer name eth0 netns ${this.#name(space)}`)
     this.#ip('wan', `link set ${space} master br0 up`)
@@ -79,6 +101,22 @@ export class World {
     this.#ip(this.server.space, `addr add ${second.address}/24 dev eth0`)
     this.#ip(this.server.space, `addr add ${second.address6}/64 dev eth0 nodad`)
     return second
+  }
+
+  /** A place with no way to anywhere but to itself. */
+  alone() {
+    const space = `a${++this.#count}`
+    this.#space(space)
+    return { space, name: this.#name(space) }
+  }
+
+  /** A cable between two places: an interface of this name at each end, with an address. */
+  cable(name, [one, first], [other, second]) {
+    this.#ip(one.space, `link add ${name} type veth peer name ${name} netns ${other.name}`)
+    for (const [place, address] of [[one, first], [other, second]]) {
+      this.#ip(place.space, `addr add ${address} dev ${name}`)
+      this.#ip(place.space, `link set ${name} up`)
+    }
   }
 
   /** A place to play from, behind a NAT of the kind named. */
@@ -102,17 +140,17 @@ export class World {
     this.#ip(space, `route add default via 192.168.${n}.1`)
     if (ipv6) this.#give6(router.space, space, n)
     this.#sysctl(router.space, 'net.ipv4.ip_forward=1')
-    // A home router drops what comes to it uninvited: without that rule Linux gives the port away (FIELD: the race).
+    // A home router drops what comes to it uninvited.
     this.#nft(router.space, `table ip twocan {
       chain input { type filter hook input priority 0; policy accept;
-        iifname "eth0" ct state new,invalid drop
+        ${kind === 'linux' ? '' : 'iifname "eth0" ct state new,invalid drop'}
       }
       chain post { type nat hook postrouting priority 100;
         oifname "eth0" ip protocol udp ${nat[kind]}
         oifname "eth0" masquerade
       }
     }`)
-    return { space, name: this.#name(space), router: router.space, address: router.address, gateway: `192.168.${n}.1` }
+    return { space, name: this.#name(space), router: router.space, address: router.address, gateway: `192.168.${n}.1`, kind, network: n, device: 'eth0', host: 10 }
   }
 
   /** This player's router opens ports when asked (UPnP, NAT-PMP, PCP), as a home router does, from now on. */
@@ -177,28 +215,52 @@ export class World {
 
   /** A player behind a router gives up its address for another one of the same network. */
   move(place) {
-    const [, network] = /^p(\d+)$/.exec(place.space)
-    this.#ip(place.space, `addr del 192.168.${network}.10/24 dev eth0`)
-    this.#ip(place.space, `addr add 192.168.${network}.11/24 dev eth0`)
+    const { space, network, device, host } = place
+    const next = host === 10 ? 11 : 10
+    this.#ip(space, `addr del 192.168.${network}.${host}/24 dev ${device}`)
+    this.#ip(space, `addr add 192.168.${network}.${next}/24 dev ${device}`)
     // It went with the address.
-    this.#ip(place.space, `route add default via 192.168.${network}.1`)
+    this.#ip(space, `route add default via 192.168.${network}.1`)
+    place.host = next
   }
 
   /** A player walks out of one network and into another: its interface is gone, and another one is behind another router of the same kind. */
-  rehome(place, kind = 'home') {
-    const next = this.player(kind)
-    const [, network] = /^p(\d+)$/.exec(next.space)
-    const eth = `eth${network}`
-    this.#ip(place.space, 'link del eth0')
-    this.#ip(next.router, `link del lan0`)
-    this.#ip(next.router, `link add lan0 type veth peer name ${eth} netns ${place.name}`)
-    this.#ip(next.router, `addr add ${next.gateway}/24 dev lan0`)
+  rehome(place) {
+    const { space, name, kind, router, network, address, gateway } = place
+    this.#ip(space, `link del ${place.device}`)
+    let next = this.#left[kind].shift()
+    if (!next) {
+      next = this.player(kind)
+      this.#ip(next.router, 'link del lan0')
+    }
+    this.#left[kind].push({ router, network, address, gateway })
+    const device = `eth${next.network}`
+    this.#ip(next.router, `link add lan0 type veth peer name ${device} netns ${name}`)
+    this.#ip(next.router, `addr add 192.168.${next.network}.1/24 dev lan0`)
     this.#ip(next.router, 'link set lan0 up')
-    this.#ip(place.space, `addr add 192.168.${network}.10/24 dev ${eth}`)
-    this.#ip(place.space, `link set ${eth} up`)
-    this.#ip(place.space, `route add default via ${next.gateway}`)
-    return Object.assign(place, { router: next.router, address: next.address, gateway: next.gateway })
+    this.#ip(space, `addr add 192.168.${next.network}.10/24 dev ${device}`)
+    this.#ip(space, `link set ${device} up`)
+    this.#ip(space, `route add default via 192.168.${next.network}.1`)
+    return Object.assign(place, { router: next.router, network: next.network, address: next.address, gateway: next.gateway, device, host: 10 })
   }
+
+  /** This player's router forgets all that it has translated, as if switched off and on; what is in use gets another port. */
+  forget(place) {
+    const inside = (args) => execFileSync('ip', ['netns', 'exec', this.#name(place.router), ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    const used = inside(['conntrack', '-L', '-p', 'udp', '--src', `192.168.${place.network}.${place.host}`])
+    const ports = new Set([...used.matchAll(/^udp .*? sport=(\d+)/gm)].map(([, port]) => port))
+    const rules = [...ports].map((port) => `oifname "eth0" udp sport ${port} masquerade to :${this.#otherPorts++}`)
+    try { this.#nft(place.router, 'delete table ip forgetful') } catch { /* for the first time */ }
+    this.#nft(place.router, `table ip forgetful {
+      chain post { type nat hook postrouting priority 99;
+        ${rules.join('\n')}
+      }
+    }`)
+    inside(['conntrack', '-F'])
+  }
+
+  /** Nothing at all passes this player's router, until what this gives back is called. */
+  blockAll(place) { return this.#block(place, 'drop') }
 
   /** So many packets of a hundred are lost, drawn at random, in this player's router, either way, until what this gives back is called. */
   lose(place, percent) { return this.#block(place, `numgen random mod 100 < ${percent} drop`) }
@@ -218,8 +280,10 @@ export class World {
     return child
   }
 
-  close() {
+  async close() {
     for (const child of this.#children) child.kill('SIGKILL')
+    // Its hosts are routers of ours.
+    if (this.#internet) await this.#internet.close()
     for (const space of this.#spaces.reverse()) {
       const name = this.#name(space)
       try { run(`ip netns del ${name}`) } catch { /* gone */ }

@@ -22,6 +22,8 @@ struct Peer {
     connection: Connection,
     channels: HashMap<String, Channel>,
     queues: HashMap<String, mpsc::UnboundedSender<Send>>,
+    /// An offer went out, or a signal came.
+    is_described: bool,
 }
 
 fn servers(settings: &Settings) -> anyhow::Result<Vec<IceServer>> {
@@ -73,8 +75,15 @@ impl Peer {
                 let channel = self.connection.open_channel(init(&open));
                 self.channels.insert(open.label, channel);
             }
-            Command::Offer => self.connection.negotiate(),
-            Command::Signal { signal } => self.connection.signal(enveloped(signal)?),
+            Command::Offer if self.is_described => self.connection.restart_ice(),
+            Command::Offer => {
+                self.is_described = true;
+                self.connection.negotiate();
+            }
+            Command::Signal { signal } => {
+                self.is_described = true;
+                self.connection.signal(enveloped(signal)?);
+            }
             Command::Send(send) => self.send(send)?,
             Command::Stats => {
                 let stats = self.connection.stats().await?;
@@ -184,7 +193,7 @@ async fn main() -> anyhow::Result<()> {
         ..Default::default()
     };
     let connection = Connection::new(config)?;
-    let mut peer = Peer { connection, channels: HashMap::new(), queues: HashMap::new() };
+    let mut peer = Peer { connection, channels: HashMap::new(), queues: HashMap::new(), is_described: false };
     tell(&json!({"ready": "native"}));
     let (commands, mut work) = mpsc::unbounded_channel();
     std::thread::spawn(move || read_commands(|command| drop(commands.send(command))));

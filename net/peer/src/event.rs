@@ -77,7 +77,13 @@ impl Failure {
     /// For a person: one sentence.
     #[must_use]
     pub fn message(&self) -> String {
-        self.reason.to_string()
+        let sentence = self.reason.to_string();
+        let detail =
+            self.peer.close_reason().filter(|why| self.reason == FailReason::DtlsFailed && why.is_dtls());
+        match detail {
+            Some(why) => format!("{}: {why}.", sentence.trim_end_matches('.')),
+            None => sentence,
+        }
     }
 }
 

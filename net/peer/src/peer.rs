@@ -15,7 +15,7 @@ use twocan_lobby::PeerId;
 use twocan_lobby::client::RoomId;
 
 use crate::client::Ask;
-use crate::connection::{Channel, Kind, Message, Path, Protocol, SendError, WATERMARK};
+use crate::connection::{Channel, CloseReason, Kind, Message, Path, Protocol, SendError, WATERMARK};
 use crate::data::Data;
 use crate::error::Error;
 use crate::event::PeerState;
@@ -205,6 +205,11 @@ impl From<SendError> for Error {
 }
 
 impl Peer {
+    /// Why the connection below the link ended.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.0.outlets.first()?.channel.shared.close_reason()
+    }
+
     pub(crate) fn new(
         (room, id): (RoomId, PeerId),
         me: Value,

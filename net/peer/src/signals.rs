@@ -7,13 +7,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use twocan_lobby::wire::Kind;
 use twocan_rtc::limits::{CANDIDATE_LEN_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_WITHIN};
-use twocan_rtc::sdp::limits::BYTES_MAX as SDP_BYTES_MAX;
 
 use crate::connection::{DescriptionKind, Signal};
 
-/// Candidates taken from the other side for one generation (`ice-ufrag`) of its descriptions, those in them included; the end of
-/// them counts as one.
+/// Candidates taken from the other side for one generation (`ice-ufrag`) of its descriptions, those in them included. Of a description with
+/// more, so many are taken; their end is none of them.
 pub const CANDIDATES_MAX: usize = 128;
+/// Bytes of a description: what the server lets through.
+pub const SDP_BYTES_MAX: usize = 32 * 1024;
 
 /// Reads and counts the signals of one link.
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ pub struct Gate {
     /// When each of the descriptions of late was taken.
     descriptions: VecDeque<Instant>,
     candidates: usize,
+    has_end: bool,
     ufrag: Option<String>,
 }
 
@@ -52,10 +54,19 @@ impl Gate {
                 }
                 self.describe(&description.sdp);
             }
-            Signal::Candidate(init) if init.candidate.len() > CANDIDATE_LEN_MAX => return None,
-            Signal::Candidate(_) | Signal::EndOfCandidates => self.candidates += 1,
+            Signal::Candidate(init) => {
+                if init.candidate.len() > CANDIDATE_LEN_MAX || self.candidates >= CANDIDATES_MAX {
+                    return None;
+                }
+                self.candidates += 1;
+            }
+            Signal::EndOfCandidates => {
+                if std::mem::replace(&mut self.has_end, true) {
+                    return None;
+                }
+            }
         }
-        (self.candidates <= CANDIDATES_MAX).then_some(signal)
+        Some(signal)
     }
 
     /// Whether a control message says something, and is within the limits.
@@ -83,10 +94,11 @@ impl Gate {
     fn describe(&mut self, sdp: &str) {
         let ufrag = sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:"));
         if ufrag != self.ufrag.as_deref() {
-            self.candidates = 0;
+            (self.candidates, self.has_end) = (0, false);
             self.ufrag = ufrag.map(str::to_owned);
         }
-        self.candidates += sdp.matches("a=candidate").count();
+        let more = sdp.matches("a=candidate").count();
+        self.candidates = (self.candidates + more).min(CANDIDATES_MAX);
     }
 }
 
@@ -144,11 +156,18 @@ mod tests {
         gate.admit(Kind::Description, Some(&offer("one", 124)), now).unwrap();
         let taken = (0..200).filter(|_| gate.admit(Kind::Candidate, Some(CANDIDATE), now).is_some()).count();
         assert_eq!(taken, 4);
-        assert_eq!(gate.admit(Kind::EndOfCandidates, None, now), None);
-        assert_eq!(gate.admit(Kind::Description, Some(&offer("one", 1)), now), None, "the same generation");
+        assert!(gate.admit(Kind::EndOfCandidates, None, now).is_some());
+        assert_eq!(gate.admit(Kind::EndOfCandidates, None, now), None, "once is enough");
+        assert!(gate.admit(Kind::Description, Some(&offer("one", 1)), now).is_some(), "the same generation");
+        assert_eq!(gate.admit(Kind::Candidate, Some(CANDIDATE), now), None);
         assert!(gate.admit(Kind::Description, Some(&offer("two", 0)), now).is_some());
         assert!(gate.admit(Kind::Candidate, Some(CANDIDATE), now).is_some());
-        assert_eq!(gate.admit(Kind::Description, Some(&offer("three", 129)), now), None);
+        assert!(
+            gate.admit(Kind::Description, Some(&offer("three", 129)), now).is_some(),
+            "what fits is taken"
+        );
+        assert_eq!(gate.admit(Kind::Candidate, Some(CANDIDATE), now), None);
+        assert!(gate.admit(Kind::EndOfCandidates, None, now).is_some());
     }
 
     #[test]

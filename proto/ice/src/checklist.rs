@@ -47,7 +47,8 @@ impl Checklist {
         self.pairs.retain(keep);
     }
 
-    /// Adds a pair. When there are `max`, the least promising one that is still untried goes; `None` if it is this one.
+    /// Adds a pair. When there are `max`, the least promising one that is still untried goes. Where that is this one, one that failed makes
+    /// room for it, or for the first of its group one of those under check in the largest group; `None` if there is none.
     pub fn add(
         &mut self,
         base: Base,
@@ -61,6 +62,7 @@ impl Checklist {
         self.pairs.push(Pair::new(id, generation, base, remote));
         if self.pairs.len() > max {
             let worst = self.least_promising(role)?;
+            let worst = if worst == id { self.spent(id, role).unwrap_or(id) } else { worst };
             self.pairs.retain(|pair| pair.id != worst);
         }
         self.get(id).map(|pair| pair.id)
@@ -96,15 +98,30 @@ impl Checklist {
 
     /// The last in the largest group of what is untried.
     fn least_promising(&self, role: Role) -> Option<PairId> {
-        let place = |pair: &Pair| {
-            let better = |other: &&Pair| {
-                group(other) == group(pair)
-                    && (other.priority(role), pair.id) > (pair.priority(role), other.id)
-            };
-            self.pairs.iter().filter(better).count()
-        };
-        let key = |pair: &&Pair| (place(pair), Reverse(pair.priority(role)), pair.id);
+        let key = |pair: &&Pair| (self.place(pair, role), Reverse(pair.priority(role)), pair.id);
         self.untried().max_by_key(key).map(|pair| pair.id)
+    }
+
+    /// Of those that were tried in vain or are being tried, the one that an untried pair may take the place of.
+    fn spent(&self, newcomer: PairId, role: Role) -> Option<PairId> {
+        let failed = |pair: &&Pair| matches!(pair.state, PairState::Failed(_)) && pair.requests_heard == 0;
+        let is_first = self.get(newcomer).is_some_and(|new| {
+            !self.pairs.iter().any(|pair| pair.id != newcomer && group(pair) == group(new))
+        });
+        let unheard = |pair: &&Pair| pair.state == PairState::InProgress && pair.requests_heard == 0;
+        let key = |pair: &&Pair| (self.place(pair, role), Reverse(pair.priority(role)), pair.id);
+        let last = || self.pairs.iter().filter(unheard).max_by_key(key);
+        let last = || last().filter(|pair| self.place(pair, role) > 0);
+        let spent = self.pairs.iter().find(failed).or_else(|| is_first.then(last).flatten());
+        spent.map(|pair| pair.id)
+    }
+
+    /// How many of its group are better.
+    fn place(&self, pair: &Pair, role: Role) -> usize {
+        let better = |other: &&Pair| {
+            group(other) == group(pair) && (other.priority(role), pair.id) > (pair.priority(role), other.id)
+        };
+        self.pairs.iter().filter(better).count()
     }
 
     fn untried(&self) -> impl Iterator<Item = &Pair> {

@@ -61,7 +61,7 @@ impl Default for Config {
             consent_interval: Duration::from_secs(5),
             consent_expiry: Duration::from_secs(30),
             disconnected_after: Duration::from_secs(8),
-            deaf_after: Duration::from_secs(3),
+            deaf_after: Duration::from_secs(1),
             patience_min: Duration::from_secs(10),
             patience: Duration::from_secs(30),
         }

@@ -110,7 +110,7 @@ pub enum Event {
     Failed(Verdict),
     /// Both sides had the same role; now ours is this one.
     RoleChanged(Role),
-    /// An authentic message carried bytes in an attribute that [`crate::Agent::embed`] opened.
+    /// An authentic message carried bytes in an attribute that [`crate::Agent::embed`] or [`crate::Agent::hear`] opened.
     Embedded {
         /// The attribute.
         kind: AttributeType,

@@ -14,6 +14,7 @@ mod event;
 mod nomination;
 mod pacer;
 mod pair;
+pub mod pasted;
 mod priority;
 mod report;
 mod role;

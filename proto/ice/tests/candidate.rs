@@ -79,6 +79,29 @@ fn what_is_wrong_has_a_name() {
 }
 
 #[test]
+fn a_candidate_is_read_as_it_comes_out_of_a_clipboard() {
+    let plain = "candidate:1 1 udp 2122260223 192.0.2.7 54321 typ srflx raddr 10.0.0.2 rport 54321";
+    let wanted = parse(plain);
+    let spaced = plain.replace(' ', "\u{a0}").replace(':', ": ");
+    for text in [plain, &format!("a={plain}"), &spaced] {
+        let around = [
+            ("", ""),
+            ("  ", "\t "),
+            ("\u{feff}", ""),
+            ("\"", "\""),
+            ("\u{201c}", "\u{201d}"),
+            ("```\n", "\n```\n"),
+            ("\r\n\n", "\r\n"),
+            ("\r", "\r"),
+        ];
+        for (before, after) in around {
+            assert_eq!(parse(&format!("{before}{text}{after}")), wanted, "{before:?} {text:?} {after:?}");
+        }
+    }
+    assert_eq!(parse(&plain.replace("udp", "ud\u{200b}p")), wanted, "what has no width is not there");
+}
+
+#[test]
 fn credentials_have_the_length_and_the_letters_that_rfc_8839_asks_for() {
     let ours = Credentials::generate([7; 32]);
     assert_eq!((ours.ufrag.len(), ours.pwd.len()), (8, 24));

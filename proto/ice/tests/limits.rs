@@ -79,6 +79,68 @@ fn remote_candidates_max() {
     assert_eq!(world.tell(A, remote("192.0.2.1:3")), Err(Discard::TooManyCandidates));
 }
 
+fn of_kind(address: &str, kind: &str) -> Candidate {
+    match Candidate::parse(&remote(address).to_string().replace("host", kind)) {
+        Ok(Parsed::Candidate(candidate)) => candidate,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_candidate_of_another_kind_or_family_takes_the_place_of_one_of_many() {
+    let mut world = world(&Config::default());
+    world.host(A, "198.51.100.1:5000", None);
+    world.host(A, "[2001:db8::1]:5000", None);
+    world.tell_credentials(A);
+    for host in 0..200 {
+        let _ = world.tell(A, remote(&format!("192.0.2.{host}:9")));
+        // They are tried meanwhile.
+        world.run_for(ms(10));
+    }
+    assert_eq!(world.tell(A, remote("203.0.113.1:9")), Err(Discard::TooManyCandidates));
+    let rare = [("203.0.113.2:9", "srflx"), ("203.0.113.3:9", "relay"), ("2001:db8::2:9", "host")];
+    for (address, kind) in rare {
+        assert_eq!(world.tell(A, of_kind(address, kind)), Ok(()), "{kind}");
+        assert_eq!(world.tell(A, of_kind(address, kind)), Ok(()), "it is known");
+    }
+    world.run_for(ms(50));
+    for (address, _) in rare {
+        let (ip, port) = address.rsplit_once(':').unwrap();
+        let to = SocketAddr::new(ip.parse().unwrap(), port.parse().unwrap());
+        assert!(world.sides[A].sent.iter().any(|(_, _, sent, _)| *sent == to), "{address} is checked");
+    }
+    assert!(world.sides[A].agent.report().pairs.len() <= Config::default().pairs_max);
+}
+
+#[test]
+fn candidates_that_give_way_to_each_other_come_to_an_end() {
+    let mut world = world(&Config { remote_candidates_max: 12, ..Config::default() });
+    let mut taken = 0;
+    for round in 0..50 {
+        for (place, kind) in ["host", "srflx", "relay"].into_iter().enumerate() {
+            let address = format!("192.0.2.{round}:{}", place + 1);
+            taken += usize::from(world.tell(A, of_kind(&address, kind)).is_ok());
+        }
+    }
+    assert_eq!(taken, 12, "as many of each are there, and none gives way to another");
+}
+
+#[test]
+fn a_pair_that_is_the_first_of_its_kind_is_tried_however_many_are_under_check() {
+    let mut world = world(&Config { pairs_max: 20, ..Config::default() });
+    world.host(A, "198.51.100.1:5000", None);
+    world.tell_credentials(A);
+    for host in 0..40 {
+        let _ = world.tell(A, remote(&format!("192.0.2.{host}:9")));
+        world.run_for(ms(5));
+    }
+    assert_eq!(world.tell(A, of_kind("203.0.113.3:9", "relay")), Ok(()));
+    world.run_for(ms(50));
+    let to = addr("203.0.113.3:9");
+    assert!(world.sides[A].sent.iter().any(|(_, _, sent, _)| *sent == to));
+    assert_eq!(world.sides[A].agent.report().pairs.len(), 20);
+}
+
 #[test]
 fn local_candidates_max() {
     let mut world = world(&Config { local_candidates_max: 2, ..Config::default() });

@@ -40,6 +40,9 @@ fn give(world: &mut World, forged: &Forged<'_>) -> Result<(), Discard> {
     world.inject(A, SOCKET, addr(B_HOST), &forged.bytes())
 }
 
+/// One that nobody knows.
+const KIND: AttributeType = AttributeType(0xC070);
+
 #[test]
 fn a_request_says_all_that_rfc_8445_asks_for() {
     let world = alone();
@@ -187,7 +190,6 @@ fn a_refusal_is_believed_only_if_authentic_or_if_it_cannot_be() {
 
 #[test]
 fn bytes_ride_in_requests_and_answers() {
-    const KIND: AttributeType = AttributeType(0xC070);
     let mut world = World::new(2, ms(50));
     world.host(A, A_HOST, None);
     world.host(B, B_HOST, None);
@@ -205,6 +207,21 @@ fn bytes_ride_in_requests_and_answers() {
     let later = &world.sides[A].events[before..];
     assert!(!later.iter().any(|(_, event)| matches!(event, Event::Embedded { .. })), "closed again");
     assert_eq!(world.states(), [State::Completed; 2]);
+}
+
+#[test]
+fn what_is_heard_is_read_and_nothing_is_sent_in_it() {
+    let mut world = World::new(2, ms(50));
+    world.host(A, A_HOST, None);
+    world.host(B, B_HOST, None);
+    world.sides[A].agent.embed(KIND, Some(b"client hello")).unwrap();
+    world.sides[B].agent.hear(KIND);
+    world.meet();
+    world.run_for(ms(500));
+    let bytes = b"client hello".to_vec();
+    assert!(world.sides[B].has(&Event::Embedded { kind: KIND, bytes }));
+    let embedded = |(_, event): &(_, Event)| matches!(event, Event::Embedded { .. });
+    assert!(!world.sides[A].events.iter().any(embedded), "nothing was sent");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use twocan_lobby::client::limits::{
     PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
 };
 use twocan_lobby::client::{Discard, Event, Failure, LinkInput, LinkState, OutWhy, RoomEvent, ServerEvent};
+use twocan_lobby::server::limits::TICKET_LIFETIME;
 use twocan_lobby::wire::{ClientMessage, Kick, LeftWhy, List, Reason, Update};
 
 const ADA: usize = 0;
@@ -387,6 +388,78 @@ fn who_returns_alone_tries_again_until_the_link_is_given_up() {
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
     meeting.pass(20_000);
     assert_eq!(meeting.sockets(), 0, "nothing is left to mend");
+}
+
+#[test]
+fn neither_a_ticket_that_expired_nor_a_server_that_is_gone_keeps_a_link_from_its_end() {
+    for is_gone in [false, true] {
+        let mut meeting = Meeting::pair();
+        meeting.start(ADA);
+        meeting.pass(millis(TICKET_LIFETIME) + 1_000);
+        meeting.cable = false;
+        if is_gone {
+            meeting.server = None;
+        }
+        let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+        meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Disconnected, meeting.now);
+        meeting.pass(60_000);
+        let returning = RoomEvent::Server(ServerEvent::Returning);
+        let tries = meeting.room_events(ADA).into_iter().filter(|event| *event == returning).count();
+        // A ticket that is refused is not shown again.
+        let expected = if is_gone { 5..=15 } else { 1..=1 };
+        assert!(expected.contains(&tries), "{tries} in a minute, server gone: {is_gone}");
+        meeting.give_up(ADA, BOB, Reason::Timeout);
+        assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
+        assert!(meeting.room_events(ADA).contains(&RoomEvent::Fail(bob, Reason::Timeout)));
+        meeting.pass(60_000);
+        assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
+        assert!(!meeting.room_events(ADA).contains(&returning), "nothing is left to mend");
+        assert_eq!(meeting.sockets(), 0);
+    }
+}
+
+#[test]
+fn a_link_that_failed_is_restarted_where_the_server_links_again_so_that_its_mending_ends() {
+    for stays in [ADA, BOB, EVE] {
+        let mut meeting = Meeting::of(3);
+        let code = meeting.enter(ADA, &create(json!({"size": 3}))).unwrap().code;
+        for end in [BOB, EVE] {
+            meeting.enter(end, &join(code.as_str(), None)).unwrap();
+        }
+        meeting.pass(100);
+        meeting.start(ADA);
+        meeting.cable = false;
+        let [back, gone] = [(stays + 1) % 3, (stays + 2) % 3];
+        let disconnect = |meeting: &mut Meeting, end: usize, other: usize| {
+            let (room, peer) = (meeting.room(end), meeting.name(other));
+            meeting.ends[end].client.handle_link(room, peer, LinkInput::Disconnected, meeting.now);
+            meeting.pass(millis(FALTER_AFTER + ALONE_FOR) + 100);
+        };
+        disconnect(&mut meeting, stays, back);
+        disconnect(&mut meeting, stays, gone);
+        meeting.give_up(stays, back, Reason::Timeout);
+        assert_eq!(meeting.link(stays, back), Some(LinkState::Failed));
+        // It stays with the server for the sake of the third one. Then the second one comes back.
+        let before = meeting.ends[stays].restarts;
+        disconnect(&mut meeting, back, stays);
+        assert_eq!(meeting.link(stays, back), Some(LinkState::Mending));
+        assert_eq!(meeting.ends[stays].restarts, before + 1);
+        meeting.give_up(stays, back, Reason::Timeout);
+        assert_eq!(meeting.link(stays, back), Some(LinkState::Failed));
+    }
+}
+
+#[test]
+fn a_connection_that_gives_up_while_its_link_falters_has_failed() {
+    let mut meeting = Meeting::pair();
+    meeting.cable = false;
+    meeting.falter();
+    meeting.give_up(ADA, BOB, Reason::Timeout);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
+    meeting.pass(millis(FALTER_AFTER) + 10_000);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed), "and it stays so");
+    let fails = meeting.room_events(ADA).into_iter().filter(|event| matches!(event, RoomEvent::Fail(..)));
+    assert_eq!(fails.count(), 1);
 }
 
 #[test]

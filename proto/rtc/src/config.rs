@@ -15,7 +15,8 @@ pub struct Config {
     pub servers: Vec<IceServer>,
     /// Which candidates may be used.
     pub policy: TransportPolicy,
-    /// Of two offers that cross, ours yields (W3C, perfect negotiation). The other side must say the opposite.
+    /// Of two offers that cross, ours yields (W3C, perfect negotiation). The other side must say the opposite; if it is of this crate and
+    /// says the same, one of the two yields all the same.
     pub polite: bool,
     /// Offer a name (`….local`) in place of the addresses of our interfaces (mDNS); the driver must answer for it.
     pub hide_host_addresses: bool,

@@ -84,6 +84,7 @@ mod connection;
 mod event;
 pub mod gather;
 pub mod limits;
+mod room;
 pub mod sdp;
 mod signal;
 mod stats;
@@ -96,6 +97,7 @@ pub use sdp::Description;
 pub use signal::{CandidateInit, Signal, SignalError};
 pub use stats::{ChannelStats, Discard, Stats};
 pub use transport::{
-    Certificate, ChannelId, ChannelInit, CloseReason, Fingerprint, Misuse, Payload, Reliability, SendError,
+    Alert, Certificate, ChannelId, ChannelInit, CloseReason, Fingerprint, Misuse, Payload, Refusal,
+    Reliability, SendError,
 };
 pub use twocan_ice::{Kind, SocketId, Verdict};

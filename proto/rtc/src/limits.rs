@@ -7,8 +7,15 @@ use std::time::Duration;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// From the first sign of trouble to the end of mending.
 pub const MEND_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long ICE may be `Disconnected` before it is restarted.
-pub const FALTER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long ICE may be `Disconnected` before it is restarted: what was given up is tried once more meanwhile.
+pub const FALTER_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long a side leaves it to what is under way, before it restarts ICE itself: to checks with the credentials in force where nobody carries an offer, and to the
+/// controlling side where a direct path is looked for.
+pub const RESTART_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a path that was found with the credentials in force may carry without a nomination before ICE is restarted over it, beside two round trips.
+pub const NOMINATION_TIMEOUT: Duration = Duration::from_millis(150);
+/// How long nothing may come by the selected pair while the other side sends by another one, beside a round trip, before the controlling side asks whether it is dead.
+pub const TURNED_TIMEOUT: Duration = Duration::from_millis(50);
 /// Between two restarts while a connection is mended; the side that answered begins half of this later.
 pub const RESTART_INTERVAL: Duration = Duration::from_secs(8);
 /// When ICE is restarted for a direct path, after a direct one was lost to a relayed one.
@@ -22,9 +29,11 @@ pub const HOSTS_WITHIN: Duration = Duration::from_secs(1);
 /// How long relays are kept after the last words went through them: a relay that is given back takes what it has not sent yet with it.
 pub const FAREWELL_TIME: Duration = Duration::from_millis(100);
 /// How long data may remain unacknowledged, beside two round trips, before ICE is to ask whether the path is still there.
-pub const STALL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Between two such questions.
-pub const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+pub const STALL_TIMEOUT: Duration = Duration::from_millis(300);
+/// Between two such questions, or a round trip and a quarter.
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(200);
+/// And at most this, the longer nothing is acknowledged: an eighth of that time.
+pub const PROBE_INTERVAL_MAX: Duration = Duration::from_millis(500);
 
 /// Descriptions taken from the other side within [`DESCRIPTIONS_WITHIN`]: each may come by two ways.
 pub const DESCRIPTIONS_MAX: usize = 20;
@@ -34,6 +43,8 @@ pub const DESCRIPTIONS_WITHIN: Duration = Duration::from_secs(10);
 pub const EARLY_CANDIDATES_MAX: usize = 64;
 /// Names (`….local`) that are being resolved at one time.
 pub const QUERIES_MAX: usize = 16;
+/// Names that wait for their turn.
+pub const WAITING_NAMES_MAX: usize = 48;
 /// Bytes of a candidate, as it stands in a signal.
 pub const CANDIDATE_LEN_MAX: usize = 1_024;
 
@@ -41,6 +52,8 @@ pub const CANDIDATE_LEN_MAX: usize = 1_024;
 pub const EARLY_DATAGRAMS_MAX: usize = 8;
 /// Bytes of them.
 pub const EARLY_BYTES_MAX: usize = 16 * 1024;
+/// DTLS datagrams that came in checks and are known again when they are repeated.
+pub const EMBEDDED_KNOWN_MAX: usize = 4;
 /// Sockets that one connection has at a time.
 pub const SOCKETS_MAX: usize = 64;
 /// TCP listeners that one connection has at a time.

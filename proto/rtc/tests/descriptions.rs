@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use twocan_ice::{Candidate, Credentials};
-use twocan_rtc::sdp::{Kind, OtherSection, ParseError, Protocol, Session, Setup, limits};
+use twocan_rtc::sdp::{Codec, Kind, OtherSection, ParseError, Protocol, Session, Setup, limits};
 use twocan_rtc::transport::Fingerprint;
 
 const DIGEST: &str =
@@ -141,21 +141,155 @@ fn a_section_in_a_bundle_may_leave_its_transport_to_the_first() {
     assert_eq!(Session::parse(&alone), Err(ParseError::Credentials));
 }
 
+/// The sections of a description, each its line `m=` and what follows.
+fn sections(text: &str) -> Vec<String> {
+    text.split("\r\nm=")
+        .skip(1)
+        .map(|section| format!("m={section}\r\n").replace("\r\n\r\n", "\r\n"))
+        .collect()
+}
+
+fn media_answer(offer: &str) -> (String, Vec<String>) {
+    let answer = Session::parse(offer).unwrap().answer(1, credentials(), fingerprint()).write();
+    let read = Session::parse(&answer).expect("what we answer can be read");
+    assert_eq!(read.write(), answer);
+    let group = answer.lines().find(|line| line.starts_with("a=group:")).unwrap_or_default().to_owned();
+    (group, sections(&answer))
+}
+
+fn first_lines(sections: &[String]) -> Vec<&str> {
+    sections.iter().filter_map(|section| section.lines().next()).collect()
+}
+
 #[test]
-fn of_several_sections_the_answer_takes_the_data_channel_alone() {
+fn media_in_the_bundle_is_answered_inactive_with_the_transport_of_all() {
     let offer = read("chromium-offer-with-media");
-    assert_eq!((offer.before.len(), offer.after.len()), (2, 0));
-    let answer = offer.answer(1, credentials(), fingerprint()).write();
-    assert!(answer.contains("a=group:BUNDLE 2\r\n"), "{answer}");
-    let sections: Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
+    assert_eq!((offer.before.len(), offer.after.len(), offer.tagged.as_deref()), (2, 0, Some("0")));
+    let (group, sections) = media_answer(&sample("chromium-offer-with-media"));
+    assert_eq!(group, "a=group:BUNDLE 0 1 2");
     let expected = [
-        "m=audio 0 UDP/TLS/RTP/SAVPF 111",
-        "m=video 0 UDP/TLS/RTP/SAVPF 96",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96",
         "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
     ];
-    assert_eq!(sections, expected);
-    let mids: Vec<&str> = answer.lines().filter_map(|line| line.strip_prefix("a=mid:")).collect();
-    assert_eq!(mids, ["0", "1", "2"]);
+    assert_eq!(first_lines(&sections), expected);
+    let ufrag = format!("a=ice-ufrag:{}\r\n", credentials().ufrag);
+    for (mid, section) in sections.iter().enumerate() {
+        let transport = [
+            &ufrag,
+            "a=ice-pwd:",
+            "a=fingerprint:sha-256 ",
+            "a=setup:passive\r\n",
+            &format!("a=mid:{mid}\r\n"),
+        ];
+        assert!(transport.iter().all(|line| section.contains(*line)), "{section}");
+    }
+    for (section, codec) in
+        sections.iter().zip(["a=rtpmap:111 opus/48000/2\r\n", "a=rtpmap:96 VP8/90000\r\n"])
+    {
+        assert!(
+            [codec, "a=inactive\r\n", "a=rtcp-mux\r\n"].iter().all(|line| section.contains(line)),
+            "{section}"
+        );
+        assert!(!section.contains("a=send") && !section.contains("a=ssrc"), "{section}");
+    }
+}
+
+#[test]
+fn what_carries_the_transport_is_the_first_of_the_bundle_wherever_it_stands() {
+    let text = sample("chromium-offer-with-media");
+    let with = |group: &str| text.replace("a=group:BUNDLE 0 1 2", &format!("a=group:BUNDLE {group}"));
+    for (group, tagged, place) in [("2 0 1", "2", 2), ("1 2 0", "1", 1), ("0 2", "0", 0)] {
+        let session = Session::parse(&with(group)).unwrap();
+        assert_eq!(session.transport_section(), (Some(tagged), place), "{group}");
+        let answered: Vec<String> =
+            media_answer(&with(group)).0.split(' ').skip(1).map(String::from).collect();
+        assert_eq!(answered.first().map(String::as_str), Some(tagged));
+        let mut all: Vec<&str> = group.split(' ').collect();
+        all.sort_unstable();
+        let mut ours: Vec<&str> = answered.iter().map(String::as_str).collect();
+        ours.sort_unstable();
+        assert_eq!(ours, all, "{group}: the bundle is that of the offer");
+    }
+    // Each section may have a transport of its own as long as nothing is agreed: that of the first is the one.
+    let own = text.replacen("a=ice-ufrag:Tt1x", "a=ice-ufrag:Frst", 1);
+    assert_eq!(Session::parse(&own).unwrap().credentials.ufrag, "Frst");
+}
+
+#[test]
+fn media_that_is_refused_or_stands_alone_is_answered_with_port_zero() {
+    let text = sample("chromium-offer-with-media");
+    let ports = |offer: &str| -> (String, Vec<String>) {
+        let (group, sections) = media_answer(offer);
+        let port = |line: &str| line.split(' ').nth(1).unwrap().to_owned();
+        (group, first_lines(&sections).into_iter().map(port).collect())
+    };
+    // The offerer refuses the first one: it is out of the bundle.
+    let refused = text.replace("m=audio 9", "m=audio 0").replace("BUNDLE 0 1 2", "BUNDLE 1 2");
+    assert_eq!(ports(&refused), ("a=group:BUNDLE 1 2".into(), ["0", "9", "9"].map(String::from).to_vec()));
+    // It says bundle-only instead.
+    let only = text.replace("m=video 9", "m=video 0").replace("a=mid:1", "a=bundle-only\r\na=mid:1");
+    assert_eq!(ports(&only), ("a=group:BUNDLE 0 1 2".into(), ["9", "9", "9"].map(String::from).to_vec()));
+    let separate = text.replace("a=group:BUNDLE 0 1 2\r\n", "");
+    assert_eq!(ports(&separate), (String::new(), ["0", "0", "9"].map(String::from).to_vec()));
+    let data_alone = text.replace("BUNDLE 0 1 2", "BUNDLE 2");
+    assert_eq!(ports(&data_alone), ("a=group:BUNDLE 2".into(), ["0", "0", "9"].map(String::from).to_vec()));
+    let media_alone = text.replace("BUNDLE 0 1 2", "BUNDLE 0 1");
+    assert_eq!(ports(&media_alone), (String::new(), ["0", "0", "9"].map(String::from).to_vec()));
+    // What is neither audio nor video, or has its RTCP elsewhere, cannot be kept.
+    let other = text.replace("m=video 9", "m=text 9").replacen("a=rtcp-mux\r\n", "", 1);
+    assert_eq!(ports(&other), ("a=group:BUNDLE 2".into(), ["0", "0", "9"].map(String::from).to_vec()));
+}
+
+#[test]
+fn the_codec_of_an_answer_is_one_of_the_offer_with_what_it_says_of_it() {
+    let text = sample("chromium-offer-with-media");
+    let video = text.replace("m=video 9 UDP/TLS/RTP/SAVPF 96 97", "m=video 9 UDP/TLS/RTP/SAVPF 97 98 96");
+    let video = video.replace(
+        "a=rtpmap:96 ",
+        "a=rtpmap:98 H264/90000\r\na=fmtp:98 level-asymmetry-allowed=1;packetization-mode=1\r\na=rtpmap:97 rtx/90000\r\na=rtpmap:96 ",
+    );
+    let section = &media_answer(&video).1[1];
+    assert!(section.starts_with("m=video 9 UDP/TLS/RTP/SAVPF 98\r\n"), "{section}");
+    assert!(
+        section.contains(
+            "a=rtpmap:98 H264/90000\r\na=fmtp:98 level-asymmetry-allowed=1;packetization-mode=1\r\n"
+        )
+    );
+    // What is too long to be repeated is left away.
+    let long = text.replace("a=rtpmap:111 opus/48000/2", &format!("a=rtpmap:111 {}", "x".repeat(200)));
+    assert!(!media_answer(&long).1[0].contains("rtpmap"));
+}
+
+#[test]
+fn no_offer_makes_an_answer_longer_than_a_description_may_be() {
+    let long = |letter: &str, len: usize| letter.repeat(len);
+    let (head, data) = (sample("chromium-offer-with-media"), limits::SECTIONS_MAX - 1);
+    let (session, rest) = head.split_once("m=audio").unwrap();
+    let application = &rest[rest.find("m=application").unwrap()..];
+    let mids: Vec<String> =
+        (0..data).map(|n| format!("{}{n:02}", long("m", limits::MID_LEN_MAX - 2))).collect();
+    let mut offer = session.replace("BUNDLE 0 1 2", &format!("BUNDLE {} 2", mids.join(" ")));
+    for mid in &mids {
+        let (format, protocol) = (long("9", 64), format!("RTP/SAVP{}", long("F", 56)));
+        let said = long("x", limits::CODEC_LEN_MAX);
+        offer += &format!(
+            "m=audio 9 {protocol} {format}\r\na=mid:{mid}\r\na=rtcp-mux\r\na=rtpmap:{format} {said}\r\na=fmtp:{format} {said}\r\n"
+        );
+    }
+    // The first carries the transport.
+    offer = offer
+        .replacen(
+            "a=rtcp-mux\r\n",
+            &application[application.find("a=ice-ufrag").unwrap()..application.find("a=mid").unwrap()],
+            1,
+        )
+        .replacen("a=mid:", "a=rtcp-mux\r\na=mid:", 1);
+    offer += application;
+    let (_, sections) = media_answer(&offer);
+    assert_eq!(sections.len(), limits::SECTIONS_MAX);
+    let length: usize = sections.iter().map(String::len).sum();
+    assert!(length < limits::BYTES_MAX, "{length}");
 }
 
 #[test]
@@ -243,10 +377,10 @@ fn descriptions_end_at_their_limits() {
     };
     let candidate = "a=candidate:1 1 udp 1 1.2.3.4 5 typ host\r\n";
     assert_eq!(with(candidate, limits::CANDIDATES_MAX), Ok(limits::CANDIDATES_MAX));
-    assert_eq!(with(candidate, limits::CANDIDATES_MAX + 1), Err(ParseError::TooLarge));
+    assert_eq!(with(candidate, limits::CANDIDATES_MAX + 1), Ok(limits::CANDIDATES_MAX));
     let print = format!("a=fingerprint:sha-256 {DIGEST}\r\n");
-    assert_eq!(with(&print, limits::FINGERPRINTS_MAX - 1), Ok(0));
-    assert_eq!(with(&print, limits::FINGERPRINTS_MAX), Err(ParseError::TooLarge));
+    let prints = Session::parse(&format!("{text}{}", print.repeat(limits::FINGERPRINTS_MAX))).unwrap();
+    assert_eq!(prints.fingerprints.len(), limits::FINGERPRINTS_MAX);
     assert_eq!(with("a=x\r\n", limits::LINES_MAX), Err(ParseError::TooLarge));
     assert_eq!(with(&format!("a={}\r\n", "x".repeat(limits::BYTES_MAX)), 1), Err(ParseError::TooLarge));
     let section = "m=audio 9 X 0\r\n";
@@ -261,6 +395,35 @@ fn descriptions_end_at_their_limits() {
 }
 
 #[test]
+fn of_too_many_candidates_some_of_each_kind_are_taken() {
+    let mut text = sample("chromium-offer");
+    let mut add = |count: usize, rest: &str| {
+        for n in 0..count {
+            text += &format!("a=candidate:1 1 {}\r\n", rest.replace('#', &n.to_string()));
+        }
+    };
+    add(300, "udp 9 10.0.0.1 # typ host");
+    add(2, "tcp 9 10.0.0.1 # typ host tcptype passive");
+    add(2, "udp 9 2001:db8::# 9 typ host");
+    add(3, "udp 9 192.0.2.1 # typ srflx raddr 10.0.0.1 rport 9");
+    add(1, "udp 9 192.0.2.9 # typ relay raddr 10.0.0.1 rport 9");
+    let taken = Session::parse(&text).unwrap().candidates;
+    assert_eq!(taken.len(), limits::CANDIDATES_MAX);
+    for (count, like) in [(2, "tcptype"), (2, "2001:db8"), (3, "srflx"), (1, "relay")] {
+        assert_eq!(taken.iter().filter(|text| text.contains(like)).count(), count, "{like}");
+    }
+    assert!(taken[0].contains(" 10.0.0.1 0 typ host"), "the first ones stay, and in their order");
+}
+
+#[test]
+fn fingerprints_that_cannot_be_used_do_not_spoil_those_that_can() {
+    let odd = "a=fingerprint:md5 00:11\r\na=fingerprint:sha-256 zz\r\na=fingerprint:\r\n".repeat(9);
+    let text = sample("chromium-offer").replacen("a=fingerprint:", &format!("{odd}a=fingerprint:"), 1);
+    let plain = Session::parse(&sample("chromium-offer")).unwrap();
+    assert_eq!(Session::parse(&text).unwrap().fingerprints, plain.fingerprints);
+}
+
+#[test]
 fn kinds_are_read_as_they_are_written() {
     for kind in [Kind::Offer, Kind::Answer, Kind::Rollback] {
         assert_eq!(kind.as_str().parse(), Ok(kind));
@@ -272,13 +435,40 @@ fn token() -> impl Strategy<Value = String> {
     "[!#-'*+.0-9A-Z^-~-]{1,64}"
 }
 
+/// Those that stay have names that no other section has; they are given them below.
 fn other_section() -> impl Strategy<Value = OtherSection> {
-    (token(), token(), token(), proptest::option::of(token())).prop_filter_map(
+    let said = || proptest::option::of("[!-~]([ -~]{0,60}[!-~])?");
+    let refused = (token(), token(), token(), proptest::option::of("r[a-z]{1,9}")).prop_filter_map(
         "a data-channel section would count",
         |(media, protocol, format, mid)| {
-            (media != "application").then_some(OtherSection { media, protocol, format, mid })
+            (media != "application").then_some(OtherSection { media, protocol, format, mid, kept: None })
         },
-    )
+    );
+    let kept = (prop_oneof!["audio", "video"], "[0-9]{1,3}", said(), said()).prop_map(
+        |(media, format, rtpmap, fmtp)| OtherSection {
+            media,
+            protocol: "UDP/TLS/RTP/SAVPF".into(),
+            format,
+            mid: Some(String::new()),
+            kept: Some(Codec { rtpmap, fmtp }),
+        },
+    );
+    prop_oneof![refused, kept]
+}
+
+/// Gives the kept ones their names, or refuses them where there is no bundle; `tagged` picks who carries the transport.
+fn name(mut session: Session, tagged: usize) -> Session {
+    let mut names = vec![None];
+    for (index, other) in session.before.iter_mut().chain(&mut session.after).enumerate() {
+        if other.kept.is_some() && session.is_bundled {
+            other.mid = Some(format!("k{index}"));
+            names.push(other.mid.clone());
+        } else if other.kept.take().is_some() {
+            other.mid = None;
+        }
+    }
+    session.tagged = names[tagged % names.len()].clone();
+    session
 }
 
 fn session() -> impl Strategy<Value = Session> {
@@ -290,34 +480,105 @@ fn session() -> impl Strategy<Value = Session> {
     let candidates = proptest::collection::vec("candidate:[!-~]{0,40}", 0..8);
     let others = || proptest::collection::vec(other_section(), 0..4);
     let init = proptest::option::of("[A-Za-z0-9+/]{1,99}={0,2}");
-    ((words, setup, protocol, numbers, flags), (candidates, others(), others(), init)).prop_map(
-        |((words, setup, protocol, numbers, flags), (candidates, before, after, sctp_init))| Session {
-            is_ours: numbers.0 % 2 == 0,
-            id: numbers.0,
-            version: numbers.1,
-            is_bundled: flags[0] && words.2.is_some(),
-            mid: words.2,
-            credentials: Credentials::new(&words.0, &words.1).unwrap(),
-            trickle: flags[1],
-            ice_lite: flags[2],
-            fingerprints: vec![fingerprint()],
-            setup,
-            protocol,
-            sctp_port: numbers.2,
-            max_message_size: numbers.3,
-            candidates,
-            end_of_candidates: flags[3],
-            sctp_init,
-            before,
-            after,
+    ((words, setup, protocol, numbers, flags), (candidates, others(), others(), init), 0..9_usize).prop_map(
+        |((words, setup, protocol, numbers, flags), (candidates, before, after, sctp_init), tagged)| {
+            name(
+                Session {
+                    is_ours: numbers.0 % 2 == 0,
+                    is_polite: numbers.0 % 4 == 0,
+                    id: numbers.0,
+                    version: numbers.1,
+                    is_bundled: flags[0] && words.2.is_some(),
+                    tagged: None,
+                    mid: words.2,
+                    credentials: Credentials::new(&words.0, &words.1).unwrap(),
+                    trickle: flags[1],
+                    ice_lite: flags[2],
+                    fingerprints: vec![fingerprint()],
+                    setup,
+                    protocol,
+                    sctp_port: numbers.2,
+                    max_message_size: numbers.3,
+                    candidates,
+                    end_of_candidates: flags[3],
+                    sctp_init,
+                    before,
+                    after,
+                },
+                tagged,
+            )
         },
     )
+}
+
+/// What clipboards, chats and editors do to a text.
+#[derive(Clone, Debug)]
+struct Hand {
+    around: (&'static str, &'static str),
+    line_end: &'static str,
+    /// In turns at the beginnings and the ends of lines.
+    spaces: Vec<(&'static str, &'static str)>,
+    space: &'static str,
+    has_last_end: bool,
+    is_escaped: bool,
+}
+
+impl Hand {
+    fn paste(&self, text: &str) -> String {
+        if self.is_escaped {
+            return format!("{}{}", self.spaces[0].0, serde_json::to_string(text).unwrap());
+        }
+        let lines = text.lines().zip(self.spaces.iter().cycle());
+        let lines: Vec<String> =
+            lines.map(|(line, (before, after))| format!("{before}{line}{after}")).collect();
+        let text = lines.join(self.line_end).replace(' ', self.space);
+        let (before, after) = self.around;
+        format!("{before}{text}{}{after}", if self.has_last_end { self.line_end } else { "" })
+    }
+}
+
+fn hand() -> impl Strategy<Value = Hand> {
+    let around = [
+        ("", ""),
+        ("\u{feff}", ""),
+        ("\r\n", ""),
+        ("\n \n", "\n\n"),
+        ("\"", "\""),
+        ("'", "'\n"),
+        ("\u{201c}", "\u{201d}"),
+        ("```\n", "```"),
+        ("\u{feff}\n  \"", "\" "),
+        ("\u{200b}", "\u{200b}"),
+        ("\u{ab}\u{a0}", "\u{a0}\u{bb}"),
+    ];
+    let line_ends = ["\r\n", "\n", "\r", "\r\r\n", "\n\n", "\r\n\r\n", "\u{2028}", " \n\t\n"];
+    let spaces = || proptest::sample::select(vec!["", "", " ", "\t", "  \t ", "\u{a0}", "\u{3000}"]);
+    (
+        proptest::sample::select(around.to_vec()),
+        proptest::sample::select(line_ends.to_vec()),
+        proptest::collection::vec((spaces(), spaces()), 1..9),
+        proptest::sample::select(vec![" ", " ", "\u{a0}", "\u{2009}"]),
+        any::<[bool; 2]>(),
+    )
+        .prop_map(|(around, line_end, spaces, space, [has_last_end, is_escaped])| Hand {
+            around,
+            line_end,
+            spaces,
+            space,
+            has_last_end,
+            is_escaped,
+        })
 }
 
 proptest! {
     #[test]
     fn what_is_written_is_read_as_the_same(session in session()) {
         prop_assert_eq!(Session::parse(&session.write()), Ok(session));
+    }
+
+    #[test]
+    fn what_a_hand_that_pastes_adds_changes_nothing(session in session(), hand in hand()) {
+        prop_assert_eq!(Session::parse(&hand.paste(&session.write())), Ok(session), "{:?}", hand);
     }
 
     #[test]

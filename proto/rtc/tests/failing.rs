@@ -5,7 +5,7 @@ mod world;
 use std::time::Duration;
 
 use twocan_rtc::gather::TransportPolicy;
-use twocan_rtc::{Config, ConnectionState, Event, FailReason, Signal};
+use twocan_rtc::{Alert, CloseReason, Config, ConnectionState, Event, FailReason, Signal};
 use world::*;
 
 const RELAY: &str = "5.0.0.1";
@@ -158,9 +158,36 @@ fn a_certificate_with_another_fingerprint_ends_the_connection() {
         other => Some(other),
     });
     world.send(BOB, channels[BOB][0], b"for ada alone".to_vec());
-    assert_eq!(failure(&mut world, ms(20_001)).1, FailReason::DtlsFailed);
+    let (took, reason) = failure(&mut world, ms(20_001));
+    assert_eq!(reason, FailReason::DtlsFailed);
+    assert!(took < ms(1_000), "{took:?}");
     assert!(world.peers[ADA].is_closed());
     assert!(world.peers[ADA].messages.is_empty());
+    // Both know why, and both at once.
+    world.run_for(ms(1_000));
+    assert_eq!(world.peers[BOB].failure(), Some(FailReason::DtlsFailed));
+    let why = |world: &World, who: usize| world.peers[who].connection.close_reason();
+    assert_eq!(why(&world, ADA), Some(CloseReason::FingerprintMismatch));
+    assert_eq!(why(&world, BOB), Some(CloseReason::PeerRefused(Alert::BAD_CERTIFICATE)));
+}
+
+#[test]
+fn an_alert_fails_the_connection_at_once_and_is_told_by_its_name() {
+    let mut world = World::new(1, Net::default());
+    world.two(&[Interface::public("8.0.0.1")], &[Interface::public("9.0.0.1")], |_, _| ());
+    // Whatever the other side says in its handshake is the alert of one that has an RSA certificate alone.
+    world.rewrite = Some(Box::new(|bytes| {
+        let is_answer = matches!(bytes, [22, _, _, 0, 0, _, _, _, _, _, _, _, _, 2, ..]);
+        is_answer.then(|| vec![21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40])
+    }));
+    world.offer(ADA);
+    let failed = |world: &World| [ADA, BOB].into_iter().find(|who| world.peers[*who].failure().is_some());
+    assert!(world.run_until(ms(2_000), |world| failed(world).is_some()), "{}", world.describe());
+    let who = failed(&world).expect("one failed");
+    assert_eq!(world.peers[who].failure(), Some(FailReason::DtlsFailed));
+    let why = world.peers[who].connection.close_reason().expect("it is over");
+    assert_eq!(why, CloseReason::PeerRefused(Alert::HANDSHAKE_FAILURE));
+    assert!(why.to_string().contains("handshake_failure"));
 }
 
 #[test]

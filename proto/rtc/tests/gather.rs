@@ -443,6 +443,34 @@ fn servers_and_sockets_beyond_the_limits_are_left_out() {
 }
 
 #[test]
+fn of_too_many_urls_the_first_of_each_way_are_asked() {
+    let stun: Vec<String> = (0..30).map(|n| format!("stun:203.0.113.{n}")).collect();
+    let mut urls: Vec<&str> = stun.iter().map(String::as_str).collect();
+    urls.extend(["stuns:203.0.113.99", UDP, "turn:203.0.113.77?transport=tcp", "turns:203.0.113.78"]);
+    let mut world = World::of(&[server(&urls)]);
+    world.home();
+    world.t(1_000);
+    assert_eq!(world.allocations(), 1, "the relay is among them");
+    let left_out: Vec<String> = world.errors().iter().map(|error| error.url.clone()).collect();
+    assert!(left_out.contains(&"stuns:203.0.113.99:5349".to_owned()), "{left_out:?}");
+    assert!(!left_out.iter().any(|url| url.starts_with("turn")), "{left_out:?}");
+}
+
+#[test]
+fn ways_to_relays_by_datagrams_leave_room_for_streams() {
+    let mut urls: Vec<String> = (0..8).map(|n| format!("turn:203.0.113.{n}")).collect();
+    urls.push("turn:203.0.113.99?transport=tcp".into());
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let servers = vec![server(&urls)];
+    let mut world = World::new(Config { servers, policy: TransportPolicy::Relay, ..Config::default() });
+    for n in 0..8 {
+        world.add(n, &format!("10.0.0.{n}:4000"), None);
+    }
+    world.t(1_000);
+    assert!(!world.streams.is_empty());
+}
+
+#[test]
 fn ways_to_relays_end_at_their_limit() {
     let urls: Vec<String> = (0..8).map(|n| format!("turn:203.0.113.{n}")).collect();
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
@@ -451,7 +479,7 @@ fn ways_to_relays_end_at_their_limit() {
     for n in 0..8 {
         world.add(n, &format!("10.0.0.{n}:4000"), None);
     }
-    assert_eq!(world.sent.len(), limits::RELAYS_MAX);
+    assert_eq!(world.sent.len(), limits::DATAGRAM_RELAYS_MAX);
 }
 
 #[test]

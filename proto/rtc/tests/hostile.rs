@@ -143,6 +143,9 @@ fn early_candidates_are_kept_up_to_their_limit() {
         assert_eq!(take(&mut world, 1_000 + port), Ok(()));
     }
     assert_eq!(take(&mut world, 1), Err(SignalError::TooMany));
+    // Of another kind: one of the many gives way.
+    let relayed = "candidate:1 1 udp 9 7.0.0.9 9 typ relay raddr 0.0.0.0 rport 0".to_owned();
+    assert_eq!(world.with(BOB, |connection, now| connection.handle_signal(candidate(relayed), now)), Ok(()));
 }
 
 #[test]
@@ -173,10 +176,33 @@ fn names_are_looked_up_a_few_at_a_time_and_in_the_lan_alone() {
         let text = format!("candidate:1 1 udp 2130706431 {name} 5000 typ host");
         world.peers[BOB].connection.handle_signal(candidate(text), world.now)
     };
-    for number in 0..twocan_rtc::limits::QUERIES_MAX {
+    let (at_once, waiting) = (twocan_rtc::limits::QUERIES_MAX, twocan_rtc::limits::WAITING_NAMES_MAX);
+    for number in 0..at_once + waiting {
         assert_eq!(take(&mut world, &format!("name-{number}.local")), Ok(()));
     }
     assert_eq!(take(&mut world, "one-more.local"), Err(SignalError::TooMany));
+    let asked = |world: &mut World| {
+        let mut asked = Vec::new();
+        while let Some(command) = world.peers[BOB].connection.poll_command() {
+            if let twocan_rtc::Command::Resolve { query, .. } = command {
+                asked.push(query);
+            }
+        }
+        asked
+    };
+    // Each that is answered, or not, makes room for the next, until all had their turn.
+    let mut under_way = asked(&mut world);
+    assert_eq!(under_way.len(), at_once);
+    let mut count = under_way.len();
+    while let Some(query) = under_way.pop() {
+        let now = world.now;
+        world.peers[BOB].connection.handle_resolved(query, &[], now);
+        let more = asked(&mut world);
+        assert!(under_way.len() + more.len() <= at_once);
+        count += more.len();
+        under_way.extend(more);
+    }
+    assert_eq!(count, at_once + waiting);
     assert_eq!(take(&mut world, "internal.example"), Err(SignalError::Unusable));
 }
 

@@ -1,7 +1,7 @@
 // One end of a connection over the W3C's RTCPeerConnection, driven by the lines of README.md. `connect` is one self-contained function: pages get its source.
 
 /** Makes a connection; gives a function that takes commands. `tell` takes events. */
-export function connect({ RTCPeerConnection, servers, policy, tell }) {
+export function connect({ RTCPeerConnection, servers, policy, bundlePolicy, tell }) {
   const LOW = 256 * 1024
   const HIGH = 1024 * 1024
   const now = () => performance.timeOrigin + performance.now()
@@ -28,7 +28,7 @@ export function connect({ RTCPeerConnection, servers, policy, tell }) {
     return kind === 'text' ? new TextDecoder().decode(bytes) : bytes
   }
 
-  const connection = new RTCPeerConnection({ iceServers: servers, iceTransportPolicy: policy })
+  const connection = new RTCPeerConnection({ iceServers: servers, iceTransportPolicy: policy, ...(bundlePolicy ? { bundlePolicy } : {}) })
   const channels = new Map()
   // What was asked of a channel is done in order, channel by channel.
   const queues = new Map()
@@ -103,7 +103,10 @@ export function connect({ RTCPeerConnection, servers, policy, tell }) {
       const wanted = { ordered, maxRetransmits, maxPacketLifeTime, protocol, ...(negotiated === undefined ? {} : { negotiated: true, id: negotiated }) }
       adopt(connection.createDataChannel(label, Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined))))
     },
-    offer: async () => describe(await connection.createOffer()),
+    offer: async ({ iceRestart = false }) => describe(await connection.createOffer({ iceRestart })),
+    // Sections of media, for which nothing is ever sent.
+    media: async ({ kinds }) => kinds.forEach((kind) => connection.addTransceiver(kind)),
+    'stop-media': async ({ index }) => connection.getTransceivers()[index].stop(),
     signal: async ({ signal }) => {
       if (!signal.type) {
         if (signal.candidate) await connection.addIceCandidate(signal)

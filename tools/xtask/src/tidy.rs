@@ -120,7 +120,7 @@ pub fn files(root: &Path) -> anyhow::Result<Vec<String>> {
 
 /// How a source file of this kind begins; `None`: not one that we write by hand.
 fn header(name: &str) -> Option<&'static str> {
-    if name.contains("/dist/") || name.contains("/vendor/") {
+    if name.contains("/dist/") || name.contains("/vendor/") || name.starts_with("vendor/") {
         return None;
     }
     match name.rsplit_once('.')?.1 {

@@ -15,6 +15,7 @@ function makeLine(pieceMax = 65_535): Line & { world: World; channels: Channel[]
     channels,
     _underway: 0,
     _hear: () => true,
+    _holds: () => false,
     _after: (ms, then) => world._after(ms, then),
     _keep: () => true,
     _pieceMax: () => pieceMax,
@@ -48,6 +49,19 @@ test('what is sent before the channel opens goes when it does', async () => {
   fake.open()
   await sent
   expect(fake.sent).toEqual([new Uint8Array([1, 104, 105])])
+})
+
+test('what is sent while the link does not carry is held, and refused no sooner than by the browser', async () => {
+  const line = makeLine()
+  let held = true
+  line._holds = () => held
+  const { fake, channel, send } = make({}, 65_535, line)
+  fake.open()
+  const [first, second] = [send('a'), send(new Uint8Array(BUFFER_BYTES_MAX))]
+  expect([await state(first), await state(second), fake.sent]).toEqual(['done', 'waits', []])
+  held = false
+  channel._pump()
+  expect(fake.sent[0]).toEqual(new Uint8Array([1, 97]))
 })
 
 test('send waits while the buffer is at its watermark, and goes on below the low one', async () => {

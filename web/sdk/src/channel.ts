@@ -39,6 +39,8 @@ export interface Line extends Keeper {
   _underway: number
   /** Something came: whether it is taken. */
   _hear(channel: Channel): boolean
+  /** The link does not carry: what is sent waits here. */
+  _holds(): boolean
   /** One of them is out: other channels may begin theirs. */
   _ended(channel: Channel): void
 }
@@ -98,6 +100,8 @@ export class Channel {
       if (!this._queue.includes(job)) return
       // It waits: the caller may use its buffer again.
       job._content = content.slice()
+      // In place of the browser's buffer, which would have had room.
+      if (this._line._holds() && this._queued <= BUFFER_BYTES_MAX) resolve()
       while (!this._reliable && this._queued > BUFFER_BYTES_MAX && this._queue.length > 1) this._shift()._resolve()
       if (forAll) this._look(job)
     })
@@ -105,7 +109,7 @@ export class Channel {
 
   _pump(): void {
     const { _channel: channel, _line: line } = this
-    for (let job; (job = this._queue[0]) && channel.readyState === 'open'; ) {
+    for (let job; (job = this._queue[0]) && channel.readyState === 'open' && !line._holds(); ) {
       const piece = cut(job._kind, job._content, job._offset, line._pieceMax())
       const { length } = job._content
       if (channel.bufferedAmount && channel.bufferedAmount + piece.length > BUFFER_BYTES_MAX) return
@@ -157,6 +161,11 @@ export class Channel {
       if (this._slow) this._patience = Math.max(this._patience / 2, SLOW_MS_MIN)
       for (const each of this._queue) if (each._forAll) this._look(each)
     })
+  }
+
+  /** What waits is not sent. */
+  _clear(): void {
+    while (this._queue.length) this._shift()._resolve()
   }
 
   /** Nothing is sent or received any more. */

@@ -30,6 +30,8 @@ export interface Pair {
   _id: string
   _state: 'waiting' | 'tried' | 'succeeded' | 'failed'
   _selected: boolean
+  /** Bytes that came by it. */
+  _received: number
   _pair: PairInfo
   _stats: PairStats
 }
@@ -63,6 +65,7 @@ export function readReport(report: Report): Figures {
     received += row.bytesReceived ?? 0
     pairs.push({
       _id: row.id,
+      _received: row.bytesReceived ?? 0,
       _state: state === 'succeeded' || state === 'failed' ? state : state === 'in-progress' ? 'tried' : 'waiting',
       _selected: chosen ? row.id === chosen : (row.selected ?? (!!row.nominated && state === 'succeeded')),
       _pair: { local: candidate(local), remote: candidate(remote) },

@@ -1,7 +1,7 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
 import { expect, test } from 'vitest'
-import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_OPEN_MS, MEND_MS, PIECES_BURST, PIECES_PER_SECOND, RELAY_MS, RESTART_MS, STEPS_MAX } from './link.js'
+import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_BEAT_MS, LOOK_OPEN_MS, MEND_MS, PIECES_BURST, PIECES_PER_SECOND, PROBES, PROBE_MS, RELAY_MS, RESTART_MS, SECOND_MS, SILENCE_MS, STEPS_MAX } from './link.js'
 import { CONTROL_BYTES_MAX, PIECE_BYTES_MAX } from './framing.js'
 import { CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS } from './signals.js'
 import { BOB, SERVERS, Table } from './testing/table.js'
@@ -207,28 +207,36 @@ test('while our offer is unanswered the link is not open, whatever the browser s
 
 test('while a link is mended its signals go both ways, and over the link alone to whom the server does not link us with', async () => {
   const table = await (await (await new Table().enter()).arrive('offer')).up()
-  const count = (): number[] => [table.sent('signal').length, table.control().length]
+  const count = (): number[] => [table.sent('signal').length, table.overLink().length]
   const gathered = (): unknown => table.connection.onicecandidate?.({ candidate: { candidate: HOST, toJSON: () => ({ candidate: HOST }) } })
   gathered()
   await settled()
   expect(count()).toEqual([2, 0])
+  table.connection.carries = false
   table.connection.becomes('failed')
-  await settled()
-  expect(count()).toEqual([3, 1])
+  gathered()
+  await table.pass(400)
+  table.says({ type: 'ice', servers: SERVERS, expires: 3600 })
+  const sent = count()
+  expect(sent[1], 'nothing has come by it').toBe(0)
+  table.connection.carries = true
+  await table.bobSays({ type: 'ping' })
+  await table.pass(450)
+  expect(table.overLink(), 'those of the last description').toMatchObject([{ kind: 'description', data: { type: 'offer' } }])
   await table.answers()
   table.connection.becomes('connected')
   gathered()
   await settled()
-  expect([table.link.state, ...count()]).toEqual(['open', 4, 1])
+  expect([table.link.state, ...count()]).toEqual(['open', sent[0]! + 1, 1])
   // The server says that he is not there.
   table.says({ type: 'error', code: 'no-link', message: '', id: table.sent('signal').at(-1)!.id })
   gathered()
   await settled()
-  expect(count()).toEqual([4, 2])
+  expect(count()).toEqual([sent[0]! + 1, 2])
   table.says({ type: 'link', peer: BOB, role: 'offer', polite: true })
   gathered()
   await settled()
-  expect(count()).toEqual([5, 2])
+  expect(count()).toEqual([sent[0]! + 2, 2])
 })
 
 test('a description that the server refuses goes over the link', async () => {
@@ -258,17 +266,51 @@ test('an answer to an offer before ours is passed over, and a description that c
 test('a silent link that does not carry is mended before the browser says so', async () => {
   const table = await (await (await new Table().enter()).arrive('offer')).up()
   await table.bobSays({ type: 'ping' })
-  const pass = async (ms: number): Promise<void> => {
-    table.world.pass(ms)
-    await settled()
-  }
-  await pass(BEAT_MS)
+  await table.pass(BEAT_MS)
   expect(table.control(), 'something came').toEqual([])
   table.connection.carries = false
-  await pass(BEAT_MS)
-  expect([table.link.state, table.control(), table.sent('ping').length]).toEqual(['open', [{ type: 'ping' }], 1])
-  await pass(BEAT_MS)
-  expect(table.link.state).toBe('mending')
+  await table.pass(BEAT_MS)
+  expect([table.link.state, table.control(), table.sent('ping').length]).toEqual(['open', [{ type: 'ping' }], 0])
+  await table.pass(LOOK_BEAT_MS)
+  expect([table.link.state, table.sent('ping').length], 'the server is doubted too').toEqual(['open', 1])
+  await table.pass(SILENCE_MS)
+  expect([table.link.state, table.control().length], 'SCTP has room for more questions').toEqual(['mending', 1])
+})
+
+test('what the page sends is held while the link does not carry, and goes a few questions after it does', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  const reliable = table.connection.channels[1]!
+  await table.bobSays({ type: 'ping' })
+  await table.pass(BEAT_MS)
+  table.connection.carries = false
+  await table.pass(BEAT_MS + 2 * LOOK_BEAT_MS)
+  await table.link.send('reliable', 'x')
+  expect([table.link.state, reliable.sent.length]).toEqual(['open', 0])
+  table.connection.carries = true
+  await table.pass(2 * LOOK_BEAT_MS)
+  expect([table.link.state, reliable.sent.length]).toEqual(['open', 1])
+
+  table.connection.carries = false
+  await table.pass(2 * BEAT_MS_MAX)
+  await table.link.send('reliable', 'x')
+  const asked = table.control().length
+  expect([table.link.state, reliable.sent.length]).toEqual(['mending', 1])
+  table.connection.carries = true
+  await table.pass(LOOK_BEAT_MS + PROBE_MS)
+  expect(reliable.sent.length).toBe(1)
+  await table.pass(LOOK_BEAT_MS + PROBES * PROBE_MS)
+  expect([reliable.sent.length, table.control().filter(({ type }) => type === 'ping').length - asked]).toEqual([2, PROBES])
+})
+
+test('a link that is mended is asked again where the browser takes another way', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  table.connection.carries = false
+  table.connection.becomes('failed')
+  await table.pass(5 * LOOK_BEAT_MS)
+  expect(table.control()).toEqual([])
+  table.connection.way = 'other'
+  await table.pass(2 * LOOK_BEAT_MS + PROBES * PROBE_MS)
+  expect(table.control()).toEqual(Array(PROBES).fill({ type: 'ping' }))
 })
 
 test('a link that is mended is open once something comes by it, whatever the browser says', async () => {
@@ -312,11 +354,20 @@ test('a silent link that carries is asked less and less often, until the network
   }
   expect(table.link.state).toBe('open')
   const asked = table.control().length
-  expect(asked).toBeGreaterThan(60_000 / BEAT_MS_MAX - 3)
+  expect(asked).toBeGreaterThan(60_000 / (BEAT_MS_MAX + BEAT_MS) - 3)
   expect(asked).toBeLessThan(60_000 / BEAT_MS_MAX + 5)
   table.world.changing.forEach((then) => then())
   await settled()
   expect(table.control().length).toBe(asked + 1)
+})
+
+test('a restart that finds nothing is made again, soon and then ever later', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  table.connection.becomes('failed')
+  for (const [at, wait] of [0, SECOND_MS, SECOND_MS * 2.5, SECOND_MS * 2.5 ** 2, RESTART_MS, RESTART_MS].entries()) {
+    table.world.pass(wait)
+    expect(table.connection.restarts).toBe(at + 1)
+  }
 })
 
 test('whoever answered restarts only if the other does not', async () => {
@@ -330,11 +381,9 @@ test('whoever answered restarts only if the other does not', async () => {
 test('after the server was left, a restart goes over the link, then over a return by ticket', async () => {
   const table = await (await (await (await new Table().enter()).arrive('offer')).up()).complete()
   await table.bobSays({ type: 'signal', kind: 'description', data: { type: 'answer', sdp: 'o=- 9 1 IN' } })
-  table.connection.becomes('failed')
-  await settled()
-  expect(table.control()).toMatchObject([{ type: 'signal', kind: 'description', data: { type: 'offer' } }])
   const before = table.world.sockets.length
-  table.world.pass(ALONE_MS)
+  table.connection.becomes('failed')
+  await table.pass(ALONE_MS)
   expect(table.world.sockets.length).toBe(before + 1)
   table.seq = 0
   table.welcome()

@@ -8,7 +8,7 @@ import { Channel, type Line } from './channel.js'
 import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import { readReport, type Figures } from './figures.js'
-import { CONTROL_BYTES_MAX, encode, HALF_MESSAGES_PEER_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, type Encoded } from './framing.js'
+import { CONTROL_BYTES_MAX, cut, encode, HALF_MESSAGES_PEER_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, type Encoded } from './framing.js'
 import type { Connection, Io } from './io/ports.js'
 import { candidatesIn, Gate } from './signals.js'
 import type {
@@ -30,20 +30,32 @@ import type { Outgoing, SignalKind } from './wire.js'
 
 /** From the beginning to the first open channel. */
 export const CONNECT_MS = 20_000
-/** Of silence before a link that is up is asked whether it carries, and, besides two round trips, for what comes of that. */
-export const BEAT_MS = 750
+/** Of silence before a link that is up is asked whether it carries, and between two such questions. */
+export const BEAT_MS = 250
 /** The same where nobody says anything for long: it doubles up to this. */
 export const BEAT_MS_MAX = 3_000
+/** For what comes of the questions, besides two round trips: the other side's SCTP acknowledges within 200 ms, and one that is lost is not all. */
+export const SILENCE_MS = 500
+/**
+ * Of that, until what the page sends is held. SCTP's timer doubles with each try (0.4, 1.2, 2.8, 6 s), and lets one packet out at a time. While that is not full, a question goes out at once: the first tells a
+ * browser that does not nominate of the other way, and three acknowledgements tell SCTP what is missing.
+ */
+export const HOLD_MS = 100
+/** Between two looks at a link that was asked, or is mended. */
+export const LOOK_BEAT_MS = 100
+/** Questions after each change of the browser's way, and once the link carries again, and how far apart: each has an acknowledgement of its own. */
+export const PROBES = 4
+export const PROBE_MS = 50
 /** From when the browser hears nothing to when a link that was up is mended. */
 export const FALTER_MS = 2_000
 /** From the first sign of trouble to the end of mending. */
 export const MEND_MS = 60_000
-/** From the first restart to the second: a browser looks for its networks every two seconds, and the first may have come before that. */
-export const SECOND_MS = 2_500
-/** Between two restarts while a link is mended; whoever answered begins half of this later. */
+/** From the first restart to the second, besides four round trips: a browser learns of its networks a second or two late, and the first may have come before that. */
+export const SECOND_MS = 1_000
+/** Between two restarts while a link is mended, which come ever later up to this; whoever answered begins half of this later. */
 export const RESTART_MS = 8_000
 /** What the restart over the link itself is given, before the ticket is used. */
-export const ALONE_MS = 500
+export const ALONE_MS = 200
 /** For relayed candidates to wait in a browser that stays with the first way that works, where it decides. */
 export const RELAY_MS = 400
 /** Steps of negotiation that wait for those before them; a signal that would be one more is passed over. */
@@ -141,8 +153,14 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _came = false
   _carries = false
   _beatMs = BEAT_MS
-  /** What had come, and when, when it was asked whether the link carries. */
+  /** What had come, and when, when it was first asked whether the link carries. */
   _asked: [received: number, at: number] | undefined
+  /** The last round trip that the browser told of, ms. */
+  _rttMs = 0
+  _held = false
+  /** The way that the browser takes while the link is mended, and how often it is still to be asked there. */
+  _way: string | undefined
+  _probes = 0
   _beating?: (() => void) | undefined
   _deadline?: (() => void) | undefined
   _restarting?: (() => void) | undefined
@@ -180,6 +198,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   close(): void {
     // A goodbye, as far as that can be said.
+    this._hold(false)
     if (this.state !== 'closed') this._control({ type: 'bye' })
     this._close()
   }
@@ -334,6 +353,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Sends our own description; an answer says to which offer. */
   _describe(offer?: number): void {
     const { type, sdp } = this._pc.localDescription!
+    // What waits in the link belongs to the description before.
+    if (this._held) this._all[0]!._clear()
     this._trace({ type: 'description', side: 'local', kind: type })
     this._send('description', { type, sdp, offer })
   }
@@ -438,6 +459,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._came = true
     if (!this._carries) {
       this._carries = true
+      if (this._held) this._probes = PROBES
       this._watch()
     }
     return !channel || this._count(channel)
@@ -461,7 +483,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Looks after a while whether anything comes. */
   _listen(): void {
     this._beating?.()
-    if (this._host._io._counts) this._beating = this._after(this._beatMs, () => this._beat())
+    const ms = this._probes ? PROBE_MS : this._asked || this.state === 'mending' ? LOOK_BEAT_MS : this._beatMs
+    if (this._host._io._counts) this._beating = this._after(ms, () => this._beat())
   }
 
   /**
@@ -471,36 +494,63 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _beat(): void {
     const came = this._came
     this._came = false
-    if (came && this.state === 'open') {
+    if (came && this.state === 'open' && !this._held) {
       this._asked = undefined
       this._beatMs = BEAT_MS
       return this._listen()
     }
     void this._figures().then(({ _received: received, _selected: selected }) => {
       const now = this._host._io._now()
-      if (this.state === 'mending') {
-        if (this._asked && this._asked[0] !== received) this._hear()
-        this._asked = [received, now]
-        this._control({ type: 'ping' })
-      } else if (this.state !== 'open') {
-        return
-      } else if (this._asked?.[0] !== received) {
-        // Whoever played a moment ago is asked for: it may be the network that is gone, and with it the socket to the server.
-        if (!this._asked && this._beatMs === BEAT_MS) this._host._session?._doubt()
-        else this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
-        this._asked = [received, now]
-        this._control({ type: 'ping' })
-      } else if (now - this._asked[1] >= BEAT_MS + 2 * (selected?._stats.rttMs ?? 0)) {
-        return this._mend(true)
+      const open = this.state === 'open'
+      if (!open && this.state !== 'mending') return
+      this._rttMs = selected?._stats.rttMs ?? this._rttMs
+      const [before, at] = (this._asked ??= [received, now])
+      const silentMs = now - at - 2 * this._rttMs
+      const way = selected?._state === 'succeeded' ? selected._id : ''
+      if (came || before !== received) {
+        this._asked = undefined
+        this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
+        if (!this._carries) this._hear()
+        else if (!this._probes) this._hold(false)
+      } else if (!open) {
+        if (way && way !== this._way && this._way !== undefined) this._probes = PROBES
+        this._way = way
+      } else {
+        if (silentMs >= SILENCE_MS) return this._mend(true)
+        // It may be the network that is gone, and with it the socket to the server.
+        if (silentMs > 0) this._host._session?._doubt()
+        if (silentMs > HOLD_MS) this._hold(true)
+        if (at === now) this._probes = 1
       }
+      if (this._probes) this._ping()
       this._listen()
     })
+  }
+
+  /** Keeps back what the page sends, or lets it go. */
+  _hold(held: boolean): void {
+    this._held = held
+    for (const channel of this._all) channel._pump()
+  }
+
+  _holds(): boolean {
+    return this._held
+  }
+
+  _ping(): void {
+    this._probes--
+    try {
+      this._all[0]!._channel.send(cut(...encode({ type: 'ping' }), 0, PIECE_BYTES_MIN))
+    } catch {
+      // It is not open.
+    }
   }
 
   /** The network may be another one. */
   _doubt(): void {
     if (this.state !== 'open') return
     this._came = false
+    this._asked = undefined
     this._beatMs = BEAT_MS
     this._beat()
   }
@@ -512,17 +562,20 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._turnError = 0
     this._become(this.connectMs === undefined ? 'connecting' : 'mending')
     this._carries = !this._host._io._counts
+    this._hold(!this._carries)
+    this._way = undefined
+    this._probes = 0
     this._beatMs = BEAT_MS
     this._asked = undefined
     this._listen()
     this._host._session?._doubt()
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
     this._look()
-    let wait = SECOND_MS
+    let wait = SECOND_MS + 4 * this._rttMs
     const again = (): void => {
       this._restart()
       this._restarting = this._after(wait, again)
-      wait = RESTART_MS
+      wait = Math.min(wait * 2.5, RESTART_MS)
     }
     // An offer of ours that went over the dead link must be made again, or theirs would be passed over for it.
     if (restart && (this._offers || this._pc.signalingState !== 'stable')) again()
@@ -574,7 +627,21 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   _controlled(message: ControlMessage | null): void {
     if (message?.type === 'bye') this._gone()
-    else if (message?.type === 'signal') this._signal(message.kind!, message.data)
+    else if (message?.type === 'signal') {
+      this._signal(message.kind!, message.data)
+      if (!this._host._session && message.kind === 'description') this._suspect()
+    }
+  }
+
+  /** The other side restarts over the link: it may have lost the way that we still take, where a browser goes on for seconds. */
+  _suspect(): void {
+    void this._figures().then(({ _selected: before }) => {
+      this._control({ type: 'ping' })
+      this._after(LOOK_BEAT_MS + 2 * this._rttMs, () => void this._figures().then(({ _selected: after }) => {
+        const same = before?._id === after?._id && before?._received === after?._received
+        if (this.state === 'open' && this._host._io._counts && same) this._mend(true)
+      }))
+    })
   }
 
   _received(channel: string, data: Received): void {

@@ -16,8 +16,8 @@ export const REPLY_MS = 15_000
 export const PING_MS = 15_000
 /** From a ping to the end of patience with a silent socket. */
 export const PONG_MS = 10_000
-/** The same where there is reason to think that it is dead. */
-export const DOUBT_MS = 1_500
+/** The same where there is reason to think that it is dead, besides two round trips. */
+export const DOUBT_MS = 500
 /** Sockets that failed in a row before the server is given up: about a minute. */
 export const ATTEMPTS_MAX = 16
 /** First wait before a new socket; it doubles up to BACKOFF_MS_MAX, and is drawn from 50 to 100 % of that. */
@@ -71,6 +71,9 @@ export class Session {
   _up = false
   /** It is asked whether it is there. */
   _doubted = false
+  /** From hello to welcome, ms. */
+  _rttMs = 0
+  _helloAt = 0
   _secret: string | undefined
   _nextId = 1
   _seq = 0
@@ -150,6 +153,7 @@ export class Session {
     socket.onopen = () => {
       const hello: Outgoing = { type: 'hello', id: 0, app: this._app }
       if (this._secret) hello.resume = { session: this._secret, seq: this._seq }
+      this._helloAt = this._io._now()
       if (mine()) socket.send(JSON.stringify(hello))
     }
     socket.onmessage = (event: MessageEvent<string>) => {
@@ -175,7 +179,7 @@ export class Session {
     if (this._up) {
       if (this._doubted) return
       this._doubted = true
-      this._patience(DOUBT_MS)
+      this._patience(DOUBT_MS + 2 * this._rttMs)
       this._note({ type: 'ping' })
     } else if (this._secret && !this._socket && !this._ended) this._dial()
   }
@@ -224,6 +228,7 @@ export class Session {
 
   _welcome(frame: Welcome): void {
     const first = !this._secret
+    this._rttMs = this._io._now() - this._helloAt
     this._up = true
     this._attempt = 0
     this._secret = frame.session

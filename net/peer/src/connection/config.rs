@@ -16,7 +16,8 @@ pub struct ConnectionConfig {
     pub servers: Vec<IceServer>,
     /// Which candidates may be used. Default: all.
     pub policy: TransportPolicy,
-    /// Of two offers that cross, ours yields (W3C, perfect negotiation). The other side must say the opposite.
+    /// Of two offers that cross, ours yields (W3C, perfect negotiation). The other side must say the opposite; if it is of this crate and
+    /// says the same, one of the two yields all the same.
     pub polite: bool,
     /// Of which addresses of this machine candidates are made.
     pub addresses: Addresses,
@@ -63,11 +64,12 @@ impl Default for ConnectionConfig {
 /// Of which addresses of this machine candidates are made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Addresses {
-    /// All that are of use, and those that come later: at most 8, no loopback and no link-local address where there is another,
-    /// temporary IPv6 addresses in place of lasting ones.
+    /// All that are of use, and those that come later: no loopback and no link-local address where there is another, temporary IPv6
+    /// addresses in place of lasting ones. Of more than 8 those that lead furthest, and up to 16 with those from which the system sends
+    /// to a server or to what the other side names.
     #[default]
     All,
-    /// These alone, at most 8.
+    /// These alone, at most 16.
     Only(Vec<IpAddr>),
 }
 

@@ -64,7 +64,7 @@ pub use twocan_ice::{Kind, Report, Verdict};
 pub use twocan_rtc::gather::{IceServer, IceUrl, Scheme, TransportPolicy, UrlError, UrlTransport};
 pub use twocan_rtc::sdp::{Description, Kind as DescriptionKind};
 pub use twocan_rtc::transport::{
-    Certificate, ChannelId, ChannelInit, CloseReason, Misuse, Payload, Reliability,
+    Alert, Certificate, ChannelId, ChannelInit, CloseReason, Misuse, Payload, Refusal, Reliability,
 };
 pub use twocan_rtc::{
     CandidateInit, ConnectionState, FailReason, Path, PathInfo, Protocol, Signal, SignalError, Stats,
@@ -98,7 +98,7 @@ impl Connection {
         Ok(Self { task: runtime.spawn(driver), shared })
     }
 
-    /// Makes the first offer. Only one of the two sides should; if both do, the polite one yields.
+    /// Makes the first offer. Only one of the two sides should; if both do, the polite one yields, or one of the two where both say the same.
     pub fn negotiate(&self) {
         self.command(Command::Negotiate);
     }
@@ -141,6 +141,12 @@ impl Connection {
     /// The largest message that the other side takes, bytes. Until it has said so: what we would take.
     pub fn max_message_size(&self) -> usize {
         self.shared.max_message_size()
+    }
+
+    /// Why the connection failed, where [`ConnectionEvent::Failed`] says `DtlsFailed`: what did not fit, or which alert came. `None`: it
+    /// has not failed, or time ran out.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.shared.close_reason()
     }
 
     /// Servers to be asked from now on, such as come with new credentials.

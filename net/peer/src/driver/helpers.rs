@@ -17,8 +17,8 @@ use crate::connection::Roots;
 
 /// How long the system may look for a name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Addresses of one name that are used.
-const IPS_MAX: usize = 16;
+/// Addresses of one name that are used, of each family.
+const IPS_MAX: usize = 8;
 
 /// What a helper has come to.
 pub enum Done {
@@ -105,7 +105,8 @@ async fn resolve(name: &str) -> Vec<IpAddr> {
         Ok(Ok(addresses)) => {
             let mut ips: Vec<IpAddr> = Vec::new();
             for ip in addresses.map(|address| address.ip()) {
-                if ips.len() < IPS_MAX && !ips.contains(&ip) {
+                let alike = ips.iter().filter(|known| known.is_ipv4() == ip.is_ipv4()).count();
+                if alike < IPS_MAX && !ips.contains(&ip) {
                     ips.push(ip);
                 }
             }

@@ -1,17 +1,19 @@
 //! Which addresses of this machine a connection uses.
 //!
 //! RFC 8445 5.1.1.1, and what browsers do: no loopback and no link-local address where there is another, temporary IPv6
-//! addresses instead of the lasting one of the same prefix, no more than [`ADDRESSES_MAX`] in all.
+//! addresses instead of the lasting one of the same prefix. Of more than [`ADDRESSES_MAX`] those that lead furthest are used, one of each
+//! interface and family before a second one, and then, up to [`SOCKETS_MAX`], those from which the system sends to a server or to
+//! what the other side names.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// Addresses that one connection uses, at most: each is a socket, and candidates to be checked.
-pub const ADDRESSES_MAX: usize = 8;
+use super::routes::{Leads, Routes};
 
-/// Names with which interfaces begin that lead to containers and virtual machines: they come last.
-const VIRTUAL: [&str; 10] =
-    ["docker", "veth", "br-", "virbr", "vmnet", "vboxnet", "cni", "flannel", "lxc", "podman"];
+/// Addresses that one connection uses by itself, at most: each is a socket, and candidates to be checked.
+pub const ADDRESSES_MAX: usize = 8;
+/// Addresses that it uses in all: those besides were asked for, or were chosen before others came.
+pub const SOCKETS_MAX: usize = 16;
 
 /// One address of one interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Found {
     pub ip: IpAddr,
     /// What the system says of an IPv6 address.
     pub state: AddressState,
+    /// Where it leads.
+    pub leads: Leads,
 }
 
 /// How good an IPv6 address is to use.
@@ -42,6 +46,7 @@ pub enum AddressState {
 pub fn find() -> io::Result<Vec<Found>> {
     let states = ipv6_states(&std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default());
     let found = if_addrs::get_if_addrs()?.into_iter().filter(|each| each.is_oper_up() || each.is_loopback());
+    let routes = Routes::read();
     Ok(found
         .map(|each| {
             let ip = each.ip();
@@ -49,6 +54,7 @@ pub fn find() -> io::Result<Vec<Found>> {
             Found {
                 index: each.index.unwrap_or_default(),
                 ip,
+                leads: routes.leads(&each.name, ip),
                 state: known.map(|(_, state)| *state).unwrap_or_default(),
                 name: each.name,
             }
@@ -56,8 +62,8 @@ pub fn find() -> io::Result<Vec<Found>> {
         .collect())
 }
 
-/// The addresses to bind, best first, with port 0.
-pub fn choose(found: &[Found], loopback: bool) -> Vec<SocketAddr> {
+/// The addresses that are of use, best first, with port 0.
+pub fn usable(found: &[Found], loopback: bool) -> Vec<SocketAddr> {
     let usable = |each: &&Found| {
         each.state != AddressState::Unusable && !each.ip.is_unspecified() && !each.ip.is_multicast()
     };
@@ -68,7 +74,7 @@ pub fn choose(found: &[Found], loopback: bool) -> Vec<SocketAddr> {
     if chosen.is_empty() {
         chosen.extend(near.iter().filter(|each| is_link_local(each.ip)));
     }
-    chosen.sort_by_key(|each| VIRTUAL.iter().any(|start| each.name.starts_with(start)));
+    chosen = by_worth(&chosen);
     if loopback || chosen.is_empty() {
         // Before the others, so that their number cannot push it out.
         chosen.splice(0..0, near.into_iter().filter(|each| each.ip.is_loopback()));
@@ -79,8 +85,24 @@ pub fn choose(found: &[Found], loopback: bool) -> Vec<SocketAddr> {
             addresses.push(address);
         }
     }
-    addresses.truncate(ADDRESSES_MAX);
     addresses
+}
+
+/// What leads out; then the first of each interface and family, the second and so on, by where they lead; what leads within this machine
+/// at the end.
+fn by_worth<'a>(found: &[&'a Found]) -> Vec<&'a Found> {
+    let place = |index: usize, each: &Found| {
+        let before = found.iter().take(index).filter(|other| {
+            other.index == each.index && other.name == each.name && other.ip.is_ipv4() == each.ip.is_ipv4()
+        });
+        before.count()
+    };
+    let key = |(index, each): &(usize, &'a Found)| {
+        (each.leads != Leads::Out, each.leads == Leads::Within, place(*index, each), each.leads)
+    };
+    let mut ordered: Vec<(usize, &Found)> = found.iter().copied().enumerate().collect();
+    ordered.sort_by_cached_key(key);
+    ordered.into_iter().map(|(_, each)| each).collect()
 }
 
 fn has_temporary(lasting: &Found, all: &[&Found]) -> bool {
@@ -140,11 +162,13 @@ mod tests {
     use super::*;
 
     fn found(name: &str, ip: &str) -> Found {
-        Found { name: name.into(), index: 2, ip: ip.parse().unwrap(), state: AddressState::Lasting }
+        let (ip, state) = (ip.parse().unwrap(), AddressState::Lasting);
+        let leads = Routes::default().leads(name, ip);
+        Found { name: name.into(), index: 2, ip, state, leads }
     }
 
     fn chosen(found: &[Found], loopback: bool) -> Vec<String> {
-        choose(found, loopback).iter().map(ToString::to_string).collect()
+        usable(found, loopback).iter().take(ADDRESSES_MAX).map(ToString::to_string).collect()
     }
 
     #[test]
@@ -191,6 +215,49 @@ mod tests {
         assert_eq!(addresses.len(), ADDRESSES_MAX);
         assert!(!addresses.contains(&"172.17.0.1:0".to_owned()));
         assert_eq!(chosen(&all[..2], false), ["192.0.2.1:0", "172.17.0.1:0"]);
+    }
+
+    /// Twelve interfaces of this kind, and the one that matters, named before them or after.
+    fn among_twelve(kind: &str, name: &str, leads: Leads) -> Vec<Found> {
+        let mut all: Vec<Found> =
+            (0..12).map(|n| found(&format!("{kind}{n}"), &format!("172.{}.0.1", 17 + n))).collect();
+        all.push(Found { leads, ..found(name, "10.1.0.2") });
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    #[test]
+    fn no_number_of_other_interfaces_pushes_out_the_one_that_leads_furthest() {
+        for kind in ["wg", "tun", "tailscale", "br-", "ens4.10", "aaa", "zzz"] {
+            for leads in [Leads::Out, Leads::Further, Leads::Somewhere] {
+                let addresses = chosen(&among_twelve(kind, "en0", leads), false);
+                assert_eq!(addresses.first().map(String::as_str), Some("10.1.0.2:0"), "{kind}, {leads:?}");
+                assert_eq!(addresses.len(), ADDRESSES_MAX, "and what fits besides is taken");
+            }
+        }
+        for kind in ["wg", "tun", "tailscale", "br-"] {
+            let addresses = chosen(&among_twelve(kind, "en0", Leads::Unknown), false);
+            assert_eq!(addresses[0], "10.1.0.2:0", "{kind}: what is not virtual comes first");
+        }
+    }
+
+    #[test]
+    fn both_families_that_lead_out_come_before_all_others() {
+        let mut all: Vec<Found> = (1..20).map(|n| found("eth0", &format!("2001:db8:{n}::1"))).collect();
+        all.push(Found { leads: Leads::Out, ..found("eth0", "192.0.2.7") });
+        all.push(Found { leads: Leads::Out, ..found("eth1", "2001:db8:77::1") });
+        assert_eq!(chosen(&all, false)[..2], ["192.0.2.7:0", "[2001:db8:77::1]:0"]);
+    }
+
+    #[test]
+    fn many_addresses_of_one_interface_leave_room_for_those_of_others() {
+        let mut all: Vec<Found> = (1..=20).map(|host| found("eth0", &format!("192.0.2.{host}"))).collect();
+        all.extend((1..=20).map(|n| found("eth0", &format!("2001:db8:{n}::1"))));
+        all.push(Found { index: 3, ..found("eth1", "10.7.0.2") });
+        let addresses = chosen(&all, false);
+        for wanted in ["192.0.2.1:0", "[2001:db8:1::1]:0", "10.7.0.2:0"] {
+            assert!(addresses.contains(&wanted.to_owned()), "{wanted} of {addresses:?}");
+        }
     }
 
     #[test]

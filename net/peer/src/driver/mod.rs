@@ -14,6 +14,8 @@ pub(crate) mod interfaces;
 mod lines;
 mod mdns;
 mod queue;
+mod reach;
+mod routes;
 mod shared;
 mod stream;
 #[cfg(test)]
@@ -99,6 +101,7 @@ impl Driver {
         let now = Instant::now();
         let certificate = config.certificate.unwrap_or_else(Certificate::generate);
         let loopback = config.loopback || any_on_loopback(&config.servers);
+        let servers = reach::servers(&config.servers);
         let machine = Connection::new(
             twocan_rtc::Config {
                 servers: config.servers,
@@ -136,46 +139,8 @@ impl Driver {
             is_over: false,
         };
         driver.bind(now);
+        driver.reach(servers, now);
         Ok(driver)
-    }
-
-    /// One socket for each address that is wanted, and none for others.
-    fn bind(&mut self, now: Instant) {
-        let wanted = match &self.addresses {
-            Addresses::All => interfaces::choose(&self.found, self.loopback),
-            Addresses::Only(ips) => {
-                ips.iter().take(interfaces::ADDRESSES_MAX).map(|ip| (*ip, 0).into()).collect()
-            }
-        };
-        let mut gone = Vec::new();
-        self.sockets.retain(|(id, socket)| {
-            let stays = wanted.iter().any(|address| address.ip() == socket.local().ip());
-            if !stays {
-                gone.push(*id);
-            }
-            stays
-        });
-        // Before the new ones are there: whoever knows that its path is dead takes another at once.
-        gone.into_iter().for_each(|id| self.machine.remove_socket(id, now));
-        for address in wanted {
-            if self.sockets.iter().any(|(_, socket)| socket.local().ip() == address.ip()) {
-                continue;
-            }
-            match Udp::bind(address) {
-                Ok(socket) => {
-                    let id = self.machine.add_socket(socket.local(), now);
-                    self.sockets.push((id, socket));
-                    self.listen(address, now);
-                }
-                Err(error) => tracing::debug!(%address, %error, "an address cannot be used"),
-            }
-        }
-        let bound: Vec<IpAddr> = self.local_ips();
-        if let Some(listeners) = &mut self.listeners {
-            let is_bound =
-                |listener: &TcpListener| listener.local_addr().is_ok_and(|local| bound.contains(&local.ip()));
-            listeners.retain(|(_, listener)| is_bound(listener));
-        }
     }
 
     /// A TCP listener beside a UDP socket, where TCP is wanted.
@@ -223,6 +188,7 @@ impl Driver {
             Command::OpenChannel(line) => self.open_channel(line, now),
             Command::CloseChannel(line) => self.lines.close(&mut self.machine, &line, now),
             Command::Signal(signal) => {
+                self.reach(reach::named(&signal), now);
                 if let Err(why) = self.machine.handle_signal(signal, now) {
                     self.tell(ConnectionEvent::SignalRefused(why));
                 }
@@ -234,6 +200,7 @@ impl Driver {
                     self.loopback = true;
                     self.bind(now);
                 }
+                self.reach(reach::servers(&servers), now);
                 self.machine.set_servers(servers, now);
             }
             Command::SetRttHint(rtt) => self.machine.set_rtt_hint(rtt),
@@ -318,7 +285,10 @@ impl Driver {
                     tracing::debug!(%error, "a stream could not be opened");
                     self.machine.handle_stream_closed(socket, now);
                 }
-                Done::Resolved { query, ips } => self.machine.handle_resolved(query, &ips, now),
+                Done::Resolved { query, ips } => {
+                    self.reach(ips.iter().copied(), now);
+                    self.machine.handle_resolved(query, &ips, now);
+                }
                 Done::Nothing => {}
             }
         }
@@ -339,7 +309,7 @@ impl Driver {
                     self.streams.retain(|(socket, _)| *socket != id);
                 }
                 twocan_rtc::Command::Resolve { query, name } => {
-                    self.helpers.resolve(query, name, self.local_ips());
+                    self.helpers.resolve(query, name, self.network_ips());
                 }
                 twocan_rtc::Command::Announce { name, ip } => {
                     self.helpers.announce(name, ip, self.local_ips());
@@ -410,7 +380,9 @@ impl Driver {
             }
             Event::CandidateError { url, code, text } => ConnectionEvent::CandidateError { url, code, text },
             Event::Failed { reason, verdict } => {
-                tracing::debug!(reason = reason.word(), "connection");
+                let why = self.machine.close_reason();
+                why.into_iter().for_each(|why| self.shared.set_close_reason(why));
+                tracing::debug!(reason = reason.word(), why = why.map(tracing::field::display), "connection");
                 ConnectionEvent::Failed { reason, verdict }
             }
             Event::Closed { why } => {

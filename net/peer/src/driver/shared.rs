@@ -1,7 +1,7 @@
 //! What a connection's handles share with its task: two queues, and a few figures.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -12,7 +12,7 @@ use twocan_rtc::{Signal, Stats};
 use super::interfaces::Found;
 use super::queue::{Budget, Queue};
 use super::watch::Watching;
-use crate::connection::{ConnectionEvent, Line, Message, Report, UNREAD_MAX};
+use crate::connection::{CloseReason, ConnectionEvent, Line, Message, Report, UNREAD_MAX};
 
 /// What the task is asked to do.
 pub enum Command {
@@ -58,6 +58,7 @@ pub struct Shared {
     /// What waits for the program, in all queues to it.
     pub unread: Budget,
     max_message_size: AtomicUsize,
+    close_reason: OnceLock<CloseReason>,
     is_abandoned: AtomicBool,
 }
 
@@ -68,6 +69,7 @@ impl Shared {
             events: Queue::new(),
             unread: Budget::new(UNREAD_MAX),
             max_message_size: AtomicUsize::new(MESSAGE_LEN_MAX),
+            close_reason: OnceLock::new(),
             is_abandoned: AtomicBool::new(false),
         }
     }
@@ -79,6 +81,16 @@ impl Shared {
 
     pub fn max_message_size(&self) -> usize {
         self.max_message_size.load(Ordering::Relaxed)
+    }
+
+    /// Why the connection ended, told before the event that says that it failed.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason.get().copied()
+    }
+
+    pub fn set_close_reason(&self, why: CloseReason) {
+        // Nothing follows the first.
+        let _ = self.close_reason.set(why);
     }
 
     pub fn set_max_message_size(&self, bytes: usize) {

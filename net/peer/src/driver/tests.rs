@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use twocan_rtc::Signal;
 use twocan_rtc::transport::ChannelInit;
 
 use super::*;
@@ -17,6 +18,7 @@ fn found(ips: &[&str]) -> Command {
         index: 1,
         ip: ip.parse().unwrap(),
         state: interfaces::AddressState::Lasting,
+        leads: routes::Leads::Unknown,
     };
     Command::Addresses(ips.iter().map(one).collect())
 }
@@ -109,4 +111,62 @@ async fn a_server_on_loopback_brings_loopback_in() {
     let server = IceServer { urls: vec![url], username: String::new(), credential: String::new() };
     driver.obey_one(Command::SetServers(vec![server]), Instant::now());
     assert!(has_loopback(&driver));
+}
+
+fn locals(driver: &Driver) -> Vec<String> {
+    driver.sockets.iter().map(|(_, socket)| socket.local().ip().to_string()).collect()
+}
+
+/// A machine with more addresses than are used, of which 127.0.0.1, from which the system sends to all others, is the last.
+fn crowded() -> Driver {
+    let config = ConnectionConfig { loopback: true, ..ConnectionConfig::default() };
+    let mut driver = Driver::new(config, Arc::new(Shared::new())).unwrap();
+    // What this machine has itself goes.
+    driver.obey_one(found(&["127.0.0.2"]), Instant::now());
+    let ips: Vec<String> =
+        (2..30).map(|host| format!("127.0.0.{host}")).chain(["127.0.0.1".into()]).collect();
+    driver.obey_one(found(&ips.iter().map(String::as_str).collect::<Vec<_>>()), Instant::now());
+    assert_eq!(driver.sockets.len(), interfaces::ADDRESSES_MAX, "{:?}", locals(&driver));
+    driver
+}
+
+fn candidate(ip: &str) -> Signal {
+    let candidate = format!("candidate:1 1 udp 2122260223 {ip} 50000 typ host");
+    Signal::Candidate(twocan_rtc::CandidateInit { candidate, ..Default::default() })
+}
+
+#[tokio::test]
+async fn the_address_from_which_the_system_sends_to_the_other_side_gets_a_socket() {
+    let mut driver = crowded();
+    let before = locals(&driver);
+    assert!(!before.contains(&"127.0.0.1".to_owned()));
+    driver.obey_one(Command::Signal(candidate("127.0.0.99")), Instant::now());
+    let after = locals(&driver);
+    assert_eq!(after[..8], before, "those that were there stay");
+    assert_eq!(after[8..], ["127.0.0.1"]);
+    driver.obey_one(Command::Signal(candidate("127.0.0.98")), Instant::now());
+    assert_eq!(locals(&driver), after, "once is enough");
+}
+
+#[tokio::test]
+async fn the_address_from_which_the_system_sends_to_a_server_gets_a_socket() {
+    let mut driver = crowded();
+    let url = "turn:127.0.0.99:3478".parse().unwrap();
+    let server = IceServer { urls: vec![url], username: String::new(), credential: String::new() };
+    driver.obey_one(Command::SetServers(vec![server]), Instant::now());
+    assert!(locals(&driver).contains(&"127.0.0.1".to_owned()));
+}
+
+#[tokio::test]
+async fn what_is_worth_more_gets_a_socket_however_many_there_are() {
+    let mut driver = crowded();
+    // Others come, in place of all but two of those that were there before.
+    for host in 30..40 {
+        let ips: Vec<String> = (host..host + 60).map(|host| format!("127.0.0.{host}")).collect();
+        driver.obey_one(found(&ips.iter().map(String::as_str).collect::<Vec<_>>()), Instant::now());
+        assert!(driver.sockets.len() <= interfaces::SOCKETS_MAX);
+        for best in &ips[..8] {
+            assert!(locals(&driver).contains(best), "{best}");
+        }
+    }
 }

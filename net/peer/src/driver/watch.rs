@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::interfaces::{self, Found};
 
-/// Between two looks. One takes some 50 µs.
+/// Between two looks. One takes less than half a millisecond.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Between a socket's error and the look that it causes, so that a storm of errors causes few.
 const AFTER_ERROR: Duration = Duration::from_millis(250);

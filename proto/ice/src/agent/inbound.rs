@@ -25,6 +25,9 @@ use crate::{Discard, Event, Failure, Kind, PairState, Role, SocketId, State, Tcp
 /// Requests that are kept until the other side's credentials come.
 const EARLY_REQUESTS_MAX: usize = 32;
 
+/// Attributes of one message whose bytes are handed on.
+const EMBEDDED_MAX: usize = 4;
+
 /// Attributes of a request that must be understood, and are.
 const KNOWN: [AttributeType; 3] =
     [AttributeType::USERNAME, AttributeType::PRIORITY, AttributeType::USE_CANDIDATE];
@@ -170,8 +173,10 @@ impl Agent {
     }
 
     fn take_embedded(&mut self, message: &Message<'_>) {
-        let open = |kind: AttributeType| self.embedded.iter().any(|(other, _)| *other == kind);
-        let found = message.attributes().filter(|attribute| open(attribute.kind));
+        let open = |kind: AttributeType| {
+            self.heard == Some(kind) || self.embedded.iter().any(|(other, _)| *other == kind)
+        };
+        let found = message.attributes().filter(|attribute| open(attribute.kind)).take(EMBEDDED_MAX);
         let news = found.map(|found| Event::Embedded { kind: found.kind, bytes: found.value.to_vec() });
         self.events.extend(news.collect::<Vec<_>>());
     }

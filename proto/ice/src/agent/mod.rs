@@ -19,6 +19,7 @@ use twocan_stun::AttributeType;
 
 use crate::check::{self, EMBEDDED_LEN_MAX, Embedded, Keyed};
 use crate::checklist::{Checklist, fits, plain};
+use crate::consent::FOLLOW_UPS;
 use crate::pacer::Pacer;
 use crate::pair::{Base, Generation, Pair, PairId, Remote, Way};
 use crate::priority::priority;
@@ -95,6 +96,8 @@ pub struct Agent {
     lost: Option<Verdict>,
 
     embedded: Embedded,
+    /// Attributes that are read and not sent.
+    heard: Option<AttributeType>,
     counts: Counts,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -163,6 +166,7 @@ impl Agent {
             trying_since: None,
             lost: None,
             embedded: Embedded::new(),
+            heard: None,
             counts: Counts::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -207,12 +211,20 @@ impl Agent {
     }
 
     /// The caller has reason to think that the path is dead: usable pairs are asked for consent now, and if the one in use
-    /// remains silent another takes its place. At most once a second.
+    /// remains silent another takes its place. At most once a round trip.
     pub fn probe(&mut self, now: Instant) {
         self.now = now;
-        let generation = self.generation;
-        let asked = |pair: &&mut Pair| pair.is_valid() && pair.generation == generation;
-        self.checklist.iter_mut().filter(asked).for_each(|pair| pair.due = Some(now));
+        self.checklist.iter_mut().filter(|pair| pair.is_valid()).for_each(|pair| pair.due = Some(now));
+        self.advance(now);
+    }
+
+    /// The other side sends by another pair, and nothing comes by the one in use: that counts as silent until it answers.
+    pub fn suspect(&mut self, now: Instant) {
+        self.now = now;
+        if let Some(pair) = self.selected.and_then(|id| self.checklist.get_mut(id)) {
+            pair.unanswered = pair.unanswered.max(FOLLOW_UPS);
+            pair.due = Some(now);
+        }
         self.advance(now);
     }
 
@@ -241,6 +253,11 @@ impl Agent {
             rtt: pair.rtt,
             nominated: pair.nominated,
         })
+    }
+
+    /// When the pair in use was last answered: a restart that is not leaves it in use.
+    pub fn confirmed(&self) -> Option<Instant> {
+        self.checklist.get(self.selected?).filter(|pair| pair.is_valid())?.confirmed
     }
 
     /// All that was tried: each pair, when, how often, and why it failed.
@@ -314,6 +331,11 @@ impl Agent {
         self.embedded.retain(|(other, _)| *other != kind);
         self.embedded.extend(value.map(|value| (kind, value.to_vec())));
         Ok(())
+    }
+
+    /// What the other side sends in attributes of that kind comes as [`Event::Embedded`], without anything being sent in such.
+    pub fn hear(&mut self, kind: AttributeType) {
+        self.heard = Some(kind);
     }
 
     /// Begins anew with new credentials (RFC 8445 section 9): the sockets and their candidates stay, what the other side

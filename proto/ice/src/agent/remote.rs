@@ -6,7 +6,7 @@ use super::Agent;
 use crate::check::Keyed;
 use crate::checklist::{is_reachable, plain};
 use crate::pair::Remote;
-use crate::{Candidate, Credentials, Discard, State, TcpType, Transport};
+use crate::{Candidate, Credentials, Discard, Kind, State, TcpType, Transport};
 
 /// A candidate that the other side named.
 #[derive(Debug)]
@@ -14,6 +14,13 @@ pub(super) struct Signaled {
     pub remote: Remote,
     pub ufrag: Option<String>,
     pub related: Option<std::net::SocketAddr>,
+}
+
+/// What makes candidates alike.
+type Class = (Kind, bool, bool);
+
+fn class_of(remote: &Remote) -> Class {
+    (remote.kind, remote.address.is_ipv4(), matches!(remote.transport, Transport::Tcp(_)))
 }
 
 impl Agent {
@@ -40,7 +47,8 @@ impl Agent {
     }
 
     /// A candidate of the other side, at any time; before the credentials too. One that is known changes nothing, unless a
-    /// check had revealed it: then its true kind and priority are known now.
+    /// check had revealed it: then its true kind and priority are known now. Where there are as many as are taken, it takes the place of one
+    /// of which there are more alike (kind, family, transport): fifty interfaces leave room for a relay.
     ///
     /// # Errors
     /// `OtherComponent`, `OtherGeneration`, `Unreachable`, `TooManyCandidates`, `Closed`.
@@ -78,7 +86,7 @@ impl Agent {
         if self.signaled.iter().any(|signaled| same(&signaled.remote)) {
             return Ok(());
         }
-        if self.signaled.len() >= self.config.remote_candidates_max {
+        if self.signaled.len() >= self.config.remote_candidates_max && !self.make_room(&remote) {
             return Err(Discard::TooManyCandidates);
         }
         self.peer_reflexive.retain(|known| !same(known));
@@ -93,6 +101,36 @@ impl Agent {
         // The pair in use may be known better now.
         self.select(self.now);
         Ok(())
+    }
+
+    /// Ends the least of those that are most alike, if this one is rarer by two, and nothing was heard of it: with every change they are
+    /// more even, so there is an end to them.
+    fn make_room(&mut self, newcomer: &Remote) -> bool {
+        let alike = |class: Class| self.signaled.iter().filter(move |known| class_of(&known.remote) == class);
+        let wanted = alike(class_of(newcomer)).count() + 2;
+        let heard: Vec<_> = self
+            .checklist
+            .iter()
+            .filter(|pair| pair.is_valid() || pair.requests_heard > 0)
+            .map(|pair| pair.remote.address)
+            .collect();
+        let key = |(_, known): &(usize, &Signaled)| {
+            let remote = &known.remote;
+            let is_tried = self
+                .checklist
+                .iter()
+                .any(|pair| pair.remote.address == remote.address && pair.requests_sent > 0);
+            (alike(class_of(remote)).count(), !is_tried, std::cmp::Reverse(remote.priority))
+        };
+        let unheard =
+            self.signaled.iter().enumerate().filter(|(_, known)| !heard.contains(&known.remote.address));
+        let worst =
+            unheard.max_by_key(key).filter(|(_, known)| alike(class_of(&known.remote)).count() >= wanted);
+        let Some((index, _)) = worst else { return false };
+        let gone = self.signaled.remove(index).remote;
+        let is_gone = |other: &Remote| other.address == gone.address && other.transport == gone.transport;
+        self.checklist.retain(|pair| !is_gone(&pair.remote));
+        true
     }
 
     /// The other side has named all its candidates.

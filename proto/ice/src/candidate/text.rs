@@ -14,8 +14,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::SplitAsciiWhitespace;
 
 use super::{Candidate, Kind, Named, Parsed, TcpType, Transport};
-use crate::ParseError;
 use crate::credentials::is_ice_text;
+use crate::{ParseError, pasted};
 
 /// The longest name of a host.
 const NAME_LEN_MAX: usize = 253;
@@ -24,7 +24,7 @@ impl Candidate {
     /// The longest text that is read, in bytes.
     pub const TEXT_LEN_MAX: usize = 1024;
 
-    /// Reads `candidate:…`, with `a=` before it or not.
+    /// Reads `candidate:…`, with `a=` before it or not, and with what comes with text that was [pasted](crate::pasted).
     ///
     /// # Errors
     /// Says what is wrong; `UnknownTransport` and `UnknownKind` are to be ignored by whoever reads a description.
@@ -32,7 +32,8 @@ impl Candidate {
         if text.len() > Self::TEXT_LEN_MAX {
             return Err(ParseError::TooLong);
         }
-        let text = text.strip_prefix("a=").unwrap_or(text);
+        let text = pasted::tidy(text);
+        let text = text.strip_prefix("a=").unwrap_or(&text).trim_start();
         let mut words =
             text.strip_prefix("candidate:").ok_or(ParseError::NotACandidate)?.split_ascii_whitespace();
         let mut word = || words.next().ok_or(ParseError::Truncated);

@@ -10,8 +10,8 @@ pub const REPLY_WITHIN: Duration = Duration::from_secs(15);
 pub const PING_AFTER: Duration = Duration::from_secs(15);
 /// From a ping to the end of patience with a silent socket.
 pub const PONG_WITHIN: Duration = Duration::from_secs(10);
-/// The same where there is reason to think that it is dead.
-pub const DOUBT_WITHIN: Duration = Duration::from_millis(1_500);
+/// The same where there is reason to think that it is dead, beside half the time from the beginning of the socket to its welcome: two round trips or more.
+pub const DOUBT_WITHIN: Duration = Duration::from_millis(500);
 /// Sockets that failed in a row before the server is given up: about a minute.
 pub const ATTEMPTS_MAX: u32 = 16;
 /// First wait before a new socket; it doubles, and is drawn from 50 to 100 % of that.
@@ -34,9 +34,9 @@ pub const ACK_EVERY: u64 = 64;
 /// to time.
 pub const HEAR_WITHIN: Duration = Duration::from_secs(20);
 /// Of silence before a link that was up is said to be mended.
-pub const FALTER_AFTER: Duration = Duration::from_secs(2);
+pub const FALTER_AFTER: Duration = Duration::from_millis(300);
 /// What the restart over the link itself is given, before the ticket is used.
-pub const ALONE_FOR: Duration = Duration::from_secs(2);
+pub const ALONE_FOR: Duration = Duration::from_millis(200);
 /// From one return to the server to the next, while a link is down and the other side is not back.
 pub const RETURN_EVERY: Duration = Duration::from_secs(4);
 /// How long a report waits for the way that a link takes to be known.

@@ -106,6 +106,15 @@ impl Link {
         }
     }
 
+    /// What is to be said may not reach the other side over the link.
+    pub fn needs_server(&self) -> bool {
+        match self.state {
+            LinkState::Mending | LinkState::Connecting => true,
+            LinkState::Open => self.offered,
+            LinkState::Failed | LinkState::Closed => false,
+        }
+    }
+
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.hear_until, self.falter_until, self.alone_until, self.report_at].into_iter().flatten().min()
     }
@@ -138,6 +147,10 @@ impl Link {
         match input {
             LinkInput::Description { offer, data } => {
                 self.offered = offer;
+                // The other side may send by a way that is gone, and its answer with it.
+                if offer && !around.with_server && self.took.is_some() {
+                    self.alone_until.get_or_insert(now + ALONE_FOR);
+                }
                 self.send(Kind::Description, None, Some(data), around);
             }
             LinkInput::Candidate { class, data } => self.send(Kind::Candidate, class, Some(data), around),
@@ -160,7 +173,13 @@ impl Link {
                 LinkState::Failed => self.mend(now),
                 _ => {}
             },
-            LinkInput::Failed(reason) => self.fail(reason, around),
+            LinkInput::Failed(reason) => {
+                // It may give up sooner than a link that falters is said to be mended.
+                if self.falter_until.is_some() {
+                    self.mend(now);
+                }
+                self.fail(reason, around);
+            }
             LinkInput::Control(text) => return self.control(text, around),
             LinkInput::ControlClosed => self.gone(around),
         }
@@ -174,6 +193,9 @@ impl Link {
         }
         if kind == Kind::Description {
             (self.heard, self.offered, self.hear_until) = (true, false, None);
+            if self.state == LinkState::Open {
+                self.alone_until = None;
+            }
         }
         self.effects.push_back(Effect::Command(LinkCommand::Signal(kind, data)));
         Ok(())
@@ -184,12 +206,16 @@ impl Link {
         self.named = true;
         if self.state == LinkState::Open {
             self.report_at = Some(now + REPORT_WITHIN);
+            if self.offered {
+                self.effects.push_back(Effect::Command(LinkCommand::Restart));
+            }
             return self.report(around, false);
         }
+        let had_failed = self.state == LinkState::Failed;
         self.mend(now);
         // One side is enough. But an offer of ours that went over the dead link must be made again, or theirs would be
-        // passed over for it.
-        if self.offers || self.offered {
+        // passed over for it; and a connection that gave up has no end to its mending unless it begins anew.
+        if self.offers || self.offered || had_failed {
             self.effects.push_back(Effect::Command(LinkCommand::Restart));
         }
     }

@@ -379,20 +379,20 @@ impl Room {
 
     /// Back to the server by ticket, for as long as some link is down.
     fn come_back(&mut self) {
-        if !self.returning && self.ticket.is_some() && self.is_mending() {
+        if !self.returning && self.ticket.is_some() && self.needs_server() {
             self.returning = true;
             self.tell(RoomEvent::Server(ServerEvent::Returning));
             self.effects.push_back(Effect::Return);
         }
     }
 
-    fn is_mending(&self) -> bool {
-        self.links.values().any(|link| matches!(link.state, LinkState::Mending | LinkState::Connecting))
+    fn needs_server(&self) -> bool {
+        self.links.values().any(Link::needs_server)
     }
 
     /// Nothing is left to mend: whoever came back to the server for that leaves it again.
     fn settle(&mut self) {
-        if self.returning && !self.is_mending() {
+        if self.returning && !self.needs_server() {
             self.effects.push_back(Effect::EndReturn);
         }
     }

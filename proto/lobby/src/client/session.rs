@@ -91,6 +91,8 @@ pub(super) struct Session {
     pub done: bool,
     secret: Option<String>,
     line: Line,
+    /// From the beginning of the socket to its welcome.
+    opened_in: Duration,
     next_id: u64,
     seq: u64,
     acked: u64,
@@ -114,6 +116,7 @@ impl Session {
             done: false,
             secret: None,
             line: Line::Ended,
+            opened_in: Duration::ZERO,
             next_id: 1,
             seq: 0,
             acked: 0,
@@ -261,12 +264,13 @@ impl Session {
 
     /// The network may be another one: a socket that does not answer soon is given up, and one that is waited for is opened at once.
     pub fn doubt(&mut self, now: Instant) {
+        let patience = now + DOUBT_WITHIN + self.opened_in / 2;
         match self.line {
             Line::Up { due, pinged: true } => {
-                self.line = Line::Up { due: due.min(now + DOUBT_WITHIN), pinged: true };
+                self.line = Line::Up { due: due.min(patience), pinged: true };
             }
             Line::Up { .. } => {
-                self.line = Line::Up { due: now + DOUBT_WITHIN, pinged: true };
+                self.line = Line::Up { due: patience, pinged: true };
                 self.push(say(&ClientMessage::Ping));
                 self.pump(now);
             }
@@ -335,9 +339,8 @@ impl Session {
     }
 
     fn welcome(&mut self, welcome: &Welcome<'_>, now: Instant) -> Result<(), Discard> {
-        if !matches!(self.line, Line::Opening { .. }) {
-            return Err(Discard::OutOfTurn);
-        }
+        let Line::Opening { until } = self.line else { return Err(Discard::OutOfTurn) };
+        self.opened_in = (now + OPEN_WITHIN).saturating_duration_since(until);
         let first = self.secret.is_none();
         self.line = Line::Up { due: now + PING_AFTER, pinged: false };
         self.attempt = 0;

@@ -28,6 +28,8 @@ pub struct End {
     name: Option<PeerId>,
     started: Option<RequestId>,
     states: BTreeMap<PeerId, LinkState>,
+    /// How often a connection was told to restart.
+    pub restarts: usize,
 }
 
 pub struct Meeting {
@@ -127,6 +129,7 @@ impl Meeting {
             name: None,
             started: None,
             states: BTreeMap::new(),
+            restarts: 0,
         });
         Self {
             server: Some(server(now, 1)),
@@ -462,6 +465,7 @@ impl Meeting {
                 }
             }
             LinkCommand::Restart => {
+                end.restarts += 1;
                 tell(end, LinkInput::Description { offer: true, data: r#"{"type":"offer"}"# });
             }
             LinkCommand::Signal(Kind::Description, data) => {

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use twocan_ice::{Candidate, Kind, Named, Parsed, SocketId};
+use twocan_ice::{Candidate, Kind, Named, Parsed, SocketId, pasted};
 
 use super::Connection;
 use crate::event::{Command, Event, QueryId};
 use crate::gather::{self, Gathered};
-use crate::limits::{CANDIDATE_LEN_MAX, EARLY_CANDIDATES_MAX, QUERIES_MAX};
+use crate::limits::{CANDIDATE_LEN_MAX, EARLY_CANDIDATES_MAX, QUERIES_MAX, WAITING_NAMES_MAX};
+use crate::room::{Class, gives_way};
+use crate::sdp::Session;
 use crate::signal::{CandidateInit, Signal, SignalError};
 
 /// What was gathered and is still of use.
@@ -46,6 +48,8 @@ pub(super) struct RemoteCandidates {
     /// Came before the description they belong to.
     early: VecDeque<CandidateInit>,
     queries: BTreeMap<QueryId, Query>,
+    /// Candidates whose names are looked up when others are done.
+    waiting: VecDeque<Named>,
     next_query: u32,
     /// Any was usable.
     pub(super) is_any: bool,
@@ -70,14 +74,11 @@ impl Connection {
     }
 
     pub(super) fn candidate_init(&self, text: &str) -> CandidateInit {
-        let place = self.negotiation.remote.as_ref().map_or(0, |remote| remote.session.before.len());
+        let session = self.negotiation.remote.as_ref().map(|remote| &remote.session);
+        let (mid, place) = session.map_or((Some("0"), 0), Session::transport_section);
         CandidateInit {
             candidate: text.to_owned(),
-            sdp_mid: self
-                .negotiation
-                .remote
-                .as_ref()
-                .map_or(Some("0".into()), |remote| remote.session.mid.clone()),
+            sdp_mid: mid.map(str::to_owned),
             sdp_m_line_index: u16::try_from(place).ok(),
             username_fragment: Some(self.negotiation.credentials.ufrag.clone()),
         }
@@ -121,7 +122,9 @@ impl Connection {
 
     fn keep_early(&mut self, init: CandidateInit) -> Result<(), SignalError> {
         if self.remote.early.len() >= EARLY_CANDIDATES_MAX {
-            return Err(SignalError::TooMany);
+            let known = self.remote.early.iter().map(|init| Class::of(&init.candidate));
+            let index = gives_way(known, Class::of(&init.candidate)).ok_or(SignalError::TooMany)?;
+            self.remote.early.remove(index);
         }
         self.remote.early.push_back(init);
         Ok(())
@@ -131,6 +134,7 @@ impl Connection {
     pub(super) fn begin_remote_generation(&mut self) {
         self.remote.is_ended = false;
         self.remote.queries.retain(|_, query| matches!(query, Query::Server(_)));
+        self.remote.waiting.clear();
     }
 
     /// The description is there: what came before it and belongs to it is taken, the rest forgotten.
@@ -145,7 +149,7 @@ impl Connection {
 
     /// One candidate of the present generation; none: the end of them.
     pub(super) fn take_candidate(&mut self, text: &str, now: Instant) -> Result<(), SignalError> {
-        if text.is_empty() {
+        if matches!(&*pasted::tidy(text), "" | "end-of-candidates" | "a=end-of-candidates") {
             self.end_remote(now);
             return Ok(());
         }
@@ -156,6 +160,12 @@ impl Connection {
     }
 
     fn add_remote(&mut self, candidate: Candidate, now: Instant) -> Result<(), SignalError> {
+        // For the RTCP of media that has it on a port of its own: ours never does.
+        let has_media =
+            self.negotiation.remote.as_ref().is_some_and(|remote| remote.session.has_kept_media());
+        if candidate.component == 2 && has_media {
+            return Ok(());
+        }
         let agent = self.agent.as_mut().ok_or(SignalError::WrongState)?;
         let (ip, is_host) = (candidate.address.ip(), candidate.kind == Kind::Host);
         agent.add_remote_candidate(candidate, now).map_err(|_| SignalError::Unusable)?;
@@ -173,7 +183,11 @@ impl Connection {
             return Err(SignalError::Unusable);
         }
         if self.remote.queries.len() >= QUERIES_MAX {
-            return Err(SignalError::TooMany);
+            if self.remote.waiting.len() >= WAITING_NAMES_MAX {
+                return Err(SignalError::TooMany);
+            }
+            self.remote.waiting.push_back(named);
+            return Ok(());
         }
         let ufrag = self.negotiation.remote_ufrag().ok_or(SignalError::WrongState)?.to_owned();
         let name = named.name.clone();
@@ -207,6 +221,10 @@ impl Connection {
             Some(Query::Server(query)) => self.gatherer.handle_resolved(query, addresses, now),
             None => {}
         }
+        if let Some(named) = self.remote.waiting.pop_front() {
+            // There is room for it.
+            let _ = self.ask_name(named);
+        }
     }
 
     /// The other side said that no more of this generation follow.
@@ -223,7 +241,8 @@ impl Connection {
 
     /// ICE must not give up while a name is still being looked up.
     fn pass_end(&mut self, now: Instant) {
-        let is_asking = self.remote.queries.values().any(|query| matches!(query, Query::Candidate { .. }));
+        let is_asking = !self.remote.waiting.is_empty()
+            || self.remote.queries.values().any(|query| matches!(query, Query::Candidate { .. }));
         if let Some(agent) = &mut self.agent
             && self.remote.is_ended
             && !is_asking

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Connection;
 use crate::event::Event;
 use crate::stats::{ChannelStats, Stats};
-use crate::transport::{ChannelId, ChannelInit, Misuse, Payload, SendError};
+use crate::transport::{ChannelId, ChannelInit, CloseReason, Misuse, Payload, SendError};
 
 /// What is counted of each channel.
 #[derive(Default)]
@@ -63,6 +63,12 @@ impl Connection {
     /// When [`buffered_amount`](Self::buffered_amount) falls to this, an event says so. 0 at first.
     pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, bytes: usize) {
         self.transport.set_buffered_amount_low_threshold(id, bytes);
+    }
+
+    /// Why the connection ended, known before its events are polled: of [`FailReason::DtlsFailed`](crate::FailReason::DtlsFailed) it
+    /// says what did not fit. `None`: it has not, or time ran out.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.lifecycle.close_reason()
     }
 
     /// The largest message that the other side takes, bytes. Before its description is known: what we take ourselves.

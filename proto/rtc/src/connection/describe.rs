@@ -5,6 +5,7 @@ use std::time::Instant;
 use twocan_ice::{Agent, Kind as CandidateKind, Role};
 
 use super::Connection;
+use super::inbound::DTLS_IN_STUN;
 use super::lifecycle::Phase;
 use super::negotiation::Taken;
 use crate::event::Event;
@@ -31,6 +32,9 @@ impl Connection {
         let kind = description.kind;
         self.negotiation.admit(kind, now)?;
         let Ok(session) = Session::parse(&description.sdp) else {
+            if self.negotiation.is_passed_over(kind) {
+                return Err(SignalError::WrongState);
+            }
             self.unfit();
             return Err(SignalError::BadDescription);
         };
@@ -119,6 +123,7 @@ impl Connection {
         let seed = self.seed();
         let credentials = self.negotiation.credentials.clone();
         let mut agent = Agent::new(self.config.ice.clone(), credentials, role, seed, now);
+        agent.hear(DTLS_IN_STUN);
         if let Some(rtt) = self.negotiation.rtt_hint {
             agent.set_rtt_hint(rtt);
         }

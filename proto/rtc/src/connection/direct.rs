@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::Connection;
 use super::lifecycle::Phase;
 use crate::gather::TransportPolicy;
-use crate::limits::{DIRECT_RETRIES, FALTER_TIMEOUT, RESTART_INTERVAL};
+use crate::limits::{DIRECT_RETRIES, RESTART_INTERVAL, RESTART_PATIENCE};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct DirectSearch {
@@ -54,7 +54,7 @@ impl Connection {
             return None;
         }
         let due = self.direct_search.due()?;
-        Some(if self.is_controlling() { due } else { due + FALTER_TIMEOUT })
+        Some(if self.is_controlling() { due } else { due + RESTART_PATIENCE })
     }
 
     pub(super) fn search_direct(&mut self, now: Instant) {

@@ -14,12 +14,16 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use twocan_ice::{Agent, SocketId};
+use twocan_stun::AttributeType;
 use twocan_stun::demux::{Protocol, protocol};
 
 use super::Connection;
 use super::lifecycle::Phase;
 use crate::gather::{self, Input, TransportPolicy};
 use crate::stats::Discard;
+
+/// A DTLS datagram in a check, as Chromium sends it (SPED; not in IANA's registry yet).
+pub(super) const DTLS_IN_STUN: AttributeType = AttributeType(0xc070);
 
 impl Connection {
     pub(super) fn datagram(
@@ -99,6 +103,12 @@ impl Connection {
         if self.is_started && (is_selected || self.is_validated(socket, from)) {
             let taken = self.secured(bytes, now);
             self.take_transport_events(now);
+            if is_selected {
+                self.lifecycle.heard = Some(now);
+            } else if taken.is_ok() {
+                self.heard_elsewhere(now);
+                self.settle(now);
+            }
             return taken;
         }
         self.may_use(socket)?;
@@ -110,12 +120,31 @@ impl Connection {
         } else if !self.agent.as_ref().is_some_and(|agent| agent.is_known(socket, from)) {
             return Err(Discard::NotValidated);
         }
-        let is_held = is_taken || self.early.hold(socket, from, bytes);
+        let is_held = is_taken || self.early.hold(Some((socket, from)), bytes);
         if let Some(agent) = &mut self.agent {
             agent.hurry(socket, from, now);
         }
         self.settle(now);
         if is_held { Ok(()) } else { Err(Discard::TooEarly) }
+    }
+
+    /// A DTLS datagram that came in an authentic check, so that the handshake need not wait for ICE (SPED: DTLS in STUN). We read
+    /// such and send none, so that who does hears by our checks to go on in the clear, and has our answer meanwhile. What is
+    /// repeated is known.
+    pub(super) fn embedded(&mut self, bytes: &[u8], now: Instant) {
+        // An empty one says that the other side could.
+        if bytes.is_empty() {
+            return;
+        }
+        let taken = match protocol(bytes) {
+            Some(Protocol::Dtls) if !self.early.is_new(bytes) => return,
+            Some(Protocol::Dtls) if self.is_started => self.secured(bytes, now),
+            Some(Protocol::Dtls) if self.early.hold(None, bytes) => Ok(()),
+            Some(Protocol::Dtls) => Err(Discard::TooEarly),
+            _ => Err(Discard::UnknownProtocol),
+        };
+        // Counted: the check was good.
+        let _ = self.counted(taken);
     }
 
     fn is_validated(&self, socket: SocketId, from: SocketAddr) -> bool {

@@ -16,7 +16,10 @@ use super::verdict::{Evidence, TurnTrouble};
 use crate::config::Config;
 use crate::event::{ConnectionState, Event, FailReason};
 use crate::gather::TransportPolicy;
-use crate::limits::{FALTER_TIMEOUT, FAREWELL_TIME, PROBE_INTERVAL, RESTART_INTERVAL, STALL_TIMEOUT};
+use crate::limits::{
+    FALTER_TIMEOUT, FAREWELL_TIME, NOMINATION_TIMEOUT, PROBE_INTERVAL, PROBE_INTERVAL_MAX, RESTART_INTERVAL,
+    RESTART_PATIENCE, STALL_TIMEOUT, TURNED_TIMEOUT,
+};
 use crate::transport::CloseReason;
 
 /// Where a connection stands.
@@ -57,8 +60,14 @@ pub(super) struct Lifecycle {
     pub(super) renewed: Option<Instant>,
     /// When ICE was last asked to look after the path.
     probed: Option<Instant>,
+    /// When data began to go by the selected pair.
+    pub(super) selected_at: Option<Instant>,
+    /// When data last came by the selected pair, or ICE was last told that it comes by another one.
+    pub(super) heard: Option<Instant>,
     /// The transport is up.
     pub(super) is_secured: bool,
+    /// Why the transport ended.
+    close_reason: Option<CloseReason>,
     is_signaling_up: bool,
     pub(super) is_incompatible: bool,
     pub(super) turn: TurnTrouble,
@@ -75,7 +84,10 @@ impl Lifecycle {
             leaves_at: None,
             renewed: None,
             probed: None,
+            selected_at: None,
+            heard: None,
             is_secured: false,
+            close_reason: None,
             is_signaling_up: true,
             is_incompatible: false,
             turn: TurnTrouble::None,
@@ -91,6 +103,10 @@ impl Lifecycle {
             Phase::Failed => ConnectionState::Failed,
             Phase::Closing | Phase::Closed => ConnectionState::Closed,
         }
+    }
+
+    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason
     }
 
     pub(super) fn signaling(&mut self, is_up: bool) {
@@ -158,9 +174,31 @@ impl Connection {
             // Whoever restarts asks anew.
             self.gatherer.set_active(false, now);
         }
-        // Only once the other side has taken to this path: whatever it takes to until then belongs to the time before a restart.
-        if self.local.is_unsaid && self.selected.is_some_and(|selected| selected.nominated) {
+        if self.unsaid_timeout().is_some_and(|due| due <= now) {
             self.restart(now);
+        }
+    }
+
+    /// ICE has a path. What waits for a timer that has backed off meanwhile goes now.
+    pub(super) fn path_found(&mut self, now: Instant) {
+        let was_silent = matches!(self.lifecycle.phase, Phase::Faltering { .. } | Phase::Mending { .. });
+        if was_silent && let Some(selected) = self.selected {
+            self.transport.path_changed(selected.rtt, now);
+        }
+        self.maybe_up(now);
+    }
+
+    /// Data of the other side came by a pair that is not selected. It may have lost the selected one, which the controlling side would otherwise notice only by what
+    /// is not acknowledged.
+    pub(super) fn heard_elsewhere(&mut self, now: Instant) {
+        let Some(selected) = self.selected.filter(|_| self.is_controlling()) else { return };
+        let patience = TURNED_TIMEOUT + selected.rtt.unwrap_or_default();
+        let heard = self.lifecycle.heard.max(self.lifecycle.selected_at);
+        if heard.is_none_or(|heard| heard + patience <= now)
+            && let Some(agent) = &mut self.agent
+        {
+            self.lifecycle.heard = Some(now);
+            agent.suspect(now);
         }
     }
 
@@ -183,7 +221,7 @@ impl Connection {
                         self.restart(now);
                     }
                 } else if let Phase::Mending { again, .. } = &mut self.lifecycle.phase {
-                    *again = now + FALTER_TIMEOUT;
+                    *again = now + RESTART_PATIENCE;
                 }
             }
             Phase::New
@@ -227,7 +265,7 @@ impl Connection {
         self.lifecycle.is_incompatible = false;
         self.lifecycle.turn = TurnTrouble::None;
         let is_ours = self.negotiation.offered.is_some() || self.is_controlling();
-        let is_now = restarts && is_ours;
+        let is_now = restarts && is_ours && !self.waits_alone();
         let again = now + if is_now { RESTART_INTERVAL } else { RESTART_INTERVAL / 2 };
         let phase = if self.lifecycle.connect_time.is_some() {
             Phase::Mending { deadline: now + self.lifecycle.mend_timeout, again }
@@ -238,6 +276,20 @@ impl Connection {
         if is_now {
             self.restart(now);
         }
+    }
+
+    /// Nobody carries an offer, and the path is silent, but not given up: the other side may stand still, and answers with the credentials in
+    /// force when it goes on. With others it would be waited for an answer that cannot come.
+    fn waits_alone(&self) -> bool {
+        !self.lifecycle.is_signaling_up && self.negotiation.offered.is_none() && self.selected.is_some()
+    }
+
+    /// Checks on the path of before are answered, and all that was sent is acknowledged: the other side calls it open.
+    fn carries(&self, now: Instant) -> bool {
+        let patience = self.config.ice.consent_interval * 2;
+        let confirmed = self.agent.as_ref().and_then(twocan_ice::Agent::confirmed);
+        let is_answered = confirmed.is_some_and(|then| now.duration_since(then) < patience);
+        is_answered && self.lifecycle.is_secured && self.transport.silent_since().is_none()
     }
 
     pub(super) fn is_controlling(&self) -> bool {
@@ -268,6 +320,9 @@ impl Connection {
         if self.search_timeout().is_some_and(|due| due <= now) {
             self.search_direct(now);
         }
+        if self.unsaid_timeout().is_some_and(|due| due <= now) {
+            self.restart(now);
+        }
         if self.hosts_timeout().is_some_and(|due| due <= now) {
             self.say_hosts(now);
         }
@@ -277,6 +332,10 @@ impl Connection {
         }
         match self.lifecycle.phase {
             Phase::Faltering { .. } => self.mend(true, now),
+            // It may be the offers that get nowhere, and not what is sent.
+            Phase::Mending { deadline, .. } if deadline <= now && self.carries(now) => {
+                self.become_phase(Phase::Connected);
+            }
             Phase::Connecting { deadline, .. } | Phase::Mending { deadline, .. } if deadline <= now => {
                 self.fail(false, None);
             }
@@ -284,6 +343,12 @@ impl Connection {
                 let again = Some(now + RESTART_INTERVAL);
                 self.become_phase(Phase::Connecting { deadline, again });
                 self.restart_anew();
+            }
+            Phase::Mending { deadline, .. } if self.waits_alone() => {
+                self.become_phase(Phase::Mending { deadline, again: now + RESTART_PATIENCE });
+                if let Some(agent) = &mut self.agent {
+                    agent.probe(now);
+                }
             }
             Phase::Mending { deadline, .. } => {
                 self.become_phase(Phase::Mending { deadline, again: now + RESTART_INTERVAL });
@@ -302,7 +367,20 @@ impl Connection {
     fn probe_timeout(&self) -> Option<Instant> {
         let rtt = self.selected?.rtt.unwrap_or_default();
         let stalled = self.transport.silent_since()? + STALL_TIMEOUT + 2 * rtt;
-        Some(self.lifecycle.probed.map_or(stalled, |probed| stalled.max(probed + PROBE_INTERVAL)))
+        let Some(probed) = self.lifecycle.probed else { return Some(stalled) };
+        // Rarer, the longer it lasts.
+        let patience = (probed.saturating_duration_since(stalled) / 8).min(PROBE_INTERVAL_MAX);
+        Some(stalled.max(probed + PROBE_INTERVAL.max(rtt + rtt / 4).max(patience)))
+    }
+
+    /// When ICE is restarted for what was gathered and not signaled, over a path that was found with the credentials in force: once the other side has taken to that
+    /// path, since whatever it takes to until then belongs to the time before a restart. One that nominates only when its own pair falls silent, as browsers do, is not
+    /// waited for.
+    fn unsaid_timeout(&self) -> Option<Instant> {
+        let selected = self.selected.filter(|_| self.local.is_unsaid)?;
+        let since = self.lifecycle.selected_at.filter(|_| self.lifecycle.phase == Phase::Connected)?;
+        let patience = NOMINATION_TIMEOUT + 2 * selected.rtt.unwrap_or_default();
+        Some(if selected.nominated { since } else { since + patience })
     }
 
     /// When an offer that found no answer is made anew: as long as it stands the other side's are passed over.
@@ -333,6 +411,7 @@ impl Connection {
             self.lifecycle.next_timeout(),
             self.offer_timeout(),
             self.search_timeout(),
+            self.unsaid_timeout(),
             self.hosts_timeout(),
             self.probe_timeout(),
             self.stranger_timeout(),
@@ -383,8 +462,8 @@ impl Connection {
 
     /// The transport is gone, and with it the connection.
     pub(super) fn transport_closed(&mut self, why: CloseReason, now: Instant) {
-        let is_failure = matches!(why, CloseReason::FingerprintMismatch | CloseReason::DtlsFailed);
-        if is_failure && !self.lifecycle.is_over() {
+        self.lifecycle.close_reason = Some(why);
+        if why.is_dtls() && !self.lifecycle.is_over() {
             self.fail_because(FailReason::DtlsFailed, None);
         }
         self.end(why, now);

@@ -189,7 +189,7 @@ impl Connection {
     /// A signal from the other side. Signals are taken in the order in which they were sent.
     ///
     /// # Errors
-    /// It was not taken. A side that is not polite refuses offers that cross its own ([`SignalError::WrongState`]): that is no fault.
+    /// It was not taken. A side whose offer does not yield refuses offers that cross it ([`SignalError::WrongState`]): that is no fault.
     pub fn handle_signal(&mut self, signal: Signal, now: Instant) -> Result<(), SignalError> {
         self.now = now;
         let taken = self.signal(signal, now);

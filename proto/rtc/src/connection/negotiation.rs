@@ -6,6 +6,8 @@
 //!      ▲ │                        │ their offer: polite? roll back, and take it
 //!      └─┘ their offer, answered  └─ else it is passed over, they will roll back
 //! ```
+//!
+//! Where both sides are of this crate and say the same of themselves, both would wait, or both roll back: then the lesser session yields.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -111,7 +113,7 @@ impl Negotiation {
         self.is_paired = true;
     }
 
-    /// Whether a description of this kind may come now; an offer that makes ours void rolls it back.
+    /// Whether a description of this kind may come now.
     pub(super) fn admit(&mut self, kind: Kind, now: Instant) -> Result<(), SignalError> {
         while self.taken.front().is_some_and(|then| now.duration_since(*then) >= DESCRIPTIONS_WITHIN) {
             self.taken.pop_front();
@@ -121,20 +123,37 @@ impl Negotiation {
         }
         self.taken.push_back(now);
         match kind {
-            Kind::Offer if self.offered.is_some() && !self.is_polite => Err(SignalError::WrongState),
             Kind::Answer if self.answers_due == 0 => Err(SignalError::WrongState),
             Kind::Rollback => Err(SignalError::WrongState),
             Kind::Offer | Kind::Answer => Ok(()),
         }
     }
 
-    /// Takes a description that was admitted, an answer with the version of the offer that it says to answer. The state is as before where that fails.
+    /// Whether an offer of which nothing can be read crosses ours, and would not be looked at.
+    pub(super) fn is_passed_over(&self, kind: Kind) -> bool {
+        kind == Kind::Offer && self.offered.is_some() && !self.is_polite
+    }
+
+    /// Whether our offer yields to theirs.
+    fn yields_to(&self, theirs: &Session) -> bool {
+        if theirs.is_ours && theirs.is_polite == self.is_polite {
+            let theirs = (theirs.id, &theirs.credentials.ufrag);
+            return (self.session, &self.credentials.ufrag) < theirs;
+        }
+        self.is_polite
+    }
+
+    /// Takes a description that was admitted, an answer with the version of the offer that it says to answer; an offer to which ours yields
+    /// rolls it back. The state is as before where that fails.
     pub(super) fn take(
         &mut self,
         (kind, answered): (Kind, Option<u64>),
         session: Session,
         is_secured: bool,
     ) -> Result<Taken, SignalError> {
+        if kind == Kind::Offer && self.offered.is_some() && !self.yields_to(&session) {
+            return Err(SignalError::WrongState);
+        }
         // To an offer before ours: the credentials that it had are not those in force.
         if kind == Kind::Answer && answered.is_some_and(|offer| offer != self.version) {
             return Err(SignalError::OtherGeneration);
@@ -183,7 +202,7 @@ impl Negotiation {
             }
             (_, None) => Session::new(id, credentials, fingerprint, Setup::ActPass),
         };
-        Session { version: self.version, ..session }
+        Session { version: self.version, is_polite: self.is_polite, ..session }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use twocan_ice::{Agent, Selected, State};
 
 use super::Connection;
+use super::inbound::DTLS_IN_STUN;
 use super::lifecycle::Phase;
 use crate::event::{Command, Event, Path, PathInfo, Protocol};
 use crate::transport::{self, Remote};
@@ -89,9 +90,10 @@ impl Connection {
             {
                 self.select(selected, now);
             }
-            Event::StateChanged(State::Connected | State::Completed) => self.maybe_up(now),
+            Event::StateChanged(State::Connected | State::Completed) => self.path_found(now),
             Event::StateChanged(State::Disconnected) => self.falter(now),
             Event::Failed(verdict) => self.gave_up(verdict, now),
+            Event::Embedded { kind: DTLS_IN_STUN, bytes } => self.embedded(&bytes, now),
             Event::Selected(_) | Event::StateChanged(_) | Event::RoleChanged(_) | Event::Embedded { .. } => {}
         }
     }
@@ -103,6 +105,9 @@ impl Connection {
             .selected
             .is_none_or(|known| (known.socket, known.remote) != (selected.socket, selected.remote));
         self.selected = Some(selected);
+        if is_other_way {
+            self.lifecycle.selected_at = Some(now);
+        }
         if !self.is_started {
             self.start_transport(selected, now);
         } else if is_other_way {

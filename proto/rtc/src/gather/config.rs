@@ -6,7 +6,8 @@ use super::IceUrl;
 pub mod limits {
     use std::time::Duration;
 
-    /// URLs of all servers together; the rest is left out, and said with [`super::super::CandidateError`].
+    /// URLs of all servers together, the first of each scheme and transport before second ones; the rest is left out, and said with
+    /// [`super::super::CandidateError`].
     pub const URLS_MAX: usize = 16;
     /// UDP sockets; more are not looked at.
     pub const SOCKETS_MAX: usize = 16;
@@ -20,6 +21,8 @@ pub mod limits {
     pub const PEERS_MAX: usize = 64;
     /// Ways to relays that are tried or stand at the same time.
     pub const RELAYS_MAX: usize = 32;
+    /// Those of them by UDP.
+    pub const DATAGRAM_RELAYS_MAX: usize = 24;
     /// How often one server may say that another shall be asked (300).
     pub const ALTERNATES_MAX: u8 = 3;
     /// How long a way by UDP to a relay is alone before streams are opened.

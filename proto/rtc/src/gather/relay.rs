@@ -171,8 +171,10 @@ impl Gatherer {
         }
         // Who has IPv6 alone reaches others that have it directly: for those who have IPv4 alone an IPv4 address is needed (RFC 8656 6.1).
         let has_v4 = self.sockets.iter().any(|socket| socket.local.is_ipv4());
+        // Datagrams leave room for streams: where UDP is blocked nothing else works.
+        let max = if is_stream { limits::RELAYS_MAX } else { limits::DATAGRAM_RELAYS_MAX };
         for mut relay in new {
-            if self.relays.len() >= limits::RELAYS_MAX {
+            if self.relays.len() >= max {
                 break;
             }
             if !has_v4 {

@@ -68,13 +68,14 @@ impl Gatherer {
     /// Takes over a list of servers; those with a URL known before go on.
     pub(super) fn replace_servers(&mut self, servers: Vec<IceServer>, now: Instant) {
         let mut former = std::mem::take(&mut self.servers);
+        let used = self.worth_asking(&servers);
         for server in servers {
             let group = Group(self.next_number());
             for url in server.urls {
                 if self.servers.iter().any(|known| known.url == url) {
                     continue;
                 }
-                if self.servers.len() >= limits::URLS_MAX {
+                if !used.contains(&url) {
                     let (url, code, text) =
                         (url.to_string(), CandidateError::UNREACHABLE, "too many servers");
                     self.events.push_back(Event::CandidateError(CandidateError { url, code, text }));
@@ -93,6 +94,29 @@ impl Gatherer {
         let servers = &self.servers;
         self.bindings.retain(|binding| servers.iter().any(|server| server.id == binding.server));
         self.relays_of_other_servers(now);
+    }
+
+    /// Of more URLs than are asked, the first of each way to a server before the second ones, and what is of no use at the end.
+    fn worth_asking(&self, servers: &[IceServer]) -> Vec<IceUrl> {
+        let mut urls: Vec<&IceUrl> = Vec::new();
+        for url in servers.iter().flat_map(|server| &server.urls) {
+            if !urls.contains(&url) {
+                urls.push(url);
+            }
+        }
+        let way = |url: &IceUrl| (url.scheme, url.transport);
+        let is_useless = |url: &IceUrl| match way(url) {
+            (Scheme::Stun, UrlTransport::Udp) => self.policy == TransportPolicy::Relay,
+            (Scheme::Turns, UrlTransport::Udp) | (Scheme::Stun | Scheme::Stuns, _) => true,
+            (Scheme::Turn | Scheme::Turns, _) => false,
+        };
+        let key = |(index, url): &(usize, &IceUrl)| {
+            let before = urls.iter().take(*index).filter(|other| way(other) == way(url));
+            (is_useless(url), before.count())
+        };
+        let mut ordered: Vec<(usize, &IceUrl)> = urls.iter().copied().enumerate().collect();
+        ordered.sort_by_cached_key(key);
+        ordered.into_iter().take(limits::URLS_MAX).map(|(_, url)| url.clone()).collect()
     }
 
     fn new_server(

@@ -1,5 +1,6 @@
 //! The session description of one data-channel connection (RFC 8829, 8839, 8841, 8842, 8843): read from anyone, written
-//! for anyone. Of a description with more in it, the first data-channel section counts, and the rest is refused.
+//! for anyone. Of a description with more in it, the first data-channel section counts. Audio and video in its bundle stay in it, inactive,
+//! since the first of them may carry the transport of all; the rest is refused.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,23 +9,26 @@ use twocan_ice::Credentials;
 
 use crate::transport::Fingerprint;
 
+mod media;
 mod parse;
 mod write;
 
-/// Every limit of a description that is read; beyond: [`ParseError::TooLarge`].
+/// Every limit of a description that is read; beyond: [`ParseError::TooLarge`], where nothing else is said.
 pub mod limits {
-    /// Bytes.
-    pub const BYTES_MAX: usize = 32 * 1_024;
+    /// Bytes. A browser's section of video has some 5 KiB.
+    pub const BYTES_MAX: usize = 128 * 1_024;
     /// Lines.
-    pub const LINES_MAX: usize = 1_024;
+    pub const LINES_MAX: usize = 4_096;
     /// Media sections.
     pub const SECTIONS_MAX: usize = 64;
-    /// Candidates of the section that counts.
+    /// Candidates of the section that counts; of more these are taken, evenly of all kinds.
     pub const CANDIDATES_MAX: usize = 128;
-    /// Fingerprints of the section that counts.
+    /// Fingerprints of the section that counts; the first ones are taken whose hash function we know.
     pub const FINGERPRINTS_MAX: usize = 8;
     /// Bytes of a `mid`.
     pub const MID_LEN_MAX: usize = 64;
+    /// Bytes of what `a=rtpmap` and `a=fmtp` say of a format, each.
+    pub const CODEC_LEN_MAX: usize = 128;
     /// Bytes of `a=sctp-init`.
     pub const SCTP_INIT_LEN_MAX: usize = 2_048;
 }
@@ -124,21 +128,35 @@ pub enum Protocol {
     SctpMap,
 }
 
-/// A section of an offer that is not ours: an answer must name it, and refuses it.
+/// A section of an offer that is not ours: an answer must name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherSection {
     /// `audio`, `video`, `application` …
     pub media: String,
     /// `UDP/TLS/RTP/SAVPF` …
     pub protocol: String,
-    /// The first of its formats.
+    /// The first of its formats, or of those that are codecs.
     pub format: String,
     /// Its `a=mid`.
     pub mid: Option<String>,
+    /// In one bundle with the section that counts, it stays there and is inactive: a bundle falls apart where the section that carries its
+    /// transport is refused (RFC 9143 7.3.3). `None`: it is refused.
+    pub kept: Option<Codec>,
+}
+
+/// What is said of a format of audio or video.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Codec {
+    /// `a=rtpmap`, behind the format.
+    pub rtpmap: Option<String>,
+    /// `a=fmtp`, behind the format.
+    pub fmtp: Option<String>,
 }
 
 /// Whom `o=` names, of descriptions of this crate's (RFC 8866 5.2: the user's name, or `-`).
 pub(crate) const OURS: &str = "twocan";
+/// The same, where its offers yield to those that cross them.
+pub(crate) const OURS_POLITE: &str = "twocan-polite";
 
 /// What two descriptions agree on: the one data-channel section, and what it takes from the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,10 +167,14 @@ pub struct Session {
     pub version: u64,
     /// `o=`: its writer is one of this crate's.
     pub is_ours: bool,
+    /// `o=`: it is, and its writer's offers yield to those that cross them. Where both sides say the same, they decide otherwise.
+    pub is_polite: bool,
     /// `a=mid`; `None` where the other side has none.
     pub mid: Option<String>,
     /// Whether `a=group:BUNDLE` names the section.
     pub is_bundled: bool,
+    /// The `mid` of the section that carries the transport of the bundle (RFC 9143 7.1), where it is another one that is kept.
+    pub tagged: Option<String>,
     /// `a=ice-ufrag` and `a=ice-pwd`.
     pub credentials: Credentials,
     /// `a=ice-options:trickle`: candidates may follow.
@@ -188,8 +210,10 @@ impl Session {
             id,
             version: 1,
             is_ours: true,
+            is_polite: false,
             mid: Some("0".into()),
             is_bundled: true,
+            tagged: None,
             credentials,
             trickle: true,
             ice_lite: false,
@@ -211,6 +235,7 @@ impl Session {
         Session {
             mid: self.mid.clone(),
             is_bundled: self.is_bundled,
+            tagged: self.tagged.clone(),
             protocol: self.protocol,
             before: self.before.clone(),
             after: self.after.clone(),
@@ -219,7 +244,23 @@ impl Session {
         }
     }
 
-    /// Reads a description.
+    /// Whether audio or video stays in the bundle.
+    pub fn has_kept_media(&self) -> bool {
+        self.before.iter().chain(&self.after).any(|other| other.kept.is_some())
+    }
+
+    /// The section to which candidates belong: its `mid`, and its place.
+    pub fn transport_section(&self) -> (Option<&str>, usize) {
+        let ours = (self.mid.as_deref(), self.before.len());
+        let Some(tagged) = self.tagged.as_deref() else { return ours };
+        let is_tagged = |other: &OtherSection| other.mid.as_deref() == Some(tagged);
+        let before = self.before.iter().position(is_tagged);
+        let after = || self.after.iter().position(is_tagged).map(|place| self.before.len() + 1 + place);
+        before.or_else(after).map_or(ours, |place| (Some(tagged), place))
+    }
+
+    /// Reads a description, also with what comes with text that was [pasted](twocan_ice::pasted): spaces at line ends, any line end, empty
+    /// lines, quotes around it.
     ///
     /// # Errors
     /// Says what is wrong, or what is missing.

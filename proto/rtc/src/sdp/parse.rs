@@ -3,9 +3,10 @@
 
 use std::str::FromStr as _;
 
-use twocan_ice::Credentials;
+use twocan_ice::{Credentials, pasted};
 
-use super::{OtherSection, ParseError, Protocol, Session, Setup, limits};
+use super::{OURS, OURS_POLITE, OtherSection, ParseError, Protocol, Session, Setup, limits, media};
+use crate::room;
 use crate::transport::Fingerprint;
 
 /// What a message may have where nothing is said (RFC 8841 6.1), bytes.
@@ -15,9 +16,12 @@ const SCTP_PORT_UNSAID: u16 = 5_000;
 /// Bytes of each word of a line `m=`.
 const WORD_LEN_MAX: usize = 64;
 
+/// Formats of one section that are looked at.
+const FORMATS_MAX: usize = 64;
+
 /// The attributes of the session or of one section, unread.
 #[derive(Default)]
-struct Attributes<'a> {
+pub(super) struct Attributes<'a> {
     ufrag: Option<&'a str>,
     pwd: Option<&'a str>,
     options: Option<&'a str>,
@@ -27,6 +31,9 @@ struct Attributes<'a> {
     mid: Option<&'a str>,
     bundle: Option<&'a str>,
     is_bundle_only: bool,
+    pub(super) is_rtcp_mux: bool,
+    pub(super) rtpmaps: Vec<&'a str>,
+    pub(super) fmtps: Vec<&'a str>,
     sctp_port: Option<&'a str>,
     max_message_size: Option<&'a str>,
     sctp_init: Option<&'a str>,
@@ -56,6 +63,9 @@ impl<'a> Attributes<'a> {
                 }
             }
             "bundle-only" => self.is_bundle_only = true,
+            "rtcp-mux" | "rtcp-mux-only" => self.is_rtcp_mux = true,
+            "rtpmap" => self.rtpmaps.push(value),
+            "fmtp" => self.fmtps.push(value),
             "sctp-port" => once(&mut self.sctp_port),
             "max-message-size" => once(&mut self.max_message_size),
             "sctp-init" => once(&mut self.sctp_init),
@@ -67,14 +77,15 @@ impl<'a> Attributes<'a> {
 }
 
 /// A section: its line `m=`, and its attributes.
-struct Section<'a> {
-    media: &'a str,
+pub(super) struct Section<'a> {
+    pub(super) media: &'a str,
     port: &'a str,
-    protocol: &'a str,
-    format: &'a str,
+    pub(super) protocol: &'a str,
+    /// At least one.
+    pub(super) formats: Vec<&'a str>,
     /// How a data-channel section is said; `None` for all others.
     data: Option<Protocol>,
-    attributes: Attributes<'a>,
+    pub(super) attributes: Attributes<'a>,
 }
 
 impl<'a> Section<'a> {
@@ -82,13 +93,11 @@ impl<'a> Section<'a> {
         let mut words = line.split_ascii_whitespace();
         let mut word = || words.next().filter(|word| is_token(word, WORD_LEN_MAX)).ok_or(ParseError::Media);
         let (media, port, protocol, format) = (word()?, word()?, word()?, word()?);
-        let mut formats = std::iter::once(format).chain(words);
+        let mut formats: Vec<&str> = std::iter::once(format).chain(words).collect();
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let data = match protocol {
             _ if media != "application" => None,
-            "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP" | "DTLS/SCTP"
-                if formats.any(|format| format == "webrtc-datachannel") =>
-            {
+            "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP" | "DTLS/SCTP" if formats.contains(&"webrtc-datachannel") => {
                 Some(if protocol == "TCP/DTLS/SCTP" { Protocol::Tcp } else { Protocol::Udp })
             }
             "DTLS/SCTP" if is_number(format) => Some(Protocol::SctpMap),
@@ -97,20 +106,17 @@ impl<'a> Section<'a> {
         if !is_number(port.split('/').next().unwrap_or_default()) {
             return Err(ParseError::Media);
         }
-        Ok(Section { media, port, protocol, format, data, attributes: Attributes::default() })
+        formats.retain(|format| is_token(format, WORD_LEN_MAX));
+        formats.truncate(FORMATS_MAX);
+        Ok(Section { media, port, protocol, formats, data, attributes: Attributes::default() })
     }
 
-    fn is_refused(&self) -> bool {
+    pub(super) fn is_refused(&self) -> bool {
         self.port == "0" && !self.attributes.is_bundle_only
     }
 
-    fn other(&self) -> Result<OtherSection, ParseError> {
-        Ok(OtherSection {
-            media: self.media.into(),
-            protocol: self.protocol.into(),
-            format: self.format.into(),
-            mid: mid(&self.attributes)?,
-        })
+    pub(super) fn mid(&self) -> Result<Option<String>, ParseError> {
+        mid(&self.attributes)
     }
 }
 
@@ -123,10 +129,8 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn parse(text: &'a str) -> Result<Lines<'a>, ParseError> {
-        if text.len() > limits::BYTES_MAX {
-            return Err(ParseError::TooLarge);
-        }
-        let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        let lines = text.split(pasted::is_line_end).map(|line| line.trim_matches([' ', '\t']));
+        let mut lines = lines.filter(|line| !line.is_empty());
         if lines.next() != Some("v=0") {
             return Err(ParseError::NotSdp);
         }
@@ -134,9 +138,6 @@ impl<'a> Lines<'a> {
         for (index, line) in lines.enumerate() {
             if index >= limits::LINES_MAX {
                 return Err(ParseError::TooLarge);
-            }
-            if line.is_empty() {
-                continue;
             }
             if line.chars().any(|character| character.is_control() && character != '\t') {
                 return Err(ParseError::Line);
@@ -165,59 +166,98 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// The sections around the one that counts, and its bundle.
+struct Bundle {
+    is_bundled: bool,
+    before: Vec<OtherSection>,
+    after: Vec<OtherSection>,
+    /// The kept section that carries the transport.
+    tagged: Option<String>,
+}
+
+impl Bundle {
+    /// Of the section at this place.
+    fn of(lines: &Lines<'_>, place: usize) -> Result<Bundle, ParseError> {
+        let mids: Vec<&str> = lines.session.bundle.unwrap_or_default().split_ascii_whitespace().collect();
+        let ours = lines.sections.get(place).and_then(|section| section.attributes.mid);
+        let is_bundled = ours.is_some_and(|mid| mids.contains(&mid));
+        let mut known: Vec<&str> = ours.into_iter().collect();
+        let mut others = Vec::new();
+        for (_, section) in lines.sections.iter().enumerate().filter(|(index, _)| *index != place) {
+            let mid =
+                section.attributes.mid.filter(|mid| is_bundled && mids.contains(mid) && !known.contains(mid));
+            known.extend(mid);
+            others.push(if mid.is_some() { media::kept(section)? } else { media::refused(section)? });
+        }
+        let is_kept = |mid: &str| {
+            others
+                .iter()
+                .any(|other: &OtherSection| other.kept.is_some() && other.mid.as_deref() == Some(mid))
+        };
+        let first = mids.into_iter().find(|mid| ours == Some(*mid) || is_kept(mid));
+        let tagged = first.filter(|mid| is_bundled && ours != Some(*mid)).map(str::to_owned);
+        let after = others.split_off(place.min(others.len()));
+        Ok(Bundle { is_bundled, before: others, after, tagged })
+    }
+}
+
 /// Where a section finds what it does not say itself.
 struct Scope<'s, 'a> {
     section: &'s Attributes<'a>,
     session: &'s Attributes<'a>,
-    /// The first section of its bundle.
-    tagged: Option<&'s Attributes<'a>>,
-    is_bundled: bool,
+    /// The section that carries the transport: that of its bundle, if it is kept.
+    transport: &'s Attributes<'a>,
+    /// Else the first section of its bundle.
+    first: Option<&'s Attributes<'a>>,
 }
 
 impl<'s, 'a> Scope<'s, 'a> {
-    fn new(lines: &'s Lines<'a>, section: &'s Attributes<'a>) -> Scope<'s, 'a> {
-        let mids = || lines.session.bundle.unwrap_or_default().split_ascii_whitespace();
-        let is_bundled = section.mid.is_some_and(|mid| mids().any(|bundled| bundled == mid));
-        let named = |section: &&Section<'a>| section.attributes.mid == mids().next();
-        let tagged = if is_bundled { lines.sections.iter().find(named) } else { None };
+    fn new(lines: &'s Lines<'a>, section: &'s Attributes<'a>, bundle: &Bundle) -> Scope<'s, 'a> {
+        let named = |mid: Option<&str>| {
+            let sections = || lines.sections.iter().map(|section| &section.attributes);
+            mid.and_then(|mid| sections().find(|attributes| attributes.mid == Some(mid)))
+        };
+        let first = lines.session.bundle.unwrap_or_default().split_ascii_whitespace().next();
         Scope {
             section,
             session: &lines.session,
-            tagged: tagged.map(|section| &section.attributes),
-            is_bundled,
+            transport: named(bundle.tagged.as_deref()).unwrap_or(section),
+            first: named(first.filter(|_| bundle.is_bundled)),
         }
     }
 
     /// The nearest that says something of the kind.
     fn nearest(&self, says: impl Fn(&Attributes<'a>) -> bool) -> &'s Attributes<'a> {
-        let all = [Some(self.section), Some(self.session), self.tagged];
+        let all = [Some(self.transport), Some(self.session), Some(self.section), self.first];
         all.into_iter().flatten().find(|attributes| says(attributes)).unwrap_or(self.section)
     }
 }
 
 pub(super) fn session(text: &str) -> Result<Session, ParseError> {
-    let lines = Lines::parse(text)?;
+    if text.len() > limits::BYTES_MAX {
+        return Err(ParseError::TooLarge);
+    }
+    let text = pasted::tidy(text);
+    let lines = Lines::parse(&text)?;
     let is_data = |section: &Section<'_>| section.data.is_some();
     let index = lines.sections.iter().position(|section| is_data(section) && !section.is_refused()).ok_or(
         if lines.sections.iter().any(is_data) { ParseError::Rejected } else { ParseError::NoDataChannel },
     )?;
-    let (before, rest) = lines.sections.split_at(index);
-    let (section, after) = rest.split_first().ok_or(ParseError::NoDataChannel)?;
-    let scope = Scope::new(&lines, &section.attributes);
-    let others =
-        |sections: &[Section<'_>]| sections.iter().map(Section::other).collect::<Result<Vec<_>, _>>();
+    let section = lines.sections.get(index).ok_or(ParseError::NoDataChannel)?;
+    let bundle = Bundle::of(&lines, index)?;
+    let scope = Scope::new(&lines, &section.attributes, &bundle);
     let protocol = section.data.unwrap_or_default();
     let (id, version) = lines.origin();
+    let whose = lines.origin.split(' ').next().unwrap_or_default();
     let candidates = scope.nearest(|attributes| !attributes.candidates.is_empty());
-    if candidates.candidates.len() > limits::CANDIDATES_MAX {
-        return Err(ParseError::TooLarge);
-    }
     Ok(Session {
         id,
         version,
-        is_ours: lines.origin.split(' ').next() == Some(super::OURS),
+        is_ours: whose == OURS || whose == OURS_POLITE,
+        is_polite: whose == OURS_POLITE,
         mid: mid(scope.section)?,
-        is_bundled: scope.is_bundled,
+        is_bundled: bundle.is_bundled,
+        tagged: bundle.tagged,
         credentials: credentials(&scope)?,
         trickle: has_option(&scope, "trickle"),
         ice_lite: lines.session.is_lite,
@@ -225,15 +265,18 @@ pub(super) fn session(text: &str) -> Result<Session, ParseError> {
         setup: setup(&scope)?,
         protocol,
         sctp_port: match protocol {
-            Protocol::SctpMap => port(section.format)?,
+            Protocol::SctpMap => port(section.formats.first().copied().unwrap_or_default())?,
             Protocol::Udp | Protocol::Tcp => scope.section.sctp_port.map_or(Ok(SCTP_PORT_UNSAID), port)?,
         },
         max_message_size: max_message_size(scope.section)?,
-        candidates: candidates.candidates.iter().map(|line| (*line).to_owned()).collect(),
+        candidates: room::evenly(&candidates.candidates, limits::CANDIDATES_MAX)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         end_of_candidates: scope.nearest(|attributes| attributes.end_of_candidates).end_of_candidates,
         sctp_init: sctp_init(scope.section)?,
-        before: others(before)?,
-        after: others(after)?,
+        before: bundle.before,
+        after: bundle.after,
     })
 }
 
@@ -246,20 +289,15 @@ fn credentials(scope: &Scope<'_, '_>) -> Result<Credentials, ParseError> {
 
 fn fingerprints(scope: &Scope<'_, '_>) -> Result<Vec<Fingerprint>, ParseError> {
     let from = scope.nearest(|attributes| !attributes.fingerprints.is_empty());
-    if from.fingerprints.len() > limits::FINGERPRINTS_MAX {
-        return Err(ParseError::TooLarge);
-    }
-    let mut found = Vec::new();
-    for text in &from.fingerprints {
-        found.push(Fingerprint::from_str(text).map_err(|_| ParseError::Fingerprint)?);
-    }
     let is_known = |fingerprint: &Fingerprint| {
         matches!(
             (fingerprint.hash(), fingerprint.bytes().len()),
             ("sha-256", 32) | ("sha-384", 48) | ("sha-512", 64)
         )
     };
-    if found.iter().any(is_known) { Ok(found) } else { Err(ParseError::Fingerprint) }
+    let read = from.fingerprints.iter().filter_map(|text| Fingerprint::from_str(text).ok());
+    let found: Vec<Fingerprint> = read.filter(is_known).take(limits::FINGERPRINTS_MAX).collect();
+    if found.is_empty() { Err(ParseError::Fingerprint) } else { Ok(found) }
 }
 
 /// Who says nothing begins the handshake (RFC 4145 4.1).

@@ -8,15 +8,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dimpl::{Config, DtlsCertificate, Error, Output};
+use dimpl::{Config, DtlsCertificate, Error, Output, ProtocolVersion, SecurityError};
 
-use super::gate::{Gate, Verdict};
+use super::gate::{self, Gate, Progress, Verdict};
 use super::limits::{
-    ANSWER_PATIENCE, EARLY_RECORDS_MAX, FLIGHT_PAUSE_MAX, FLIGHT_PAUSE_MIN, MESSAGE_LEN_MAX, RESTART_PAUSE,
-    SERVER_FLIGHT_PAUSE_MIN,
+    ANSWER_PATIENCE, DTLS_13_OVERHEAD, DTLS_OVERHEAD, EARLY_RECORDS_MAX, FLIGHT_PAUSE_MAX, FLIGHT_PAUSE_MIN,
+    MESSAGE_LEN_MAX, RESTART_PAUSE, SERVER_FLIGHT_PAUSE_MIN,
 };
 use super::outbox::Outbox;
-use super::{Certificate, DtlsRole, DtlsVersions, crypto};
+use super::{Alert, Certificate, CloseReason, DtlsRole, DtlsVersions, Refusal, crypto};
 
 /// A year, and another measure of "never" for the machine's own clock.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -34,6 +34,8 @@ pub(super) struct Dtls {
     /// The peer has shown its certificate: nobody else can take its place.
     certified: bool,
     gate: Gate,
+    /// This attempt has sent something.
+    has_sent: bool,
     /// A disturbed handshake rests until then.
     resting: Option<Instant>,
     /// A client's peer, or somebody else, answered at this time.
@@ -62,7 +64,9 @@ pub(super) enum Record<'a> {
 
 /// DTLS is over.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Failed;
+pub(super) struct Failed(pub(super) CloseReason);
+
+const FAILED: Failed = Failed(CloseReason::DtlsFailed);
 
 impl Dtls {
     pub(super) fn new(setup: Setup, seed: u64, now: Instant) -> Result<Self, Failed> {
@@ -76,6 +80,7 @@ impl Dtls {
             timeout: None,
             connected: false,
             certified: false,
+            has_sent: false,
             resting: None,
             answered: None,
             early: VecDeque::new(),
@@ -86,15 +91,28 @@ impl Dtls {
         self.connected
     }
 
+    /// Bytes by which a packet becomes longer.
+    pub(super) fn overhead(&self) -> usize {
+        match self.machine.protocol_version() {
+            Some(ProtocolVersion::DTLS1_3) => DTLS_13_OVERHEAD,
+            _ => DTLS_OVERHEAD,
+        }
+    }
+
     /// Takes a datagram, `false`: it is of no use; [`drain`](Self::drain) must follow.
     pub(super) fn handle_datagram(&mut self, datagram: &[u8], now: Instant) -> Result<bool, Failed> {
         if self.resting.is_some_and(|until| now < until) {
             return Ok(false);
         }
-        match self.gate.judge(datagram, self.certified, now) {
+        let progress = Progress { is_answered: self.has_sent, is_settled: self.certified };
+        match self.gate.judge(datagram, progress, now) {
             Verdict::Pass => {}
             Verdict::Drop => return Ok(false),
             Verdict::Anew => self.begin_anew(now)?,
+        }
+        // The machine does not listen to an alert before it knows the version, nor to one in the clear once it has keys.
+        if let Some(alert) = gate::fatal_alert(datagram).filter(|_| self.has_sent && !self.certified) {
+            return Err(Failed(CloseReason::PeerRefused(alert)));
         }
         if !self.connected && is_application_data(datagram) {
             if self.early.len() < EARLY_RECORDS_MAX {
@@ -102,8 +120,10 @@ impl Dtls {
             }
             return Ok(true);
         }
-        let result = self.machine.handle_timeout(now + self.ahead);
-        let result = result.and_then(|()| self.machine.handle_packet(datagram));
+        let mut result = self.machine.handle_timeout(now + self.ahead);
+        for datagram in gate::parts(datagram) {
+            result = result.and_then(|()| self.machine.handle_packet(datagram));
+        }
         result.or_else(|error| self.failed(&error, now))?;
         if self.setup.role == DtlsRole::Client
             && self.answered.is_none()
@@ -122,14 +142,21 @@ impl Dtls {
         result.or_else(|error| self.failed(&error, now))
     }
 
-    /// A handshake that somebody disturbed begins anew. Afterwards only the peer can disturb.
+    /// A handshake that somebody disturbed begins anew, one that does not fit is over: who offers what does not fit would offer it
+    /// again. Afterwards only the peer can disturb.
     fn failed(&mut self, error: &Error, now: Instant) -> Result<(), Failed> {
         let undecided = self.machine.protocol_version().is_none();
         if undecided && matches!(error, Error::UnexpectedMessage(_)) {
             return Ok(());
         }
+        if let Error::SecurityError(SecurityError::FatalAlert { description }) = *error {
+            return Err(Failed(CloseReason::PeerRefused(Alert(description))));
+        }
         if self.connected || matches!(error, Error::Timeout(_)) {
-            return Err(Failed);
+            return Err(FAILED);
+        }
+        if let Some(refusal) = Refusal::of(error) {
+            return Err(Failed(CloseReason::Refused(refusal)));
         }
         self.gate.forget();
         self.resting = Some(now + RESTART_PAUSE);
@@ -138,6 +165,7 @@ impl Dtls {
 
     fn begin_anew(&mut self, now: Instant) -> Result<(), Failed> {
         (self.ahead, self.answered, self.certified) = (Duration::ZERO, None, false);
+        self.has_sent = false;
         self.early.clear();
         self.seed = self.seed.wrapping_add(1);
         self.machine = self.setup.machine(self.seed, now)?;
@@ -148,7 +176,10 @@ impl Dtls {
     pub(super) fn drain(&mut self, outbox: &mut Outbox, now: Instant, mut received: impl FnMut(Record<'_>)) {
         loop {
             match self.machine.poll_output(&mut self.buffer) {
-                Output::Packet(datagram) => outbox.push(datagram),
+                Output::Packet(datagram) => {
+                    self.has_sent = true;
+                    outbox.push(datagram);
+                }
                 Output::PeerCert(certificate) => {
                     self.certified = true;
                     received(Record::Certificate(certificate));
@@ -189,9 +220,15 @@ impl Dtls {
 
     /// Encrypts one packet into the outbox.
     pub(super) fn send(&mut self, packet: &[u8], outbox: &mut Outbox, now: Instant) -> Result<(), Failed> {
-        self.machine.send_application_data(packet).map_err(|_| Failed)?;
+        self.machine.send_application_data(packet).map_err(|_| FAILED)?;
         self.drain(outbox, now, |_| {});
         Ok(())
+    }
+
+    /// Says that the peer is refused; [`drain`](Self::drain) must follow.
+    pub(super) fn refuse(&mut self, alert: Alert) {
+        // A machine that cannot say it has no keys yet, or has said it by itself.
+        let _ = self.machine.alert(alert.0);
     }
 
     /// Says close_notify, if there is somebody to say it to; [`drain`](Self::drain) must follow.
@@ -245,7 +282,7 @@ impl Setup {
             // Hello randoms and jitter; keys and signatures draw from the system all the same.
             .dangerously_set_rng_seed(seed)
             .build();
-        let config = Arc::new(config.map_err(|_| Failed)?);
+        let config = Arc::new(config.map_err(|_| FAILED)?);
         let certificate = DtlsCertificate {
             certificate: self.certificate.der().to_vec(),
             private_key: self.certificate.private_key().to_vec(),
@@ -256,7 +293,7 @@ impl Setup {
             DtlsVersions::Only13 => dimpl::Dtls::new_13(config, certificate, now),
         };
         machine.set_active(self.role == DtlsRole::Client);
-        machine.handle_timeout(now).map_err(|_| Failed)?;
+        machine.handle_timeout(now).map_err(|_| FAILED)?;
         Ok(machine)
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{ChannelId, ChannelInit, Payload};
+use super::{Alert, ChannelId, ChannelInit, Payload, Refusal};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +55,14 @@ pub enum CloseReason {
     #[error("the peer aborted the connection")]
     Aborted,
     /// The peer's certificate has none of the fingerprints that were signaled.
-    #[error("the peer's certificate does not match its fingerprint")]
+    #[error("its certificate is not the one that its description names")]
     FingerprintMismatch,
+    /// The peer ended DTLS by a fatal alert.
+    #[error("the other side refused: {0}")]
+    PeerRefused(Alert),
+    /// The peer's handshake does not fit ours; it was told by an alert.
+    #[error("{0}")]
+    Refused(Refusal),
     /// The DTLS handshake failed, or a record broke the protocol.
     #[error("the DTLS handshake failed")]
     DtlsFailed,
@@ -66,6 +72,13 @@ pub enum CloseReason {
     /// Nothing came from the peer for too long.
     #[error("the peer does not answer")]
     Timeout,
+}
+
+impl CloseReason {
+    /// Whether it is DTLS that came to nothing.
+    pub fn is_dtls(self) -> bool {
+        matches!(self, Self::FingerprintMismatch | Self::PeerRefused(_) | Self::Refused(_) | Self::DtlsFailed)
+    }
 }
 
 /// A datagram that did nothing, or of which something was passed over.

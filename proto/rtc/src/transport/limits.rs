@@ -13,10 +13,15 @@ pub const MESSAGE_LEN_MAX: usize = 256 * 1024;
 /// Events that wait to be polled, beyond which received packets are dropped.
 pub const EVENTS_MAX: usize = 16_384;
 
-/// Bytes of a datagram that we send.
-pub const MTU: usize = 1_200;
-/// Bytes by which DTLS makes a packet longer: 1.2 adds 37, 1.3 adds 22.
+/// Bytes of a datagram that we send, at most: with all headers as many as any path of IPv6 takes. Fewer until the path has shown
+/// that it lets so many through.
+pub const MTU: usize = 1_232;
+/// Bytes of a datagram of the handshake: with the headers of UDP and IPv4 they are 1,200 (RFC 8831 5).
+pub const HANDSHAKE_MTU: usize = 1_172;
+/// Bytes by which DTLS makes a packet longer: 1.2 adds 37 at most.
 pub const DTLS_OVERHEAD: usize = 40;
+/// The same for 1.3.
+pub const DTLS_13_OVERHEAD: usize = 22;
 /// Bytes of datagrams that go out in one run, and how many of them: what the kernel takes at once (UDP_SEGMENT).
 pub const RUN_LEN_MAX: usize = 64_000;
 /// See [`RUN_LEN_MAX`].

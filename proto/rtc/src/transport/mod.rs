@@ -13,6 +13,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 
+mod alert;
 mod certificate;
 mod channel;
 mod channels;
@@ -26,6 +27,7 @@ mod outbox;
 mod protected;
 pub mod sctp;
 
+pub use alert::{Alert, Refusal};
 pub use certificate::{Certificate, Fingerprint, FingerprintError};
 pub use channel::{ChannelId, ChannelInit, Payload, Reliability};
 use dtls::{Dtls, Failed, Record, Setup, is_application_data};
@@ -68,7 +70,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// With what is usual: port 5000, any version, datagrams of 1,200 bytes.
+    /// With what is usual: port 5000, any version, datagrams of up to [`limits::MTU`] bytes.
     pub fn new(certificate: Certificate) -> Self {
         Self { certificate, versions: DtlsVersions::Any, sctp_port: 5_000, mtu: limits::MTU }
     }
@@ -177,11 +179,12 @@ impl Transport {
         self.deadline = Some(now + limits::PEER_SILENCE_MAX);
         self.protected.start(remote.role, remote.sctp_port, remote.max_message_size, rtt, now);
         let Config { certificate, versions, mtu, .. } = self.config.clone();
+        let mtu = mtu.min(limits::HANDSHAKE_MTU);
         let setup = Setup { certificate, role: remote.role, versions, mtu, rtt };
         self.remote = Some(remote);
         match Dtls::new(setup, self.seed, now) {
             Ok(dtls) => self.dtls = Some(dtls),
-            Err(Failed) => self.end(CloseReason::DtlsFailed),
+            Err(Failed(why)) => self.end(why),
         }
         // Nothing was received.
         let _ = self.take_dtls();
@@ -200,8 +203,8 @@ impl Transport {
         match dtls.handle_datagram(bytes, now) {
             Ok(true) => self.take_dtls(),
             Ok(false) => Err(Discard::Stranger),
-            Err(Failed) => {
-                self.end(CloseReason::DtlsFailed);
+            Err(Failed(why)) => {
+                self.end(why);
                 Ok(())
             }
         }
@@ -222,6 +225,7 @@ impl Transport {
     fn take_dtls(&mut self) -> Result<(), Discard> {
         let (Some(dtls), Some(remote)) = (&mut self.dtls, &self.remote) else { return Ok(()) };
         let (protected, is_verified, now) = (&mut self.protected, &mut self.is_verified, self.now);
+        let (mtu, overhead) = (self.config.mtu, dtls.overhead());
         let (mut result, mut mismatch, mut closed) = (Ok(()), false, false);
         let records = &mut self.records;
         dtls.drain(&mut self.outbox, now, |record| match record {
@@ -230,6 +234,7 @@ impl Transport {
                 mismatch |= !*is_verified;
             }
             Record::Connected if *is_verified => {
+                protected.set_overhead(mtu, overhead);
                 let chunk = remote.sctp_init.as_ref().and_then(|text| BASE64.decode(text).ok());
                 protected.associate(chunk.as_deref(), now);
             }
@@ -272,8 +277,12 @@ impl Transport {
         self.pump(usize::MAX);
         self.phase = Phase::Closed;
         self.deadline = None;
-        if let Some(mut dtls) = self.dtls.take().filter(|_| why != CloseReason::FingerprintMismatch) {
-            dtls.close();
+        if let Some(mut dtls) = self.dtls.take() {
+            match why {
+                CloseReason::FingerprintMismatch => dtls.refuse(Alert::BAD_CERTIFICATE),
+                CloseReason::Refused(refusal) => dtls.refuse(refusal.alert()),
+                _ => dtls.close(),
+            }
             dtls.drain(&mut self.outbox, self.now, |_| {});
         }
         self.closed = Some(why);
@@ -302,9 +311,9 @@ impl Transport {
         }
         let due = self.dtls.as_ref().and_then(Dtls::poll_timeout).is_some_and(|at| at <= now);
         if let Some(dtls) = self.dtls.as_mut().filter(|_| due)
-            && dtls.handle_timeout(now).is_err()
+            && let Err(Failed(why)) = dtls.handle_timeout(now)
         {
-            self.end(CloseReason::DtlsFailed);
+            self.end(why);
             return;
         }
         self.protected.handle_timeout(now);
@@ -389,9 +398,9 @@ impl Transport {
             return;
         };
         while self.outbox.len() < runs && self.protected.poll_transmit(&mut self.packet, self.now) {
-            if dtls.send(&self.packet, &mut self.outbox, self.now).is_err() {
+            if let Err(Failed(why)) = dtls.send(&self.packet, &mut self.outbox, self.now) {
                 self.dtls = None;
-                self.end(CloseReason::DtlsFailed);
+                self.end(why);
                 return;
             }
         }

@@ -63,6 +63,11 @@ impl Protected {
         channels.start(role, &mut context);
     }
 
+    /// How many bytes DTLS adds to a packet, of datagrams of at most `mtu` bytes. To be said before SCTP begins.
+    pub fn set_overhead(&mut self, mtu: usize, overhead: usize) {
+        self.association.set_mtu(mtu.saturating_sub(overhead) & !3);
+    }
+
     /// DTLS is up: SCTP begins. At once, where the peer's INIT chunk was signaled; by ours, as a DTLS client; else by the peer's, for
     /// which a server waits a while.
     pub fn associate(&mut self, peer_init: Option<&[u8]>, now: Instant) {

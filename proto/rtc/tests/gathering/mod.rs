@@ -49,7 +49,7 @@ pub struct World {
     locals: BTreeMap<SocketId, SocketAddr>,
     /// What the outside sees of a socket, where there is a NAT.
     pub mapped: BTreeMap<SocketId, SocketAddr>,
-    streams: BTreeMap<SocketId, (SocketAddr, Transport)>,
+    pub streams: BTreeMap<SocketId, (SocketAddr, Transport)>,
     /// Sockets that nothing passes through.
     pub dead: BTreeSet<SocketId>,
     /// Whether datagrams, and streams, get through.

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+pub mod records;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
@@ -42,6 +44,9 @@ pub fn seed(number: u64) -> [u8; 32] {
     seed
 }
 
+/// What becomes of a datagram of this end on its way: any number of others.
+pub type Rewrite = Box<dyn FnMut(usize, &[u8], &mut ChaCha12Rng) -> Vec<Vec<u8>>>;
+
 /// When, in what order, where, what.
 type Arrival = (Instant, u64, usize, Vec<u8>);
 
@@ -58,6 +63,7 @@ pub struct Pair {
     pub records: bool,
     /// An end whose events nobody takes.
     pub unheard: Option<usize>,
+    pub rewrite: Option<Rewrite>,
     random: ChaCha12Rng,
     wire: BinaryHeap<Reverse<Arrival>>,
     order: u64,
@@ -81,13 +87,17 @@ impl Pair {
 
     /// The client's datagrams have at most so many bytes.
     pub fn with_mtu(path: Path, number: u64, versions: [DtlsVersions; 2], mtu: usize) -> Self {
+        Self::with_mtus(path, number, versions, [mtu, limits::MTU])
+    }
+
+    pub fn with_mtus(path: Path, number: u64, versions: [DtlsVersions; 2], mtus: [usize; 2]) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the beginning of arithmetic time")]
         let now = Instant::now();
         let certificates = certificates();
         let end = |index: usize| {
             let config = Config {
                 versions: versions[index],
-                mtu: [mtu, limits::MTU][index],
+                mtu: mtus[index],
                 ..Config::new(certificates[index].clone())
             };
             Transport::new(config, seed(number * 2 + index as u64), now)
@@ -102,6 +112,7 @@ impl Pair {
             sent: Vec::new(),
             records: false,
             unheard: None,
+            rewrite: None,
             random: ChaCha12Rng::seed_from_u64(number),
             wire: BinaryHeap::new(),
             order: 0,
@@ -178,6 +189,17 @@ impl Pair {
         if self.records {
             self.sent.push((from, datagram.to_vec()));
         }
+        match &mut self.rewrite {
+            Some(rewrite) => {
+                for datagram in rewrite(from, datagram, &mut self.random) {
+                    self.carry_one(from, &datagram);
+                }
+            }
+            None => self.carry_one(from, datagram),
+        }
+    }
+
+    fn carry_one(&mut self, from: usize, datagram: &[u8]) {
         let copies = if self.chance(self.path.duplicated) { 2 } else { 1 };
         for _ in 0..copies {
             if self.chance(self.path.loss) {

@@ -12,6 +12,7 @@
 pub mod nat;
 pub mod peer;
 pub mod relay;
+mod sleep;
 pub mod story;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,9 @@ pub const PUBLIC: Realm = 0;
 /// From where, to where, what: whether it may go.
 pub type Filter = dyn FnMut(SocketAddr, SocketAddr, &[u8]) -> bool;
 
+/// Another datagram in the place of this one.
+pub type Rewrite = dyn FnMut(&[u8]) -> Option<Vec<u8>>;
+
 enum Happening {
     Datagram { realm: Realm, from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     StreamOpened { stream: usize, is_open: bool },
@@ -87,6 +91,8 @@ pub struct World {
     pub trace: Vec<(Duration, SocketAddr, SocketAddr)>,
     /// Sees each datagram before it goes; `false` drops it.
     pub filter: Box<Filter>,
+    /// Changes datagrams of peers.
+    pub rewrite: Option<Box<Rewrite>>,
 }
 
 pub fn ms(ms: u64) -> Duration {
@@ -129,6 +135,7 @@ impl World {
             nowhere: BTreeMap::new(),
             trace: Vec::new(),
             filter: Box::new(|_, _, _| true),
+            rewrite: None,
         }
     }
 
@@ -211,7 +218,8 @@ impl World {
             .iter()
             .flat_map(|peer| &peer.interfaces)
             .any(|i| i.lan == interface.lan && i.ip == to.ip());
-        let bytes = bytes.to_vec();
+        let rewritten = self.rewrite.as_mut().and_then(|rewrite| rewrite(bytes));
+        let bytes = rewritten.unwrap_or_else(|| bytes.to_vec());
         if interface.lan != PUBLIC && is_neighbour {
             let happening = Happening::Datagram { realm: interface.lan, from: source, to, bytes };
             self.schedule(self.net.lan_delay, happening);
@@ -258,6 +266,7 @@ impl World {
             peer.interfaces.iter().any(|interface| interface.ip == to.ip() && is_there(interface))
         };
         match self.peers.iter().position(at) {
+            Some(peer) if self.peers[peer].sleep.keep_datagram(from, to, bytes) => {}
             Some(peer) => {
                 self.peers[peer].datagram(from, to, bytes, self.now);
                 self.drain(peer);
@@ -321,8 +330,10 @@ impl World {
             Happening::Accepted { stream } => self.accept(stream),
             Happening::Crossed { stream, end, bytes } => self.cross(stream, end, &bytes),
             Happening::Signal { to, signal } => {
-                self.peers[to].signal(signal, now);
-                self.drain(to);
+                if let Some(signal) = self.peers[to].sleep.keep_signal(signal) {
+                    self.peers[to].signal(signal, now);
+                    self.drain(to);
+                }
             }
             Happening::Resolved { peer, query, addresses } => {
                 self.peers[peer].connection.handle_resolved(query, &addresses, now);
@@ -333,7 +344,8 @@ impl World {
 
     fn next_time(&self) -> Option<Instant> {
         let queued = self.queue.first_key_value().map(|((at, _), _)| *at);
-        let peers = self.peers.iter().filter_map(|peer| peer.connection.poll_timeout());
+        let awake = self.peers.iter().filter(|peer| !peer.sleep.is_asleep());
+        let peers = awake.filter_map(|peer| peer.connection.poll_timeout());
         let relays = self.relays.iter().filter_map(Relay::poll_timeout);
         queued.into_iter().chain(peers).chain(relays).min()
     }
@@ -348,7 +360,8 @@ impl World {
             return true;
         }
         for peer in 0..self.peers.len() {
-            if self.peers[peer].connection.poll_timeout().is_some_and(|due| due <= self.now) {
+            let is_due = self.peers[peer].connection.poll_timeout().is_some_and(|due| due <= self.now);
+            if is_due && !self.peers[peer].sleep.is_asleep() {
                 self.peers[peer].connection.handle_timeout(self.now);
                 self.drain(peer);
             }

@@ -10,6 +10,7 @@ use twocan_rtc::{
     SignalError, SocketId, Transmit,
 };
 
+use super::sleep::Sleep;
 use super::{Happening, PUBLIC, Realm, World, relay};
 
 /// An address of a peer.
@@ -60,6 +61,7 @@ pub struct Peer {
     pub messages: Vec<(Duration, ChannelId, Bytes)>,
     pub signals: Vec<(Duration, Signal)>,
     pub refused: Vec<SignalError>,
+    pub sleep: Sleep,
     /// Signals are changed, or dropped, before they go.
     pub tamper: Box<dyn FnMut(Signal) -> Option<Signal>>,
 }
@@ -78,6 +80,7 @@ impl Peer {
             messages: Vec::new(),
             signals: Vec::new(),
             refused: Vec::new(),
+            sleep: Sleep::default(),
             tamper: Box::new(Some),
         }
     }

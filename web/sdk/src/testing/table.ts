@@ -111,6 +111,19 @@ export class Table {
     return this.connection.channels[0]!.sent.map((piece) => JSON.parse(new TextDecoder().decode(piece.subarray(1))) as Record<string, unknown>)
   }
 
+  /** The signals among them. */
+  overLink(): Record<string, unknown>[] {
+    return this.control().filter(({ type }) => type === 'signal')
+  }
+
+  /** So much time passes, in small steps. */
+  async pass(ms: number, step = 50): Promise<void> {
+    for (let passed = 0; passed < ms; passed += step) {
+      this.world.pass(step)
+      await settled()
+    }
+  }
+
   /** A control message from Bob. */
   bobSays(message: object): Promise<void> {
     const text = new TextEncoder().encode(JSON.stringify(message))

@@ -88,6 +88,8 @@ export class FakeConnection {
   version = 0
   /** Whether what is sent is acknowledged. */
   carries = true
+  /** Names the selected pair. */
+  way = 'P'
   received = 0
   closed = false
 
@@ -127,7 +129,7 @@ export class FakeConnection {
     return Promise.resolve([
       { id: 'L', type: 'local-candidate', candidateType: 'host', protocol: 'udp' },
       { id: 'R', type: 'remote-candidate', candidateType: 'relay', protocol: 'udp' },
-      { id: 'P', type: 'candidate-pair', localCandidateId: 'L', remoteCandidateId: 'R', state: 'succeeded', nominated: true, bytesReceived: (this.received += Number(this.carries)) },
+      { id: this.way, type: 'candidate-pair', localCandidateId: 'L', remoteCandidateId: 'R', state: 'succeeded', nominated: true, bytesReceived: (this.received += Number(this.carries)) },
     ])
   }
 

@@ -24,6 +24,8 @@ const ASK_AFTER: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Durati
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a message (RFC 6762 17).
 const MESSAGE_LEN_MAX: usize = 9_000;
+/// Interfaces on which a name is asked for.
+pub const INTERFACES_MAX: usize = 32;
 /// Names that one connection answers for.
 const NAMES_MAX: usize = 32;
 

@@ -57,6 +57,10 @@ impl SigningKey for Key {
 }
 
 impl SignatureVerifier for Verifier {
+    fn check_certificate(&self, certificate: &[u8]) -> Result<(), CryptoError> {
+        der::ec_public_key(certificate).map(|_| ())
+    }
+
     fn verify_signature(
         &self,
         certificate: &[u8],

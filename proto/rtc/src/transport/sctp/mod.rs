@@ -23,6 +23,7 @@ mod crc32c;
 mod handshake;
 mod inbound;
 mod outbound;
+mod path_mtu;
 mod reset;
 mod wire;
 
@@ -53,6 +54,14 @@ pub struct Delivery {
     pub max_retransmits: Option<u16>,
     /// Given up at this time.
     pub expires: Option<Instant>,
+}
+
+impl Delivery {
+    /// Whether it is given up before many retransmissions.
+    fn is_fleeting(&self) -> bool {
+        const RETRANSMITS: u16 = 3;
+        self.max_retransmits.is_some_and(|max| max <= RETRANSMITS) || self.expires.is_some()
+    }
 }
 
 /// What happened.
@@ -107,7 +116,7 @@ pub struct Config {
     pub local_port: u16,
     /// The peer's.
     pub remote_port: u16,
-    /// Bytes of the largest packet.
+    /// Bytes of the largest packet, if the path lets it through.
     pub mtu: usize,
 }
 
@@ -126,6 +135,8 @@ pub struct Association {
     alone: VecDeque<(u32, Vec<u8>)>,
     /// Chunks for the next packet.
     control: Vec<u8>,
+    /// What a probe of the path held.
+    probe_answer: Option<Vec<u8>>,
     timer: Option<Instant>,
     deadline: Option<Instant>,
     events: VecDeque<Event>,
@@ -133,6 +144,8 @@ pub struct Association {
 }
 
 const COOKIE_LEN: usize = 16;
+/// Bytes of a HEARTBEAT that is more than a question whether we are there.
+const PROBE_LEN_MIN: usize = 256;
 
 /// The association's states (RFC 9260 4); a shut-down begins when all is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +183,7 @@ impl Association {
             reset: Reset::new(),
             alone: VecDeque::new(),
             control: Vec::new(),
+            probe_answer: None,
             timer: None,
             deadline: None,
             events: VecDeque::new(),
@@ -239,6 +253,12 @@ impl Association {
         if self.outbound.rto().smoothed().is_none() {
             *self.outbound.rto() = Rto::new(Some(rtt));
         }
+    }
+
+    /// Bytes of the largest packet, now that they are known better. To be said before it is connected.
+    pub fn set_mtu(&mut self, mtu: usize) {
+        self.config.mtu = mtu;
+        self.outbound.path_mtu().set_ceiling(mtu);
     }
 
     /// The path is another one.
@@ -382,8 +402,12 @@ impl Association {
                 self.report(done);
                 Ok(())
             }
-            kind::HEARTBEAT => self.reply(kind::HEARTBEAT_ACK, value),
-            kind::HEARTBEAT_ACK | kind::ERROR => Ok(()),
+            kind::HEARTBEAT => self.answer_heartbeat(value),
+            kind::HEARTBEAT_ACK => {
+                self.outbound.path_mtu().handle_answer(value);
+                Ok(())
+            }
+            kind::ERROR => Ok(()),
             kind::ABORT => {
                 // Cause 12: its user wanted it so (RFC 9260 3.3.10.12), as a page that closes its connection does.
                 self.end(if value.starts_with(&[0, 12]) { End::Shutdown(false) } else { End::Aborted });
@@ -430,11 +454,21 @@ impl Association {
         self.events.extend(done.incoming.into_iter().map(Event::StreamReset));
     }
 
-    fn reply(&mut self, kind: u8, value: &[u8]) -> Result<(), Stop> {
+    fn answer_heartbeat(&mut self, value: &[u8]) -> Result<(), Stop> {
+        // What probes the path is answered as large as it is, in a packet of its own; of several the largest says all.
+        if value.len() > PROBE_LEN_MIN && self.is_up() {
+            if value.len() + wire::HEADER_LEN + 4 > self.config.mtu {
+                return Err(Stop::Discard(Discard::Full));
+            }
+            if self.probe_answer.as_ref().is_none_or(|known| known.len() < value.len()) {
+                self.probe_answer = Some(value.to_vec());
+            }
+            return Ok(());
+        }
         if !self.is_up() || self.control.len() + value.len() > limits::CONTROL_MAX {
             return Err(Stop::Discard(Discard::Full));
         }
-        wire::put(&mut self.control, kind, 0, |out| out.extend_from_slice(value));
+        wire::put(&mut self.control, kind::HEARTBEAT_ACK, 0, |out| out.extend_from_slice(value));
         Ok(())
     }
 
@@ -491,10 +525,16 @@ impl Association {
             let cookie = std::mem::take(cookie);
             wire::begin(out, self.header(peer.tag));
             wire::put(out, kind::COOKIE_ECHO, 0, |out| out.extend_from_slice(&cookie));
-            self.outbound.fill(out, self.config.mtu, now);
+            self.outbound.fill(out, now);
             wire::finish(out);
             self.state = State::CookieEchoed { cookie, due: false };
             self.timer = Some(now + self.outbound.rto().now());
+            return true;
+        }
+        if let Some(answer) = self.probe_answer.take() {
+            wire::begin(out, self.header(peer.tag));
+            wire::put(out, kind::HEARTBEAT_ACK, 0, |out| out.extend_from_slice(&answer));
+            wire::finish(out);
             return true;
         }
         if peer.re_config && self.state == State::Established {
@@ -505,8 +545,15 @@ impl Association {
             return false;
         }
         wire::begin(out, self.header(peer.tag));
+        if fills && self.outbound.wants_probe(now) {
+            self.outbound.path_mtu().put_probe(out);
+            if !peer.zero_checksum {
+                wire::finish(out);
+            }
+            return true;
+        }
         out.append(&mut self.control);
-        let mtu = self.config.mtu;
+        let mtu = self.outbound.path_mtu().size();
         if fills {
             self.outbound.put_forward(out, mtu);
         }
@@ -515,7 +562,7 @@ impl Association {
         }
         // Streams end behind their last message.
         if fills {
-            self.outbound.fill(out, mtu, now);
+            self.outbound.fill(out, now);
         }
         if self.reset.is_due() && out.len() < mtu / 8 {
             let again_at = now + self.outbound.rto().now();

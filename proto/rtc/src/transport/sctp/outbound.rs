@@ -15,13 +15,16 @@ use bytes::Bytes;
 
 use super::congestion::{Congestion, Rto};
 use super::limits::{IN_FLIGHT_MAX, SEND_BUFFER_MAX};
-use super::wire::{self, DATA_HEADER_LEN, Data, Sack, flag, kind};
+use super::path_mtu::PathMtu;
+use super::wire::{self, DATA_HEADER_LEN, Data, HEADER_LEN, Sack, flag, kind};
 use super::{Delivery, Message, unwrap};
 
 /// Packets sent later that must have arrived for a piece to be lost (RFC 9260 7.2.4 counts three reports).
 const REORDERING: u64 = 3;
 /// A message is not begun in less room than this, unless it fits whole.
 const FRAGMENT_MIN: usize = 128;
+/// A piece that is lost so often may be too large for the path.
+const LOST_FOR_SIZE: u32 = 3;
 
 pub(super) struct Outbound {
     streams: BTreeMap<u16, Stream>,
@@ -44,6 +47,7 @@ pub(super) struct Outbound {
     packets: u64,
     newest_acked: u64,
     congestion: Congestion,
+    path_mtu: PathMtu,
     rto: Rto,
     t3: Option<Instant>,
     /// Since when nothing was acknowledged although something is underway.
@@ -79,6 +83,8 @@ struct Sent {
     times: u32,
     at: Instant,
     packet: u64,
+    /// Where in its packet it ended.
+    end: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,6 +115,7 @@ impl Outbound {
             packets: 0,
             newest_acked: 0,
             congestion: Congestion::new(mtu),
+            path_mtu: PathMtu::new(mtu),
             rto: Rto::new(None),
             t3: None,
             silent_since: None,
@@ -123,6 +130,15 @@ impl Outbound {
 
     pub(super) fn rto(&mut self) -> &mut Rto {
         &mut self.rto
+    }
+
+    pub(super) fn path_mtu(&mut self) -> &mut PathMtu {
+        &mut self.path_mtu
+    }
+
+    /// Whether a probe of the path goes before what waits.
+    pub(super) fn wants_probe(&mut self, now: Instant) -> bool {
+        self.path_mtu.wants_probe(self.queued + self.in_flight, now)
     }
 
     pub(super) fn has_room(&self, len: usize) -> bool {
@@ -177,9 +193,13 @@ impl Outbound {
             || (!self.ready.is_empty() && self.may_send() && self.peer_has_room())
     }
 
-    /// Into a closed window goes one packet at a time, old or new.
     fn may_send_again(&self) -> bool {
-        self.may_send() && (self.in_flight == 0 || self.peer_window > 0)
+        self.may_send() && self.peer_takes_again()
+    }
+
+    /// Into a closed window goes one packet at a time, old or new.
+    fn peer_takes_again(&self) -> bool {
+        self.in_flight == 0 || self.peer_window > 0
     }
 
     fn may_send(&self) -> bool {
@@ -191,11 +211,14 @@ impl Outbound {
         self.in_flight == 0 || self.in_flight < self.peer_window
     }
 
-    /// Appends chunks until `out` has `mtu` bytes or nothing is left that may be sent.
-    pub(super) fn fill(&mut self, out: &mut Vec<u8>, mtu: usize, now: Instant) {
+    /// Appends chunks until `out` is as large as the path takes or nothing is left that may be sent.
+    pub(super) fn fill(&mut self, out: &mut Vec<u8>, now: Instant) {
+        let mtu = self.path_mtu.size();
         let start = out.len();
         let mut last_data = None;
-        while self.may_send_again() {
+        // A packet that is begun is filled: half a packet more than the window costs less than half a packet.
+        let may_send = self.may_send();
+        while may_send && self.peer_takes_again() {
             let Some(&tsn) = self.lost.first() else { break };
             let at = out.len();
             if !self.send_again(tsn, out, mtu, now) {
@@ -203,7 +226,7 @@ impl Outbound {
             }
             last_data = Some(at);
         }
-        while self.lost.is_empty() && self.may_send() && self.peer_has_room() {
+        while self.lost.is_empty() && may_send && self.peer_has_room() {
             let at = out.len();
             if !self.send_next(out, mtu, now) {
                 break;
@@ -232,10 +255,12 @@ impl Outbound {
             self.lost.remove(&tsn);
             return true;
         };
-        if out.len() + DATA_HEADER_LEN + sent.bytes.len() > mtu {
+        // It cannot be cut anew: alone it is as small as can be.
+        if out.len() > HEADER_LEN && out.len() + DATA_HEADER_LEN + sent.bytes.len() > mtu {
             return false;
         }
         sent.put(tsn, out);
+        sent.end = out.len();
         (sent.state, sent.at, sent.packet) = (State::InFlight, now, packet);
         sent.times += 1;
         self.in_flight += sent.bytes.len();
@@ -252,7 +277,11 @@ impl Outbound {
         if room < message.bytes.len().min(FRAGMENT_MIN) {
             return false;
         }
-        let bytes = message.bytes.split_to(room.min(message.bytes.len()));
+        // What is soon given up need not get through whatever becomes of the path.
+        let is_fleeting = self.partial_reliability && message.delivery.is_fleeting();
+        let piece_max = if is_fleeting { room } else { self.path_mtu.piece_max() };
+        let piece = room.min(piece_max).min(message.bytes.len());
+        let bytes = message.bytes.split_to(piece);
         let unordered = message.delivery.unordered;
         let mut flags = if unordered { flag::UNORDERED } else { 0 };
         if !message.begun {
@@ -276,9 +305,11 @@ impl Outbound {
             times: 1,
             at: now,
             packet: self.packets,
+            end: 0,
             bytes,
         };
         sent.put(self.next_tsn, out);
+        let sent = Sent { end: out.len(), ..sent };
         self.next_tsn += 1;
         self.in_flight += sent.bytes.len();
         self.queued -= sent.bytes.len();
@@ -349,6 +380,9 @@ impl Outbound {
         }
         self.take_gaps(sack, &mut news);
         self.peer_window = sack.window as usize;
+        if news.bytes > 0 {
+            self.path_mtu.arrived(news.end);
+        }
         if let Some(at) = news.sent_at {
             self.rto.measured(now.saturating_duration_since(at));
         }
@@ -448,6 +482,7 @@ impl Outbound {
         let partial_reliability = self.partial_reliability;
         let Some(sent) = self.sent_mut(tsn) else { return };
         let was_in_flight = sent.state == State::InFlight;
+        let often = sent.times >= LOST_FOR_SIZE;
         let len = sent.bytes.len();
         sent.state = State::Lost;
         let given_up = partial_reliability
@@ -455,6 +490,9 @@ impl Outbound {
                 || sent.delivery.expires.is_some_and(|expires| expires <= now));
         if was_in_flight {
             self.in_flight -= len;
+        }
+        if often {
+            self.path_mtu.suspect();
         }
         if given_up {
             self.abandon(tsn);
@@ -541,6 +579,7 @@ impl Outbound {
         // A packet that finds no room at the peer says nothing about the path.
         if self.peer_window > 0 {
             self.congestion.timed_out();
+            self.path_mtu.suspect();
         }
         self.rto.back_off();
         self.lose_all(now);
@@ -569,6 +608,7 @@ impl Outbound {
     /// old path was dead: then it is lost.
     pub(super) fn path_changed(&mut self, rtt: Option<Duration>, now: Instant) {
         self.rto = Rto::new(rtt);
+        self.path_mtu.path_changed();
         let rto = self.rto.now();
         if self.t3.is_some() {
             let is_lost =
@@ -583,6 +623,7 @@ impl Outbound {
 struct News {
     bytes: usize,
     newest_packet: u64,
+    end: usize,
     /// When the newest piece that was sent only once was sent.
     sent_at: Option<Instant>,
 }
@@ -591,6 +632,7 @@ impl News {
     fn take(&mut self, sent: &Sent) {
         self.bytes += sent.bytes.len();
         self.newest_packet = self.newest_packet.max(sent.packet);
+        self.end = self.end.max(sent.end);
         if sent.times == 1 {
             self.sent_at = self.sent_at.max(Some(sent.at));
         }
