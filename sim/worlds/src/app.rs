@@ -52,9 +52,9 @@ impl Line for Transport {
 
 /// The three channels that every link has (docs/protocol.md §2).
 pub struct Channels {
-    control: ChannelId,
+    pub(crate) control: ChannelId,
     reliable: ChannelId,
-    unreliable: ChannelId,
+    pub(crate) unreliable: ChannelId,
     is_open: bool,
 }
 

@@ -51,6 +51,8 @@ pub enum Planted {
     CallsItOpen,
     /// A page that takes the browser's `connected` for mended, though its own offer is unanswered.
     TrustsConnected,
+    /// A page that gives all to its browser at once, whether the link carries or not.
+    HoldsNothing,
     /// A page that sends its signals to the server alone once it is back there, though nobody else is.
     SignalsToNobody,
 }

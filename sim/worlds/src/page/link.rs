@@ -14,18 +14,25 @@ use twocan_rtc::{CandidateInit, FailReason};
 
 use super::connection::{Event, PeerConnection, Signaling, State};
 use super::gate::{Gate, candidates_in};
+use super::ice::Way;
 use super::neighbours::Neighbours;
+use super::outbox::{Outbox, Sending};
 use crate::app::{App, Channels};
 use crate::player::Planted;
 
 const CONNECT: Duration = Duration::from_secs(20);
-const BEAT: Duration = Duration::from_millis(750);
+const BEAT: Duration = Duration::from_millis(250);
 const BEAT_MAX: Duration = Duration::from_secs(3);
+const SILENCE: Duration = Duration::from_millis(500);
+const HOLD: Duration = Duration::from_millis(100);
+const LOOK_BEAT: Duration = Duration::from_millis(100);
+const PROBES: u32 = 4;
+const PROBE: Duration = Duration::from_millis(50);
 const FALTER: Duration = Duration::from_secs(2);
 const MEND: Duration = Duration::from_secs(60);
-const SECOND: Duration = Duration::from_millis(2_500);
+const SECOND: Duration = Duration::from_secs(1);
 const RESTART: Duration = Duration::from_secs(8);
-const ALONE: Duration = Duration::from_millis(500);
+const ALONE: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(200);
 const BYE: Duration = Duration::from_millis(100);
 const STEPS_MAX: usize = 256;
@@ -104,6 +111,7 @@ pub struct Link {
     pub app: App,
     pub(super) peer: String,
     pub(super) channels: Channels,
+    outbox: Outbox,
     pub(super) around: Around,
     pub(super) named: bool,
     pub(super) effects: VecDeque<Effect>,
@@ -131,11 +139,19 @@ pub struct Link {
     came: bool,
     carries: bool,
     beat: Duration,
+    /// What had come, and when, when it was first asked whether the link carries.
     asked: Option<(u64, Instant)>,
+    /// The last round trip that the browser told of.
+    rtt: Duration,
+    /// The way that the browser takes while the link is mended, and how often it is still to be asked there.
+    way: Option<Option<u32>>,
+    probes: u32,
     wait: Duration,
     deadline: Option<Instant>,
     restarting: Option<(Instant, Restarting)>,
     beat_at: Option<Instant>,
+    /// When it is looked whether anything came by the selected pair since what it was then.
+    suspicions: VecDeque<(Instant, Option<Way>)>,
     alone_at: Option<Instant>,
     report_at: Option<(Instant, u32)>,
     bye_at: Option<Instant>,
@@ -154,6 +170,7 @@ impl Link {
             pc,
             app,
             peer,
+            outbox: Outbox::new(&channels),
             channels,
             around: Around::default(),
             named: true,
@@ -181,10 +198,14 @@ impl Link {
             carries: false,
             beat: BEAT,
             asked: None,
+            rtt: Duration::ZERO,
+            way: None,
+            probes: 0,
             wait: SECOND,
             deadline: Some(now + CONNECT),
             restarting: None,
             beat_at: None,
+            suspicions: VecDeque::new(),
             alone_at: None,
             report_at: None,
             bye_at: None,
@@ -203,6 +224,7 @@ impl Link {
             self.deadline,
             self.restarting.map(|(at, _)| at),
             self.beat_at,
+            self.suspicions.front().map(|(at, _)| *at),
             self.alone_at,
             self.report_at.map(|(at, _)| at),
             self.bye_at,
@@ -225,6 +247,12 @@ impl Link {
         if due(self.beat_at.take_if(|at| *at <= now)) {
             self.beat(now);
         }
+        while let Some((_, before)) = self.suspicions.pop_front_if(|(at, _)| *at <= now) {
+            let what = |way: Option<Way>| way.map(|way| (way.id, way.received));
+            if self.state == LinkState::Open && what(self.pc.ice.way()) == what(before) {
+                self.mend(true, now);
+            }
+        }
         if due(self.alone_at.take_if(|at| *at <= now)) && self.state == LinkState::Mending {
             if self.around.session {
                 self.alone_at = Some(now + ALONE);
@@ -245,7 +273,8 @@ impl Link {
             self.fail(false, now);
         }
         if self.is_usable() {
-            self.app.handle_timeout(self.pc.transport(), &self.channels, now);
+            let mut sending = Sending { transport: self.pc.transport(), outbox: &mut self.outbox };
+            self.app.handle_timeout(&mut sending, &self.channels, now);
         } else {
             self.app.pass(now);
         }
@@ -282,6 +311,9 @@ impl Link {
             }
             self.pc.work(now);
         }
+        if self.outbox.pump(self.pc.transport(), now) {
+            self.pc.work(now);
+        }
     }
 
     fn message(&mut self, id: twocan_rtc::ChannelId, bytes: &[u8], now: Instant) {
@@ -297,7 +329,12 @@ impl Link {
         let Ok(control) = serde_json::from_str::<Value>(&text) else { return };
         match control["type"].as_str() {
             Some("bye") => self.gone(now),
-            Some("signal") => self.signal(&control["kind"], control["data"].clone(), now),
+            Some("signal") => {
+                self.signal(&control["kind"], control["data"].clone(), now);
+                if !self.around.session && control["kind"] == "description" {
+                    self.suspect(now);
+                }
+            }
             _ => {}
         }
     }
@@ -348,6 +385,8 @@ impl Link {
         }
         self.quiet();
         (self.beat_at, self.report_at, self.alone_at) = (None, None, None);
+        self.suspicions.clear();
+        self.hold(false, now);
         self.app.stop();
         self.become_state(LinkState::Closed);
         self.bye_at = Some(now + BYE);
@@ -454,6 +493,8 @@ impl Link {
         if let Some(offer) = offer {
             data["offer"] = json!(offer);
         }
+        // What waits in the link belongs to the description before.
+        self.outbox.clear_held_control();
         self.send("description", data, None);
     }
 
@@ -508,7 +549,8 @@ impl Link {
 
     /// Says something on the control channel, as far as that can be said.
     pub(super) fn control(&mut self, message: &Value) {
-        self.channels.control(self.pc.transport(), &message.to_string(), self.now);
+        let mut sending = Sending { transport: self.pc.transport(), outbox: &mut self.outbox };
+        self.channels.control(&mut sending, &message.to_string(), self.now);
     }
 
     fn watch(&mut self, now: Instant) {
@@ -575,51 +617,85 @@ impl Link {
     fn hear(&mut self, now: Instant) {
         self.came = true;
         if !std::mem::replace(&mut self.carries, true) {
+            if self.outbox.is_held {
+                self.probes = PROBES;
+            }
             self.watch(now);
         }
     }
 
     fn listen(&mut self, now: Instant) {
-        self.beat_at = Some(now + self.beat);
+        let wait = match () {
+            () if self.probes > 0 => PROBE,
+            () if self.asked.is_some() || self.state == LinkState::Mending => LOOK_BEAT,
+            () => self.beat,
+        };
+        self.beat_at = Some(now + wait);
     }
 
     /// Asks a silent link whether it carries.
     fn beat(&mut self, now: Instant) {
         let came = std::mem::take(&mut self.came);
-        if came && self.state == LinkState::Open {
+        let is_open = self.state == LinkState::Open;
+        if came && is_open && !self.outbox.is_held {
             self.asked = None;
             self.beat = BEAT;
             return self.listen(now);
         }
+        if !is_open && self.state != LinkState::Mending {
+            return;
+        }
         let received = self.pc.ice.received;
-        let is_same = self.asked.is_some_and(|(had, _)| had == received);
-        match self.state {
-            LinkState::Mending => {
-                if self.asked.is_some() && !is_same {
-                    self.hear(now);
-                }
-                self.asked = Some((received, now));
-                self.control(&json!({ "type": "ping" }));
+        self.rtt = self.pc.ice.path().and_then(|path| path.rtt).unwrap_or(self.rtt);
+        let (before, at) = *self.asked.get_or_insert((received, now));
+        if came || before != received {
+            self.asked = None;
+            self.beat = (self.beat * 2).min(BEAT_MAX);
+            if !self.carries {
+                self.hear(now);
+            } else if self.probes == 0 {
+                self.hold(false, now);
             }
-            LinkState::Open if !is_same => {
-                // Whoever played a moment ago is asked for: it may be the network that is gone, and with it the server.
-                if self.asked.is_none() && self.beat == BEAT {
-                    self.effects.push_back(Effect::Doubt);
-                } else {
-                    self.beat = (self.beat * 2).min(BEAT_MAX);
-                }
-                self.asked = Some((received, now));
-                self.control(&json!({ "type": "ping" }));
+        } else if !is_open {
+            let way = self.pc.ice.way().filter(|way| way.is_answered).map(|way| way.id);
+            if way.is_some() && self.way.is_some_and(|known| known != way) {
+                self.probes = PROBES;
             }
-            LinkState::Open => {
-                let rtt = self.pc.ice.path().and_then(|path| path.rtt).unwrap_or_default();
-                if self.asked.is_some_and(|(_, at)| now >= at + BEAT + 2 * rtt) {
-                    return self.mend(true, now);
-                }
+            self.way = Some(way);
+        } else {
+            let (silent, patience) = (now.saturating_duration_since(at), 2 * self.rtt);
+            if silent >= patience + SILENCE {
+                return self.mend(true, now);
             }
-            LinkState::Connecting | LinkState::Failed | LinkState::Closed => return,
+            // It may be the network that is gone, and with it the socket to the server.
+            if silent > patience {
+                self.effects.push_back(Effect::Doubt);
+            }
+            if silent > patience + HOLD {
+                self.hold(true, now);
+            }
+            if at == now {
+                self.probes = 1;
+            }
+        }
+        if self.probes > 0 {
+            self.probes -= 1;
+            self.channels.control(self.pc.transport(), &json!({ "type": "ping" }).to_string(), now);
         }
         self.listen(now);
+    }
+
+    /// Keeps back what the page sends, or lets it go.
+    fn hold(&mut self, held: bool, now: Instant) {
+        self.outbox.is_held = held && self.planted != Some(Planted::HoldsNothing);
+        self.outbox.pump(self.pc.transport(), now);
+    }
+
+    /// The other side restarts over the link: it may have lost the way that we still take.
+    fn suspect(&mut self, now: Instant) {
+        let before = self.pc.ice.way();
+        self.control(&json!({ "type": "ping" }));
+        self.suspicions.push_back((now + LOOK_BEAT + 2 * self.rtt, before));
     }
 
     /// The network may be another one.
@@ -627,6 +703,7 @@ impl Link {
         self.now = now;
         if self.state == LinkState::Open {
             self.came = false;
+            self.asked = None;
             self.beat = BEAT;
             self.beat(now);
         }
@@ -638,12 +715,14 @@ impl Link {
         (self.has_ice, self.is_incompatible, self.has_left, self.turn_error) = (false, false, false, 0);
         self.become_state(if self.was_open { LinkState::Mending } else { LinkState::Connecting });
         self.carries = false;
+        self.hold(true, now);
+        (self.way, self.probes) = (None, 0);
         self.beat = BEAT;
         self.asked = None;
         self.listen(now);
         self.effects.push_back(Effect::Doubt);
         self.deadline = Some(now + if self.state == LinkState::Mending { MEND } else { CONNECT });
-        self.wait = SECOND;
+        self.wait = SECOND + 4 * self.rtt;
         // An offer of ours that went over the dead link must be made again, or theirs would be passed over for it.
         if restart && (self.offers || self.pc.signaling != Signaling::Stable) {
             self.again(now);
@@ -657,7 +736,7 @@ impl Link {
         self.pc.restart_ice();
         self.push(Step::Offer, now);
         self.restarting = Some((now + self.wait, Restarting::Again));
-        self.wait = RESTART;
+        self.wait = self.wait.mul_f64(2.5).min(RESTART);
     }
 
     fn quiet(&mut self) {

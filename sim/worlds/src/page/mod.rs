@@ -5,6 +5,7 @@
 //!  mod.rs       lobby.ts      the lobby, the return by ticket
 //!  link.rs      link.ts       perfect negotiation, beats, mending
 //!  gate.rs      signals.ts    how many signals are taken
+//!  outbox.rs    channel.ts    what waits in the SDK
 //!  connection.rs              RTCPeerConnection: descriptions, DTLS, SCTP
 //!  ice/                       libwebrtc's ICE                            ◄──► packets of the host
 //! ```
@@ -19,6 +20,7 @@ mod gate;
 mod ice;
 mod link;
 mod neighbours;
+mod outbox;
 mod room;
 mod session;
 
@@ -280,7 +282,7 @@ impl Page {
     fn web_socket_event(&mut self, index: usize, event: TcpEvent, now: Instant) {
         let session = self.web_sockets[index].session;
         match event {
-            TcpEvent::Open { .. } => self.sessions[session].handle_open(),
+            TcpEvent::Open { .. } => self.sessions[session].handle_open(now),
             TcpEvent::Data(stream, bytes) => {
                 let received = &mut self.web_sockets[index].received;
                 received.extend_from_slice(&bytes);

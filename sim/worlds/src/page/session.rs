@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const OPEN: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_secs(15);
 const PONG: Duration = Duration::from_secs(10);
-const DOUBT: Duration = Duration::from_millis(1_500);
+const DOUBT: Duration = Duration::from_millis(500);
 const ATTEMPTS_MAX: u32 = 16;
 const BACKOFF: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -54,6 +54,9 @@ pub(super) struct Session {
     pub is_done: bool,
     has_socket: bool,
     is_doubted: bool,
+    /// From hello to welcome, and when hello was said.
+    rtt: Duration,
+    hello_at: Instant,
     secret: Option<String>,
     next_id: u64,
     seq: u64,
@@ -87,6 +90,8 @@ impl Session {
             is_done: false,
             has_socket: false,
             is_doubted: false,
+            rtt: Duration::ZERO,
+            hello_at: now,
             secret: None,
             next_id: 1,
             seq: 0,
@@ -138,7 +143,8 @@ impl Session {
         (self.due, self.timer) = (Some(now + wait), timer);
     }
 
-    pub fn handle_open(&mut self) {
+    pub fn handle_open(&mut self, now: Instant) {
+        self.hello_at = now;
         let mut hello = json!({ "type": "hello", "id": 0, "app": "sim" });
         if let Some(secret) = &self.secret {
             hello["resume"] = json!({ "session": secret, "seq": self.seq });
@@ -168,7 +174,7 @@ impl Session {
     pub fn doubt(&mut self, now: Instant) {
         if self.is_up {
             if !std::mem::replace(&mut self.is_doubted, true) {
-                self.after(DOUBT, Timer::Patience, now);
+                self.after(DOUBT + 2 * self.rtt, Timer::Patience, now);
                 self.note(json!({ "type": "ping" }));
             }
         } else if self.secret.is_some() && !self.has_socket && !self.is_ended {
@@ -182,7 +188,7 @@ impl Session {
         let Ok(frame) = serde_json::from_str::<Value>(text) else { return };
         let what = frame["type"].as_str().unwrap_or_default();
         if what == "welcome" {
-            return self.welcome(&frame);
+            return self.welcome(&frame, now);
         }
         let seq = frame["seq"].as_u64().unwrap_or_default();
         if self.secret.is_none() || seq <= self.seq {
@@ -221,7 +227,8 @@ impl Session {
         self.sent = self.sent.saturating_sub(before - self.outbox.len());
     }
 
-    fn welcome(&mut self, frame: &Value) {
+    fn welcome(&mut self, frame: &Value, now: Instant) {
+        self.rtt = now.saturating_duration_since(self.hello_at);
         let is_first = self.secret.is_none();
         let is_resumed = frame["resumed"] == true;
         (self.is_up, self.attempt) = (true, 0);

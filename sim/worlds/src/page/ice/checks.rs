@@ -42,6 +42,7 @@ impl Ice {
                 };
                 connection.hear(now);
                 connection.data_at = Some(now);
+                connection.received += bytes.len() as u64;
                 let id = connection.id;
                 self.received += bytes.len() as u64;
                 self.events.push_back(Event::Packet(bytes.to_vec()));

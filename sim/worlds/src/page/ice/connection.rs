@@ -78,6 +78,7 @@ pub(super) struct Connection {
     pub asked_us: Option<Instant>,
     pub answered: Option<Instant>,
     pub data_at: Option<Instant>,
+    pub received: u64,
     pub heard: Option<Instant>,
     /// Since when it is heard, or is not.
     was_receiving: bool,
@@ -120,6 +121,7 @@ impl Connection {
             asked_us: None,
             answered: None,
             data_at: None,
+            received: 0,
             heard: None,
             was_receiving: false,
             receiving_since: now,

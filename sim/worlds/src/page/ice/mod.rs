@@ -98,6 +98,17 @@ pub struct Selected {
     pub rtt: Option<Duration>,
 }
 
+/// The selected pair, as the browser's statistics have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Names it.
+    pub id: u32,
+    /// Its last check was answered (`state` is `succeeded`).
+    pub is_answered: bool,
+    /// Bytes of data that came by it.
+    pub received: u64,
+}
+
 /// The agent: see the module.
 pub struct Ice {
     controlling: bool,
@@ -300,6 +311,13 @@ impl Ice {
         let relay = port.relay_protocol();
         let rtt = (selected.rtt_samples > 0).then_some(selected.rtt);
         Some(Selected { local: selected.local_kind, remote: selected.remote_kind, relay, rtt })
+    }
+
+    /// Which pair that is.
+    pub fn way(&self) -> Option<Way> {
+        let each = self.selected()?;
+        let is_answered = each.answered.is_some() && each.asked.is_empty();
+        Some(Way { id: each.id, is_answered, received: each.received })
     }
 
     /// Whether a way past the relays is still under check.
