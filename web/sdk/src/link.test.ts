@@ -302,6 +302,26 @@ test('what the page sends is held while the link does not carry, and goes a few 
   expect([reliable.sent.length, table.control().filter(({ type }) => type === 'ping').length - asked]).toEqual([2, PROBES])
 })
 
+test('what was held goes as soon as the questions are through where each is answered, and the next silence is noticed as soon as any', async () => {
+  const table = await (await (await new Table().enter()).arrive('answer')).up()
+  const reliable = table.connection.channels[1]!
+  table.connection.carries = false
+  await table.pass(SILENCE_MS + 4 * BEAT_MS)
+  await table.link.send('reliable', 'x')
+  expect([table.link.state, reliable.sent.length]).toEqual(['mending', 0])
+  table.connection.carries = true
+  for (let probe = 0; probe <= PROBES; probe++) {
+    await table.bobSays({ type: 'ping' })
+    await table.pass(PROBE_MS, PROBE_MS / 2)
+  }
+  await table.pass(LOOK_BEAT_MS)
+  expect([table.link.state, reliable.sent.length]).toEqual(['open', 1])
+  table.connection.carries = false
+  const asked = table.control().length
+  await table.pass(2 * BEAT_MS)
+  expect(table.control().slice(asked)).toEqual([{ type: 'ping' }])
+})
+
 test('a link that is mended is asked again where the browser takes another way', async () => {
   const table = await (await (await new Table().enter()).arrive('offer')).up()
   table.connection.carries = false

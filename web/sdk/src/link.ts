@@ -483,7 +483,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Looks after a while whether anything comes. */
   _listen(): void {
     this._beating?.()
-    const ms = this._probes ? PROBE_MS : this._asked || this.state === 'mending' ? LOOK_BEAT_MS : this._beatMs
+    const ms = this._probes ? PROBE_MS : this._asked || this._held || this.state === 'mending' ? LOOK_BEAT_MS : this._beatMs
     if (this._host._io._counts) this._beating = this._after(ms, () => this._beat())
   }
 
@@ -509,7 +509,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       const way = selected?._state === 'succeeded' ? selected._id : ''
       if (came || before !== received) {
         this._asked = undefined
-        this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
+        if (!this._held) this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
         if (!this._carries) this._hear()
         else if (!this._probes) this._hold(false)
       } else if (!open) {

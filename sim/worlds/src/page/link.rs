@@ -627,7 +627,9 @@ impl Link {
     fn listen(&mut self, now: Instant) {
         let wait = match () {
             () if self.probes > 0 => PROBE,
-            () if self.asked.is_some() || self.state == LinkState::Mending => LOOK_BEAT,
+            () if self.asked.is_some() || self.outbox.is_held || self.state == LinkState::Mending => {
+                LOOK_BEAT
+            }
             () => self.beat,
         };
         self.beat_at = Some(now + wait);
@@ -650,7 +652,9 @@ impl Link {
         let (before, at) = *self.asked.get_or_insert((received, now));
         if came || before != received {
             self.asked = None;
-            self.beat = (self.beat * 2).min(BEAT_MAX);
+            if !self.outbox.is_held {
+                self.beat = (self.beat * 2).min(BEAT_MAX);
+            }
             if !self.carries {
                 self.hear(now);
             } else if self.probes == 0 {
