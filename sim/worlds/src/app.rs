@@ -8,8 +8,8 @@ use twocan_lobby::wire::Reason;
 use twocan_rtc::transport::Transport;
 use twocan_rtc::{Certificate, ChannelId, ChannelInit, Connection, FailReason, Payload, Reliability};
 
-/// Bytes of a message's content.
-const MESSAGE_LEN: usize = 200;
+use crate::player::Settings;
+
 /// The header of a message in one piece that is bytes (docs/protocol.md §2).
 const BYTES: u8 = 0;
 /// The header of one that is JSON.
@@ -105,6 +105,7 @@ impl Channels {
 #[derive(Debug, Default)]
 pub struct App {
     rate: u32,
+    message_bytes: usize,
     next: Option<Instant>,
     /// Messages sent on the reliable channel.
     pub sent: u32,
@@ -125,9 +126,9 @@ pub struct App {
 }
 
 impl App {
-    /// So many messages a second.
-    pub fn new(rate: u32) -> App {
-        App { rate, ..App::default() }
+    /// With as many messages a second, and as large, as these settings say.
+    pub fn new(settings: &Settings) -> App {
+        App { rate: settings.rate, message_bytes: settings.message_bytes, ..App::default() }
     }
 
     /// The link is up.
@@ -161,10 +162,10 @@ impl App {
     pub fn handle_timeout(&mut self, line: &mut impl Line, channels: &Channels, now: Instant) {
         let Some(due) = self.next.filter(|due| *due <= now) else { return };
         self.next = Some(due + Duration::from_secs(1) / self.rate.max(1));
-        if line.send(channels.reliable, message(self.sent), now) {
+        if line.send(channels.reliable, message(self.sent, self.message_bytes), now) {
             self.sent += 1;
         }
-        if line.send(channels.unreliable, message(self.sent_unreliable), now) {
+        if line.send(channels.unreliable, message(self.sent_unreliable, self.message_bytes), now) {
             self.sent_unreliable += 1;
         }
     }
@@ -183,8 +184,8 @@ impl App {
     }
 }
 
-fn message(number: u32) -> Bytes {
-    let mut bytes = vec![0; 1 + MESSAGE_LEN];
+fn message(number: u32, len: usize) -> Bytes {
+    let mut bytes = vec![0; 1 + len.max(size_of::<u32>())];
     bytes[0] = BYTES;
     bytes[1..5].copy_from_slice(&number.to_be_bytes());
     bytes.into()

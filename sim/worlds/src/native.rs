@@ -392,7 +392,7 @@ impl Native {
         if offers {
             connection.negotiate(now);
         }
-        let app = App::new(self.settings.rate);
+        let app = App::new(&self.settings);
         self.link = Some(Link { connection, room, peer, channels, sockets, streams: BTreeMap::new(), app });
     }
 

@@ -149,6 +149,9 @@ impl Plan {
         for settings in &mut plan.settings {
             settings.kind = if draw.one_in(2) { PlayerKind::Page } else { PlayerKind::Native };
         }
+        if draw.one_in(2) {
+            plan.settings.iter_mut().for_each(|settings| settings.message_bytes = 24);
+        }
         plan
     }
 }

@@ -85,6 +85,8 @@ pub struct Settings {
     pub tcp: bool,
     /// Messages a second on each channel, once the link is up.
     pub rate: u32,
+    /// Bytes of each: SCTP in a browser sends one packet when its timer runs out, and what has room there makes a difference.
+    pub message_bytes: usize,
     /// Which servers are used, by a word in their URLs; none: all.
     pub only_urls: Option<&'static str>,
     /// What it runs in.
@@ -99,6 +101,7 @@ impl Default for Settings {
             relay_only: false,
             tcp: false,
             rate: 20,
+            message_bytes: 200,
             only_urls: None,
             kind: PlayerKind::Native,
             planted: None,

@@ -346,7 +346,7 @@ impl Page {
         let ice = Ice::new(servers, relay_only, self.usable_addresses(), FIRST_PORT, self.seed, now);
         let certificate = crate::app::certificate(usize::from(polite));
         let connection = PeerConnection::new(ice, certificate, self.seed, now);
-        let app = (App::new(self.settings.rate), self.settings.planted);
+        let app = (App::new(&self.settings), self.settings.planted);
         self.link = Some(Link::new(peer, (offers, polite), connection, app, now));
         self.tell_around();
     }
