@@ -64,6 +64,17 @@ fn a_page_that_takes_connected_for_mended_while_its_offer_is_unanswered_is_seen_
     assert!(is_given_up(&mend(moved, bug, PAGES)));
 }
 
+/// SCTP's timer in a browser is what they wait for then.
+#[test]
+fn pages_that_give_all_to_their_browsers_at_once_are_seen_when_a_nat_takes_another_port() {
+    let forgets = "one's NAT forgets, and gives other ports";
+    let [right, wrong] = [None, Some(Planted::HoldsNothing)].map(|bug| mend(forgets, bug, PAGES).pause);
+    assert!(
+        right < Duration::from_millis(2_500) && wrong > Duration::from_millis(2_800),
+        "{right:?} {wrong:?}"
+    );
+}
+
 #[test]
 fn a_page_whose_signals_go_to_the_server_where_nobody_is_is_seen_when_the_other_wakes() {
     let slept = "one sleeps for 10 s";

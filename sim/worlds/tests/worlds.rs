@@ -117,8 +117,8 @@ fn a_moment_without_a_network_is_a_pause_and_a_move_is_a_longer_one() {
         let scenario = scenarios::all().into_iter().find(|scenario| scenario.name == name).expect(name);
         tell(&scenario).pause
     };
-    assert!(pause("three seconds without a network") < Duration::from_secs(5));
-    assert!(pause("Wi-Fi to mobile") < Duration::from_secs(11));
+    assert!(pause("three seconds without a network") < Duration::from_secs(4));
+    assert!(pause("Wi-Fi to mobile") < Duration::from_millis(700));
     assert!(pause("the server dies once they are linked") < Duration::from_millis(200));
 }
 
