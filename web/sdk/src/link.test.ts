@@ -322,6 +322,27 @@ test('what was held goes as soon as the questions are through where each is answ
   expect(table.control().slice(asked)).toEqual([{ type: 'ping' }])
 })
 
+test('what was held goes where each question is answered before the next look, and where the last one is lost', async () => {
+  for (const lost of [0, 1]) {
+    // Bytes come as answers alone, and the restart finds none.
+    const table = await (await (await new Table().enter()).arrive('offer')).up()
+    const { connection } = table
+    const [control, reliable] = [connection.channels[0]!, connection.channels[1]!]
+    connection.carries = false
+    await table.pass(SILENCE_MS + 4 * BEAT_MS)
+    await table.link.send('reliable', 'x')
+    expect([table.link.state, reliable.sent.length]).toEqual(['mending', 0])
+    connection.received++
+    for (let said = control.sent.length, answered = 0, passed = 0; passed < 1_000; passed += 10) {
+      await table.pass(10, 10)
+      const asked = control.sent.length - said
+      if (asked > answered && asked !== lost * PROBES) connection.received += asked - answered
+      answered = asked
+    }
+    expect([table.link.state, reliable.sent.length], `${lost} lost`).toEqual(['mending', 1])
+  }
+})
+
 test('a link that is mended is asked again where the browser takes another way', async () => {
   const table = await (await (await new Table().enter()).arrive('offer')).up()
   table.connection.carries = false

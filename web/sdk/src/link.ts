@@ -155,6 +155,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _beatMs = BEAT_MS
   /** What had come, and when, when it was first asked whether the link carries. */
   _asked: [received: number, at: number] | undefined
+  /** What had come when something was last heard, while what the page sends is held: an answer may be there before the next look. */
+  _known: number | undefined
   /** The last round trip that the browser told of, ms. */
   _rttMs = 0
   _held = false
@@ -504,7 +506,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       const open = this.state === 'open'
       if (!open && this.state !== 'mending') return
       this._rttMs = selected?._stats.rttMs ?? this._rttMs
-      const [before, at] = (this._asked ??= [received, now])
+      const [before, at] = (this._asked ??= [this._known ?? received, now])
+      this._known = undefined
       const silentMs = now - at - 2 * this._rttMs
       const way = selected?._state === 'succeeded' ? selected._id : ''
       if (came || before !== received) {
@@ -512,8 +515,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
         if (!this._held) this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
         if (!this._carries) this._hear()
         else if (!this._probes) this._hold(false)
+        if (this._held) this._known = received
       } else if (!open) {
         if (way && way !== this._way && this._way !== undefined) this._probes = PROBES
+        else if (this._held && this._carries && at === now) this._probes ||= 1
         this._way = way
       } else {
         if (silentMs >= SILENCE_MS) return this._mend(true)
@@ -566,7 +571,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._way = undefined
     this._probes = 0
     this._beatMs = BEAT_MS
-    this._asked = undefined
+    this._asked = this._known = undefined
     this._listen()
     this._host._session?._doubt()
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)

@@ -141,6 +141,8 @@ pub struct Link {
     beat: Duration,
     /// What had come, and when, when it was first asked whether the link carries.
     asked: Option<(u64, Instant)>,
+    /// What had come when something was last heard, while what the page sends is held.
+    known: Option<u64>,
     /// The last round trip that the browser told of.
     rtt: Duration,
     /// The way that the browser takes while the link is mended, and how often it is still to be asked there.
@@ -198,6 +200,7 @@ impl Link {
             carries: false,
             beat: BEAT,
             asked: None,
+            known: None,
             rtt: Duration::ZERO,
             way: None,
             probes: 0,
@@ -649,7 +652,8 @@ impl Link {
         }
         let received = self.pc.ice.received;
         self.rtt = self.pc.ice.path().and_then(|path| path.rtt).unwrap_or(self.rtt);
-        let (before, at) = *self.asked.get_or_insert((received, now));
+        let known = self.known.take().unwrap_or(received);
+        let (before, at) = *self.asked.get_or_insert((known, now));
         if came || before != received {
             self.asked = None;
             if !self.outbox.is_held {
@@ -660,10 +664,13 @@ impl Link {
             } else if self.probes == 0 {
                 self.hold(false, now);
             }
+            self.known = self.outbox.is_held.then_some(received);
         } else if !is_open {
             let way = self.pc.ice.way().filter(|way| way.is_answered).map(|way| way.id);
             if way.is_some() && self.way.is_some_and(|known| known != way) {
                 self.probes = PROBES;
+            } else if self.outbox.is_held && self.carries && at == now {
+                self.probes = self.probes.max(1);
             }
             self.way = Some(way);
         } else {
@@ -720,7 +727,7 @@ impl Link {
         self.become_state(if self.was_open { LinkState::Mending } else { LinkState::Connecting });
         self.carries = false;
         self.hold(true, now);
-        (self.way, self.probes) = (None, 0);
+        (self.way, self.probes, self.known) = (None, 0, None);
         self.beat = BEAT;
         self.asked = None;
         self.listen(now);
