@@ -507,7 +507,6 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       if (!open && this.state !== 'mending') return
       this._rttMs = selected?._stats.rttMs ?? this._rttMs
       const [before, at] = (this._asked ??= [this._known ?? received, now])
-      this._known = undefined
       const silentMs = now - at - 2 * this._rttMs
       const way = selected?._state === 'succeeded' ? selected._id : ''
       if (came || before !== received) {
@@ -515,7 +514,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
         if (!this._held) this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
         if (!this._carries) this._hear()
         else if (!this._probes) this._hold(false)
-        if (this._held) this._known = received
+        this._known = this._held ? received : undefined
       } else if (!open) {
         if (way && way !== this._way && this._way !== undefined) this._probes = PROBES
         else if (this._held && this._carries && at === now) this._probes ||= 1
@@ -571,7 +570,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._way = undefined
     this._probes = 0
     this._beatMs = BEAT_MS
-    this._asked = this._known = undefined
+    this._asked = undefined
     this._listen()
     this._host._session?._doubt()
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
