@@ -294,6 +294,7 @@ impl Link {
         let path = stats.path;
         PeerStats {
             path: path.map(|path| path.path),
+            path_age: stats.path_since.map(|since| since.elapsed()),
             local: path.map(|path| path.local),
             remote: path.map(|path| path.remote),
             protocol: path.map(|path| path.protocol),

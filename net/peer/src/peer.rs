@@ -38,6 +38,8 @@ const SLOW_BYTES_MAX: usize = 4 << 20;
 pub struct PeerStats {
     /// Whether a relay stands in between; `None` until a way is found.
     pub path: Option<Path>,
+    /// How long data has gone by the pair of addresses that is in use.
+    pub path_age: Option<Duration>,
     /// Kind of our own address.
     pub local: Option<Kind>,
     /// Kind of the other's address.

@@ -10,7 +10,9 @@ use twocan_lobby::client::limits::{
     ALONE_FOR, DOUBT_WITHIN, FALTER_AFTER, HEAR_WITHIN, LISTED_MAX, MEMBERS_MAX, OUTBOX_FRAMES_MAX,
     PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
 };
-use twocan_lobby::client::{Discard, Event, Failure, LinkInput, LinkState, OutWhy, RoomEvent, ServerEvent};
+use twocan_lobby::client::{
+    Command, Discard, Event, Failure, LinkCommand, LinkInput, LinkState, OutWhy, RoomEvent, ServerEvent,
+};
 use twocan_lobby::server::limits::TICKET_LIFETIME;
 use twocan_lobby::wire::{ClientMessage, Kick, LeftWhy, List, Reason, Update};
 
@@ -460,6 +462,52 @@ fn a_connection_that_gives_up_while_its_link_falters_has_failed() {
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed), "and it stays so");
     let fails = meeting.room_events(ADA).into_iter().filter(|event| matches!(event, RoomEvent::Fail(..)));
     assert_eq!(fails.count(), 1);
+}
+
+#[test]
+fn an_offer_over_the_link_that_finds_no_answer_goes_by_the_server_too() {
+    for answered in [true, false] {
+        let mut meeting = Meeting::pair();
+        meeting.start(ADA);
+        meeting.cable = answered;
+        let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+        let offer = LinkInput::Description { offer: true, data: r#"{"type":"offer"}"# };
+        meeting.ends[ADA].client.handle_link(room, bob, offer, meeting.now);
+        meeting.pass(millis(ALONE_FOR) + 100);
+        assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open), "nothing is wrong with the link");
+        assert_eq!(meeting.sockets(), usize::from(!answered));
+        if answered {
+            continue;
+        }
+        // The other one is back for a reason of its own.
+        let ada = meeting.name(ADA);
+        let before = meeting.ends[ADA].restarts;
+        let room = meeting.room(BOB);
+        meeting.ends[BOB].client.handle_link(room, ada, LinkInput::Disconnected, meeting.now);
+        meeting.cable = true;
+        meeting.pass(10_000);
+        assert_eq!(meeting.ends[ADA].restarts, before + 1);
+        assert_eq!(meeting.sockets(), 0, "and both leave it again");
+    }
+}
+
+#[test]
+fn a_question_that_wants_an_answer_has_one() {
+    let mut meeting = Meeting::pair();
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    let mut ask = |text| {
+        meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Control(text), meeting.now);
+        let mut said = Vec::new();
+        while let Some(command) = meeting.ends[ADA].client.poll_command() {
+            if let Command::Link(_, _, LinkCommand::Control(text)) = command {
+                said.push(text);
+            }
+        }
+        said
+    };
+    assert_eq!(ask(r#"{"type":"ping"}"#), [""; 0]);
+    assert_eq!(ask(r#"{"type":"ping","reply":true}"#), [r#"{"type":"pong"}"#]);
+    assert_eq!(ask(r#"{"type":"pong"}"#), [""; 0]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Figures of one connection, and the names under which bad input is counted.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::event::PathInfo;
 use crate::transport::ChannelId;
@@ -61,6 +61,8 @@ pub struct ChannelStats {
 pub struct Stats {
     /// The way that data goes.
     pub path: Option<PathInfo>,
+    /// Since when data goes by the pair of addresses that is in use.
+    pub path_since: Option<Instant>,
     /// The round-trip time by the last check.
     pub rtt: Option<Duration>,
     /// From the first signal to the first time that data could flow.

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 /// A program, and the Debian package that holds it.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("chromium", "chromium"),
     ("firefox-esr", "firefox-esr"),
     ("nft", "nftables"),
+    ("conntrack", "conntrack"),
     ("ip", "iproute2"),
     ("turnutils_uclient", "coturn"),
     ("certutil", "libnss3-tools"),

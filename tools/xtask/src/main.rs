@@ -23,8 +23,9 @@ cargo xtask COMMAND
   web               build the SDK and the page anew into their committed dist/ folders
   lab matrix        every pair of networks in virtual time, into docs/nat.md and docs/nat.svg
   lab matrix --real the same with native peers and browsers in the lab, into docs/nat.md (root, a quarter of an hour)
+  lab faults [ARG…] what happens in mid-game, for real, into docs/nat.md (root, an hour; `--runs 2 --faults udp` and the like)
   advisories        what is known of holes in what we build on; exit code 2 where nobody could be asked
-  fuzz [SECONDS]    each fuzz target for that long (15), over its corpus
+  fuzz [SECONDS]    each fuzz target for that long (6), over its corpus
 ";
 
 fn main() -> ExitCode {
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             ("web", []) => suite::web(&root),
             ("lab", [what]) if what == "matrix" => suite::matrix(&root),
             ("lab", [what, how]) if what == "matrix" && how == "--real" => suite::real_matrix(&root),
+            ("lab", [what, arguments @ ..]) if what == "faults" => suite::faults(&root, arguments),
             ("fuzz", []) => suite::only_fuzz(&root, fuzz::SECONDS),
             ("fuzz", [seconds]) if seconds.parse::<u32>().is_ok() => {
                 suite::only_fuzz(&root, seconds.parse().expect("just tried"))

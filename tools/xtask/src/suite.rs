@@ -14,6 +14,9 @@ const RELEASE: &str = "cargo build --release --locked -p twocan-cli -p sim";
 /// Peers and probe, out of what `cargo test --workspace` builds: other packages named, other features, another build of all below.
 const EXAMPLES: &str = "cargo build --workspace --examples --locked";
 
+/// The native peer whose pauses are measured.
+const PEER: &str = "cargo build --release --locked -p twocan --example host";
+
 /// Virtual worlds, each as its seed draws it; a hundred thousand by hand.
 const WORLDS: &str = "target/release/sim --worlds 1000";
 
@@ -98,6 +101,20 @@ pub fn real_matrix(root: &Path) -> anyhow::Result<bool> {
     let mut steps = Steps::new(root);
     if prepare(&mut steps)? && examples(&mut steps)? {
         steps.run("every pair of networks, for real", "tests", "node lab/matrix.mjs", Counted::One)?;
+    }
+    Ok(steps.close())
+}
+
+/// `cargo xtask lab faults`.
+pub fn faults(root: &Path, arguments: &[String]) -> anyhow::Result<bool> {
+    let mut steps = Steps::new(root);
+    if prepare(&mut steps)? && steps.run("build the native peer", ".", PEER, Counted::Not)? {
+        let mut command = Command::new("node");
+        command
+            .arg("lab/faults.mjs")
+            .args(arguments)
+            .env("NATIVE_EXAMPLES", root.join("target/release/examples"));
+        steps.command("what happens in mid-game", "tests", command, Counted::One)?;
     }
     Ok(steps.close())
 }
@@ -198,7 +215,8 @@ fn python(steps: &mut Steps, root: &Path) -> anyhow::Result<bool> {
 
 fn interop(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
     if prepare(steps)? && python(steps, root)? {
-        node(steps, "interop", 2)?;
+        // An attack that waits for a minute and measures no time waits beside them.
+        node(steps, "interop", "interop/*.test.mjs attack/waiting.test.mjs", 3)?;
     }
     Ok(())
 }
@@ -212,14 +230,14 @@ fn native(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
         && steps.run("format: peers", PEERS, "cargo fmt --check", Counted::One)?
         && steps.run("peers: the lines they speak", PEERS, "cargo test --locked --lib", Counted::ByOutput)?;
     if ready {
-        node(steps, "native", 2)?;
+        node(steps, "native", "native/*.test.mjs", 2)?;
     }
     Ok(())
 }
 
 fn browsers(steps: &mut Steps) -> anyhow::Result<()> {
     if prepare(steps)? {
-        node(steps, "browsers", 1)?;
+        node(steps, "browsers", "browsers/*.test.mjs", 1)?;
     }
     Ok(())
 }
@@ -227,7 +245,7 @@ fn browsers(steps: &mut Steps) -> anyhow::Result<()> {
 /// Real programs in the model's internet, and the model's boxes against the kernel's.
 fn lab(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
     if prepare(steps)? && python(steps, root)? && examples(steps)? {
-        node(steps, "lab", 2)?;
+        node(steps, "lab", "lab/*.test.mjs", 2)?;
     }
     Ok(())
 }
@@ -235,17 +253,16 @@ fn lab(steps: &mut Steps, root: &Path) -> anyhow::Result<()> {
 /// Strangers who wish the release binary ill, and honest company that measures what it feels: alone on the machine as far as may be.
 fn attack(steps: &mut Steps) -> anyhow::Result<()> {
     if prepare(steps)? {
-        node(steps, "attack", 1)?;
+        node(steps, "attack", "$(ls attack/*.test.mjs | grep -v waiting)", 1)?;
     }
     Ok(())
 }
 
-/// Runs the node tests of `tests/FOLDER`, so many files at a time: two where they wait most of the time, one where browsers or
-/// attacks need both of the machine's cores.
-fn node(steps: &mut Steps, folder: &str, files: usize) -> anyhow::Result<bool> {
+/// Runs these files of node tests below `tests`, as the shell reads their names, so many at a time: two where they wait most of the
+/// time, one where browsers or attacks need both of the machine's cores.
+fn node(steps: &mut Steps, name: &str, files: &str, at_once: usize) -> anyhow::Result<bool> {
     let mut command = Command::new("sh");
-    let line =
-        format!("exec node --test --test-concurrency={files} --test-reporter=spec {folder}/*.test.mjs");
+    let line = format!("exec node --test --test-concurrency={at_once} --test-reporter=spec {files}");
     command.args(["-c", &line]);
-    steps.command(&format!("tests/{folder}"), "tests", command, Counted::ByOutput)
+    steps.command(&format!("tests/{name}"), "tests", command, Counted::ByOutput)
 }

@@ -38,6 +38,8 @@ interface View {
   rejected: Set<string>;
   path: Path | undefined;
   ends: string;
+  /** How long it goes that way, ms. */
+  pathMs: number | undefined;
   openMs: number | undefined;
   rtts: number[];
   bytes: string;
@@ -133,7 +135,7 @@ export class Panel {
       const picture = new Picture();
       picture.server(SERVER_PICTURES[this.#state]);
       picture.names(this.#nameOf(this.#lobby.me), peer === '' ? undefined : this.#nameOf(peer));
-      view = { picture, found: 0, tried: new Set(), rejected: new Set(), path: undefined, ends: '', openMs: undefined, rtts: [], bytes: '–' };
+      view = { picture, found: 0, tried: new Set(), rejected: new Set(), path: undefined, ends: '', pathMs: undefined, openMs: undefined, rtts: [], bytes: '–' };
       this.#views.set(peer, view);
     }
     return view;
@@ -176,7 +178,7 @@ export class Panel {
     if (view.path) this.#path.dataset['path'] = view.path;
     else delete this.#path.dataset['path'];
     setText(this.#path, view.path ?? '–');
-    setText(this.#ends, view.path ? `${view.path === 'direct' ? 'nobody in between' : 'a box in between'}: ${view.ends}` : '');
+    setText(this.#ends, view.path ? `${view.path === 'direct' ? 'nobody in between' : 'a box in between'}: ${view.ends}${view.pathMs === undefined ? '' : `, for ${duration(view.pathMs)}`}` : '');
     setText(this.#time, view.openMs === undefined ? '–' : `${Math.round(view.openMs)} ms`);
     setText(this.#rtt, rtt === undefined ? '–' : milliseconds(rtt));
     setText(this.#bytes, view.bytes);
@@ -196,6 +198,7 @@ export class Panel {
       if (stats.path && stats.local && stats.remote) {
         if (stats.path !== view.path) view.picture.selected(stats.path);
         view.path = stats.path;
+        view.pathMs = stats.pathMs;
         view.ends = `${stats.local} ↔ ${stats.remote}${stats.relayProtocol ? ` (${stats.relayProtocol})` : ''}`;
       }
       if (stats.rttMs !== undefined && peer.state === 'open') {
@@ -234,6 +237,12 @@ function figure(name: string, value: Element, detail?: Element): HTMLElement {
 /** A round trip as people read it. */
 function milliseconds(ms: number): string {
   return ms < 1 ? '< 1 ms' : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
+/** A time as people read it. */
+function duration(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
 }
 
 function bytes(count: number): string {

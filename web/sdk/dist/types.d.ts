@@ -243,6 +243,8 @@ export type CandidateType = 'host' | 'srflx' | 'prflx' | 'relay';
 export interface PeerStats {
     /** `relayed` if either end is a relay. Undefined until a pair is selected. */
     path?: Path | undefined;
+    /** Milliseconds since data goes by the pair of addresses that is in use. */
+    pathMs?: number | undefined;
     /** Kind of our own address. */
     local?: CandidateType | undefined;
     /** Kind of the other's address. */

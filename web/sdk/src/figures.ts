@@ -23,7 +23,7 @@ interface Row {
   bytesReceived?: number
 }
 
-type PairStats = Omit<PeerStats, 'bytesSent' | 'bytesReceived' | 'discarded'> & { path: Path }
+type PairStats = Omit<PeerStats, 'pathMs' | 'bytesSent' | 'bytesReceived' | 'discarded'> & { path: Path }
 
 /** One pair of candidates. */
 export interface Pair {
@@ -41,7 +41,7 @@ export interface Figures {
   _selected: Pair | undefined
   /** Bytes that came by all pairs. */
   _received: number
-  _stats: Omit<PeerStats, 'discarded'>
+  _stats: Omit<PeerStats, 'pathMs' | 'discarded'>
 }
 
 /** Any report that `forEach` walks. */

@@ -1,7 +1,7 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
 import { expect, test } from 'vitest'
-import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_BEAT_MS, LOOK_OPEN_MS, MEND_MS, PIECES_BURST, PIECES_PER_SECOND, PROBES, PROBE_MS, RELAY_MS, RESTART_MS, SECOND_MS, SILENCE_MS, STEPS_MAX } from './link.js'
+import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_BEAT_MS, LOOK_OPEN_MS, MEND_MS, PIECES_BURST, PIECES_PER_SECOND, PROBES, PROBE_MS, RELAY_MS, REPLY_MS, RESTART_MS, SECOND_MS, SILENCE_MS, STEPS_MAX } from './link.js'
 import { CONTROL_BYTES_MAX, PIECE_BYTES_MAX } from './framing.js'
 import { CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS } from './signals.js'
 import { BOB, SERVERS, Table } from './testing/table.js'
@@ -372,19 +372,26 @@ test('a link that is mended is open once something comes by it, whatever the bro
   expect(table.link.state).toBe('open')
 })
 
-test('where statistics do not count what is acknowledged, the browser is believed', async () => {
+test('where statistics do not tell what is acknowledged, the other side is asked for an answer', async () => {
   const table = new Table()
   table.world._counts = false
   await (await (await table.enter()).arrive('offer')).up()
-  table.connection.carries = false
-  table.world.pass(BEAT_MS_MAX * 10)
-  await settled()
-  expect([table.link.state, table.control()]).toEqual(['open', []])
-  table.connection.becomes('failed')
-  await settled()
-  await table.signal('description', { type: 'answer', sdp: 'o=- 9 9 IN', offer: table.connection.version })
-  table.connection.becomes('connected')
+  await table.bobSays({ type: 'ping' })
+  await table.pass(2 * BEAT_MS)
+  expect([table.link.state, table.control()]).toEqual(['open', [{ type: 'ping', reply: true }]])
+  await table.bobSays({ type: 'pong' })
+  await table.pass(BEAT_MS)
   expect(table.link.state).toBe('open')
+  await table.pass(2 * BEAT_MS + REPLY_MS)
+  expect(table.link.state, 'whatever is counted').toBe('mending')
+})
+
+test('a question that wants an answer has one, also while the link is mended', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  table.connection.carries = false
+  table.connection.becomes('failed')
+  await table.bobSays({ type: 'ping', reply: true })
+  expect(table.control()).toEqual([{ type: 'pong' }])
 })
 
 test('a silent link that carries is asked less and less often, until the network changes', async () => {
@@ -409,6 +416,12 @@ test('a restart that finds nothing is made again, soon and then ever later', asy
     table.world.pass(wait)
     expect(table.connection.restarts).toBe(at + 1)
   }
+})
+
+test('the statistics say since when the way is used', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  await table.pass(300)
+  expect((await table.link.stats()).pathMs).toBe(300)
 })
 
 test('whoever answered restarts only if the other does not', async () => {

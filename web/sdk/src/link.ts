@@ -36,6 +36,8 @@ export const BEAT_MS = 250
 export const BEAT_MS_MAX = 3_000
 /** For what comes of the questions, besides two round trips: the other side's SCTP acknowledges within 200 ms, and one that is lost is not all. */
 export const SILENCE_MS = 500
+/** The same where the other side's page has to answer, which may be busy. */
+export const REPLY_MS = 1_000
 /**
  * Of that, until what the page sends is held. SCTP's timer doubles with each try (0.4, 1.2, 2.8, 6 s), and lets one packet out at a time. While that is not full, a question goes out at once: the first tells a
  * browser that does not nominate of the other way, and three acknowledgements tell SCTP what is missing.
@@ -107,6 +109,8 @@ interface Description extends RTCSessionDescriptionInit {
 
 interface ControlMessage {
   type?: string
+  /** A `ping` that is to be answered by the page itself. */
+  reply?: boolean
   kind?: SignalKind
   data?: unknown
 }
@@ -149,6 +153,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _piecesAt = 0
   _pairStates = new Map<string, string>()
   _selectedId = ''
+  /** What came, by count. */
+  _arrivals = 0
   /** Something came since the last beat, and since the link is mended. */
   _came = false
   _carries = false
@@ -157,6 +163,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _asked: [received: number, at: number] | undefined
   /** What had come when something was last heard, while what the page sends is held: an answer may be there before the next look. */
   _known: number | undefined
+  /** When the browser took to the way that it takes. */
+  _since = 0
   /** The last round trip that the browser told of, ms. */
   _rttMs = 0
   _held = false
@@ -191,7 +199,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   async stats(): Promise<PeerStats> {
     const discarded = this._all.reduce((sum, channel) => sum + channel._reassembler._discarded, this._discarded)
-    return { ...(await this._figures())._stats, discarded }
+    const { _stats: stats } = await this._figures()
+    return { ...stats, pathMs: stats.path && Math.round(this._host._io._now() - this._since), discarded }
   }
 
   retry(): void {
@@ -426,6 +435,12 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     const first = this.connectMs === undefined
     this._quiet()
     if (first) {
+      const came = (): void => {
+        this._since = this._host._io._now()
+      }
+      came()
+      const ice = this._pc.sctp?.transport?.iceTransport
+      if (ice) ice.onselectedcandidatepairchange = came
       this.connectMs = Math.round(this._host._io._now() - this._began)
       this._trace({ type: 'open', ms: this.connectMs })
     }
@@ -459,6 +474,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Something came: the link carries. */
   _hear(channel?: Channel): boolean {
     this._came = true
+    this._arrivals++
     if (!this._carries) {
       this._carries = true
       if (this._held) this._probes = PROBES
@@ -486,7 +502,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _listen(): void {
     this._beating?.()
     const ms = this._probes ? PROBE_MS : this._asked || this._held || this.state === 'mending' ? LOOK_BEAT_MS : this._beatMs
-    if (this._host._io._counts) this._beating = this._after(ms, () => this._beat())
+    this._beating = this._after(ms, () => this._beat())
   }
 
   /**
@@ -501,8 +517,11 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       this._beatMs = BEAT_MS
       return this._listen()
     }
-    void this._figures().then(({ _received: received, _selected: selected }) => {
-      const now = this._host._io._now()
+    void this._figures().then(({ _received: bytes, _selected: selected }) => {
+      const { _io: io } = this._host
+      const counts = io._counts
+      const now = io._now()
+      const received = counts ? bytes : this._arrivals
       const open = this.state === 'open'
       if (!open && this.state !== 'mending') return
       this._rttMs = selected?._stats.rttMs ?? this._rttMs
@@ -520,13 +539,16 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
         else if (this._held && this._carries && at === now) this._probes ||= 1
         this._way = way
       } else {
-        if (silentMs >= SILENCE_MS) return this._mend(true)
+        if (silentMs >= (counts ? SILENCE_MS : REPLY_MS)) return this._mend(true)
         // It may be the network that is gone, and with it the socket to the server.
         if (silentMs > 0) this._host._session?._doubt()
         if (silentMs > HOLD_MS) this._hold(true)
         if (at === now) this._probes = 1
       }
-      if (this._probes) this._ping()
+      if (this._probes) {
+        this._probes--
+        this._ping()
+      }
       this._listen()
     })
   }
@@ -541,10 +563,15 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     return this._held
   }
 
+  /** Asks whether the link carries: by what is acknowledged, or by an answer where that cannot be seen. */
   _ping(): void {
-    this._probes--
+    this._utter({ type: 'ping', reply: this._host._io._counts ? undefined : true })
+  }
+
+  /** Says something at once, whatever is held. */
+  _utter(message: Outgoing): void {
     try {
-      this._all[0]!._channel.send(cut(...encode({ type: 'ping' }), 0, PIECE_BYTES_MIN))
+      this._all[0]!._channel.send(cut(...encode(message), 0, PIECE_BYTES_MIN))
     } catch {
       // It is not open.
     }
@@ -565,12 +592,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._ice = this._incompatible = this._left = false
     this._turnError = 0
     this._become(this.connectMs === undefined ? 'connecting' : 'mending')
-    this._carries = !this._host._io._counts
-    this._hold(!this._carries)
-    this._way = undefined
+    this._carries = false
+    this._hold(true)
+    this._way = this._asked = undefined
     this._probes = 0
-    this._beatMs = BEAT_MS
-    this._asked = undefined
     this._listen()
     this._host._session?._doubt()
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
@@ -631,6 +656,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   _controlled(message: ControlMessage | null): void {
     if (message?.type === 'bye') this._gone()
+    else if (message?.reply) this._utter({ type: 'pong' })
     else if (message?.type === 'signal') {
       this._signal(message.kind!, message.data)
       if (!this._host._session && message.kind === 'description') this._suspect()
@@ -640,10 +666,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** The other side restarts over the link: it may have lost the way that we still take, where a browser goes on for seconds. */
   _suspect(): void {
     void this._figures().then(({ _selected: before }) => {
-      this._control({ type: 'ping' })
+      this._ping()
       this._after(LOOK_BEAT_MS + 2 * this._rttMs, () => void this._figures().then(({ _selected: after }) => {
-        const same = before?._id === after?._id && before?._received === after?._received
-        if (this.state === 'open' && this._host._io._counts && same) this._mend(true)
+        const idle = before?._id === after?._id && before?._received === after?._received
+        if (idle && this.state === 'open') this._mend(true)
       }))
     })
   }

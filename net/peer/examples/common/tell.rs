@@ -80,6 +80,7 @@ pub fn stats(event: &str, peer: &Peer, stats: &PeerStats) -> Value {
         "peer": peer.id().to_string(),
         "state": state(peer.state()),
         "path": text(stats.path.map(|path| path.to_string())),
+        "pathMs": stats.path_age.map(|age| age.as_millis() as u64),
         "local": text(stats.local.map(|kind| kind.to_string())),
         "remote": text(stats.remote.map(|kind| kind.to_string())),
         "protocol": text(stats.protocol.map(|protocol| protocol.to_string())),

@@ -51,9 +51,15 @@ struct Control<'a> {
     what: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<Kind>,
+    /// A `ping` that is to be answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    reply: bool,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
 }
+
+/// The answer to a `ping` that wants one.
+const PONG: &str = r#"{"type":"pong"}"#;
 
 /// The goodbye, as it goes over the control channel.
 pub const BYE: &str = r#"{"type":"bye"}"#;
@@ -259,8 +265,14 @@ impl Link {
                 self.gone(around);
                 Ok(())
             }
-            // Whoever asks whether the link carries has its answer by the acknowledgement.
-            ("ping", _) => Ok(()),
+            // Whoever asks whether the link carries has its answer by the acknowledgement, if it can see that.
+            ("ping", _) => {
+                if control.reply {
+                    self.effects.push_back(Effect::Command(LinkCommand::Control(PONG.into())));
+                }
+                Ok(())
+            }
+            ("pong", _) => Ok(()),
             ("signal", Some(kind)) => self.signal(kind, control.data.map(|raw| raw.get().to_owned())),
             _ => Err(Discard::NotControl),
         }
@@ -296,7 +308,7 @@ impl Link {
     }
 
     fn send_over_link(&mut self, kind: Kind, data: Option<&RawValue>) {
-        let control = Control { what: "signal".into(), kind: Some(kind), data };
+        let control = Control { what: "signal".into(), kind: Some(kind), reply: false, data };
         let text = serde_json::to_string(&control).expect("writing to memory does not fail");
         self.effects.push_back(Effect::Command(LinkCommand::Control(text)));
     }

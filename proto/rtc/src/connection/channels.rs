@@ -114,6 +114,7 @@ impl Connection {
         };
         Stats {
             path,
+            path_since: path.and(self.lifecycle.selected_at),
             rtt: path.and_then(|path| path.rtt),
             connect_time: self.lifecycle.connect_time,
             is_flushed: self.transport.is_flushed(),

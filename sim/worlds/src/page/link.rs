@@ -691,9 +691,14 @@ impl Link {
         }
         if self.probes > 0 {
             self.probes -= 1;
-            self.channels.control(self.pc.transport(), &json!({ "type": "ping" }).to_string(), now);
+            self.ping(now);
         }
         self.listen(now);
+    }
+
+    /// Asks at once, whatever is held.
+    fn ping(&mut self, now: Instant) {
+        self.channels.control(self.pc.transport(), &json!({ "type": "ping" }).to_string(), now);
     }
 
     /// Keeps back what the page sends, or lets it go.
@@ -705,7 +710,7 @@ impl Link {
     /// The other side restarts over the link: it may have lost the way that we still take.
     fn suspect(&mut self, now: Instant) {
         let before = self.pc.ice.way();
-        self.control(&json!({ "type": "ping" }));
+        self.ping(now);
         self.suspicions.push_back((now + LOOK_BEAT + 2 * self.rtt, before));
     }
 

@@ -12,7 +12,7 @@ export interface Io {
     _after(ms: number, then: () => void): () => void;
     /** Where this browser decides on the way, it stays with the first that works, be it a relay. */
     readonly _stays: boolean;
-    /** Its statistics count what is acknowledged, as those of browsers do. */
+    /** Its statistics count what is acknowledged, and not what ICE hears. */
     readonly _counts: boolean;
     /** 0 to 1. */
     _random(): number;

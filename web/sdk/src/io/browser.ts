@@ -20,7 +20,7 @@ export function browserIo(options: ConnectOptions): Io {
       return () => clearTimeout(timer)
     },
     _stays: /Firefox/.test(globalThis.navigator?.userAgent),
-    _counts: /Firefox|Safari/.test(globalThis.navigator?.userAgent),
+    _counts: /Safari/.test(globalThis.navigator?.userAgent),
     _random: Math.random,
     _leaving: (then) => on(globalThis, 'pagehide', then),
     _changes(then) {
