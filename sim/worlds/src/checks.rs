@@ -16,8 +16,8 @@ use crate::world::{World, has_ended};
 /// Checks that one player may send: `Config::requests_max` times the pairs of a checklist, and as much again for consent and restarts.
 const CHECKS_MAX: u32 = 4_000;
 
-/// How long nothing may come by a link that both call open. SCTP of a page waits so long after an outage of ten seconds.
-const FREEZE_MAX: Duration = Duration::from_secs(15);
+/// How long nothing may come by a link that both call open. SCTP of a page waits so long where UDP is blocked under it.
+const FREEZE_MAX: Duration = Duration::from_secs(7);
 
 /// What one player sent and got, as seen from outside.
 #[derive(Debug, Default)]

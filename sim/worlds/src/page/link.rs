@@ -5,12 +5,16 @@
 //!      └──────── no way found ──► failed ◄── no way found ──┘             any ── close, bye ──► closed
 //! ```
 
+mod beat;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use twocan_rtc::sdp::Kind;
 use twocan_rtc::{CandidateInit, FailReason};
+
+use beat::BEAT;
 
 use super::connection::{Event, PeerConnection, Signaling, State};
 use super::gate::{Gate, candidates_in};
@@ -21,13 +25,6 @@ use crate::app::{App, Channels};
 use crate::player::Planted;
 
 const CONNECT: Duration = Duration::from_secs(20);
-const BEAT: Duration = Duration::from_millis(250);
-const BEAT_MAX: Duration = Duration::from_secs(3);
-const SILENCE: Duration = Duration::from_millis(500);
-const HOLD: Duration = Duration::from_millis(100);
-const LOOK_BEAT: Duration = Duration::from_millis(100);
-const PROBES: u32 = 4;
-const PROBE: Duration = Duration::from_millis(50);
 const FALTER: Duration = Duration::from_secs(2);
 const MEND: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
@@ -250,12 +247,7 @@ impl Link {
         if due(self.beat_at.take_if(|at| *at <= now)) {
             self.beat(now);
         }
-        while let Some((_, before)) = self.suspicions.pop_front_if(|(at, _)| *at <= now) {
-            let what = |way: Option<Way>| way.map(|way| (way.id, way.received));
-            if self.state == LinkState::Open && what(self.pc.ice.way()) == what(before) {
-                self.mend(true, now);
-            }
-        }
+        self.look_at_suspicions(now);
         if due(self.alone_at.take_if(|at| *at <= now)) && self.state == LinkState::Mending {
             if self.around.session {
                 self.alone_at = Some(now + ALONE);
@@ -613,115 +605,6 @@ impl Link {
                 "type": "linked", "peer": self.peer, "path": word, "local": local, "remote": remote, "ms": ms,
             });
             self.effects.push_back(Effect::Note(what));
-        }
-    }
-
-    /// Something came: the link carries.
-    fn hear(&mut self, now: Instant) {
-        self.came = true;
-        if !std::mem::replace(&mut self.carries, true) {
-            if self.outbox.is_held {
-                self.probes = PROBES;
-            }
-            self.watch(now);
-        }
-    }
-
-    fn listen(&mut self, now: Instant) {
-        let wait = match () {
-            () if self.probes > 0 => PROBE,
-            () if self.asked.is_some() || self.outbox.is_held || self.state == LinkState::Mending => {
-                LOOK_BEAT
-            }
-            () => self.beat,
-        };
-        self.beat_at = Some(now + wait);
-    }
-
-    /// Asks a silent link whether it carries.
-    fn beat(&mut self, now: Instant) {
-        let came = std::mem::take(&mut self.came);
-        let is_open = self.state == LinkState::Open;
-        if came && is_open && !self.outbox.is_held {
-            self.asked = None;
-            self.beat = BEAT;
-            return self.listen(now);
-        }
-        if !is_open && self.state != LinkState::Mending {
-            return;
-        }
-        let received = self.pc.ice.received;
-        self.rtt = self.pc.ice.path().and_then(|path| path.rtt).unwrap_or(self.rtt);
-        let known = self.known.take().unwrap_or(received);
-        let (before, at) = *self.asked.get_or_insert((known, now));
-        if came || before != received {
-            self.asked = None;
-            if !self.outbox.is_held {
-                self.beat = (self.beat * 2).min(BEAT_MAX);
-            }
-            if !self.carries {
-                self.hear(now);
-            } else if self.probes == 0 {
-                self.hold(false, now);
-            }
-            self.known = self.outbox.is_held.then_some(received);
-        } else if !is_open {
-            let way = self.pc.ice.way().filter(|way| way.is_answered).map(|way| way.id);
-            if way.is_some() && self.way.is_some_and(|known| known != way) {
-                self.probes = PROBES;
-            } else if self.outbox.is_held && self.carries && at == now {
-                self.probes = self.probes.max(1);
-            }
-            self.way = Some(way);
-        } else {
-            let (silent, patience) = (now.saturating_duration_since(at), 2 * self.rtt);
-            if silent >= patience + SILENCE {
-                return self.mend(true, now);
-            }
-            // It may be the network that is gone, and with it the socket to the server.
-            if silent > patience {
-                self.effects.push_back(Effect::Doubt);
-            }
-            if silent > patience + HOLD {
-                self.hold(true, now);
-            }
-            if at == now {
-                self.probes = 1;
-            }
-        }
-        if self.probes > 0 {
-            self.probes -= 1;
-            self.ping(now);
-        }
-        self.listen(now);
-    }
-
-    /// Asks at once, whatever is held.
-    fn ping(&mut self, now: Instant) {
-        self.channels.control(self.pc.transport(), &json!({ "type": "ping" }).to_string(), now);
-    }
-
-    /// Keeps back what the page sends, or lets it go.
-    fn hold(&mut self, held: bool, now: Instant) {
-        self.outbox.is_held = held && self.planted != Some(Planted::HoldsNothing);
-        self.outbox.pump(self.pc.transport(), now);
-    }
-
-    /// The other side restarts over the link: it may have lost the way that we still take.
-    fn suspect(&mut self, now: Instant) {
-        let before = self.pc.ice.way();
-        self.ping(now);
-        self.suspicions.push_back((now + LOOK_BEAT + 2 * self.rtt, before));
-    }
-
-    /// The network may be another one.
-    pub(super) fn doubt(&mut self, now: Instant) {
-        self.now = now;
-        if self.state == LinkState::Open {
-            self.came = false;
-            self.asked = None;
-            self.beat = BEAT;
-            self.beat(now);
         }
     }
 

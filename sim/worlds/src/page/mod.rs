@@ -4,6 +4,7 @@
 //!  session.rs   session.ts    numbered frames, ping, doubt, resume        ◄──► Tcp
 //!  mod.rs       lobby.ts      the lobby, the return by ticket
 //!  link.rs      link.ts       perfect negotiation, beats, mending
+//!  link/beat.rs               whether it carries, and what is held while it does not
 //!  gate.rs      signals.ts    how many signals are taken
 //!  outbox.rs    channel.ts    what waits in the SDK
 //!  connection.rs              RTCPeerConnection: descriptions, DTLS, SCTP
