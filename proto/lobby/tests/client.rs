@@ -334,6 +334,25 @@ fn after_completion_a_link_is_mended_over_its_own_channel() {
     assert_eq!(meeting.sockets(), 0, "without the server");
 }
 
+/// The other side may have left a moment before: the server then drops what it gets for it.
+#[test]
+fn an_answer_to_a_restart_is_said_again_over_the_link_when_the_server_lets_go() {
+    let mut meeting = Meeting::pair();
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    let answer = LinkInput::Description { offer: false, data: r#"{"type":"answer"}"# };
+    meeting.ends[ADA].client.handle_link(room, bob, answer, meeting.now);
+    meeting.settle();
+    assert_eq!(meeting.said, []);
+    meeting.start(ADA);
+    let descriptions = meeting.said.iter().filter(|(_, text)| text.contains("description"));
+    let again = r#"{"type":"signal","kind":"description","data":{"type":"answer"}}"#;
+    assert_eq!(
+        descriptions.collect::<Vec<_>>(),
+        [&(ADA, again.to_owned())],
+        "and none of before it was open"
+    );
+}
+
 #[test]
 fn after_completion_a_dead_link_is_mended_by_ticket_and_the_server_is_left_again() {
     let mut meeting = Meeting::pair();

@@ -190,6 +190,35 @@ fn an_allocation_that_is_probed_does_not_hold_streams_back() {
 }
 
 #[test]
+fn a_stream_that_is_silent_when_it_is_probed_has_another_beside_it() {
+    for url in [TCP, TLS] {
+        let mut world = World::of(&[server(&[url])]);
+        world.home();
+        world.t(5_000);
+        let opened = |world: &World| {
+            world.commands.iter().filter(|command| matches!(command, Command::OpenStream { .. })).count()
+        };
+        // It answers: nothing is opened.
+        world.gatherer.restart(world.now);
+        world.t(10_000);
+        assert_eq!((opened(&world), world.said_of(Kind::Relayed).len()), (1, 1));
+        // Its network is gone, which no packet says: the next one relays, and takes its place.
+        let (old, _) = world.relay();
+        world.cut_streams();
+        world.gatherer.restart(world.now);
+        world.t(10_500);
+        assert_eq!((opened(&world), world.said_of(Kind::Relayed).len()), (2, 2), "{url}");
+        assert!(world.events.iter().any(|(_, event)| *event == Event::SocketLost(old)));
+        // One is enough, however often ICE is restarted.
+        for ms in [11_000, 12_000, 13_000] {
+            world.gatherer.restart(world.now);
+            world.t(ms);
+        }
+        assert_eq!((opened(&world), world.said_of(Kind::Relayed).len()), (2, 2));
+    }
+}
+
+#[test]
 fn a_relay_by_tcp_alone_is_asked_at_once() {
     let mut world = World::of(&[server(&[TCP])]);
     world.home();

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use twocan_lobby::wire::Reason;
+use twocan_rtc::transport::Transport;
 use twocan_rtc::{Certificate, ChannelId, ChannelInit, Connection, FailReason, Payload, Reliability};
 
-/// Bytes of a message's content.
-const MESSAGE_LEN: usize = 200;
+use crate::player::Settings;
+
 /// The header of a message in one piece that is bytes (docs/protocol.md §2).
 const BYTES: u8 = 0;
 /// The header of one that is JSON.
@@ -21,20 +22,48 @@ pub fn certificate(index: usize) -> Certificate {
     both[index % 2].clone()
 }
 
+/// What channels are opened on.
+pub trait Line {
+    /// Declares a channel.
+    fn open(&mut self, init: ChannelInit, now: Instant) -> Option<ChannelId>;
+    /// Sends on it; whether it was taken.
+    fn send(&mut self, id: ChannelId, bytes: Bytes, now: Instant) -> bool;
+}
+
+impl Line for Connection {
+    fn open(&mut self, init: ChannelInit, now: Instant) -> Option<ChannelId> {
+        self.open_channel(init, now).ok()
+    }
+
+    fn send(&mut self, id: ChannelId, bytes: Bytes, now: Instant) -> bool {
+        Connection::send(self, id, Payload::Binary, bytes, now).is_ok()
+    }
+}
+
+impl Line for Transport {
+    fn open(&mut self, init: ChannelInit, now: Instant) -> Option<ChannelId> {
+        Transport::open(self, init, now).ok()
+    }
+
+    fn send(&mut self, id: ChannelId, bytes: Bytes, now: Instant) -> bool {
+        Transport::send(self, id, Payload::Binary, bytes, now).is_ok()
+    }
+}
+
 /// The three channels that every link has (docs/protocol.md §2).
 pub struct Channels {
-    control: ChannelId,
+    pub(crate) control: ChannelId,
     reliable: ChannelId,
-    unreliable: ChannelId,
+    pub(crate) unreliable: ChannelId,
     is_open: bool,
 }
 
 impl Channels {
     /// Declares them.
-    pub fn open(connection: &mut Connection, now: Instant) -> Channels {
+    pub fn open(line: &mut impl Line, now: Instant) -> Channels {
         let mut declare = |name: &str, id: u16, init: fn(ChannelInit) -> ChannelInit| {
             let init = init(ChannelInit::new(name)).negotiated(id);
-            connection.open_channel(init, now).expect("three channels are allowed")
+            line.open(init, now).expect("three channels are allowed")
         };
         Channels {
             control: declare("twocan", 0, |init| init),
@@ -52,10 +81,10 @@ impl Channels {
     }
 
     /// Says something about the link itself.
-    pub fn control(&self, connection: &mut Connection, text: &str, now: Instant) {
+    pub fn control(&self, line: &mut impl Line, text: &str, now: Instant) {
         let mut bytes = vec![JSON];
         bytes.extend_from_slice(text.as_bytes());
-        let _ = connection.send(self.control, Payload::Binary, bytes.into(), now);
+        let _ = line.send(self.control, bytes.into(), now);
     }
 
     /// A message came: on the control channel it is given back.
@@ -76,6 +105,7 @@ impl Channels {
 #[derive(Debug, Default)]
 pub struct App {
     rate: u32,
+    message_bytes: usize,
     next: Option<Instant>,
     /// Messages sent on the reliable channel.
     pub sent: u32,
@@ -87,16 +117,18 @@ pub struct App {
     pub disorder: u32,
     /// Messages that came on the unreliable channel.
     pub came_unreliable: u32,
-    /// When the last message came on the reliable channel, and the longest time between two.
+    /// When the first message came on the reliable channel.
+    pub first: Option<Instant>,
+    /// When the last message came there, and the longest time between two.
     pub last: Option<Instant>,
     /// The longest time between two messages on the reliable channel.
     pub longest_pause: Duration,
 }
 
 impl App {
-    /// So many messages a second.
-    pub fn new(rate: u32) -> App {
-        App { rate, ..App::default() }
+    /// With as many messages a second, and as large, as these settings say.
+    pub fn new(settings: &Settings) -> App {
+        App { rate: settings.rate, message_bytes: settings.message_bytes, ..App::default() }
     }
 
     /// The link is up.
@@ -114,14 +146,26 @@ impl App {
         self.next
     }
 
+    /// What is due is not sent: there is no link that takes it.
+    pub fn pass(&mut self, now: Instant) {
+        while let Some(due) = self.next.filter(|due| *due <= now) {
+            self.next = Some(due + Duration::from_secs(1) / self.rate.max(1));
+        }
+    }
+
+    /// Whether messages are begun.
+    pub fn is_playing(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// Sends what is due.
-    pub fn handle_timeout(&mut self, connection: &mut Connection, channels: &Channels, now: Instant) {
+    pub fn handle_timeout(&mut self, line: &mut impl Line, channels: &Channels, now: Instant) {
         let Some(due) = self.next.filter(|due| *due <= now) else { return };
         self.next = Some(due + Duration::from_secs(1) / self.rate.max(1));
-        if connection.send(channels.reliable, Payload::Binary, message(self.sent), now).is_ok() {
+        if line.send(channels.reliable, message(self.sent, self.message_bytes), now) {
             self.sent += 1;
         }
-        if connection.send(channels.unreliable, Payload::Binary, message(self.sent_unreliable), now).is_ok() {
+        if line.send(channels.unreliable, message(self.sent_unreliable, self.message_bytes), now) {
             self.sent_unreliable += 1;
         }
     }
@@ -133,14 +177,15 @@ impl App {
         }
         self.disorder += u32::from(number != self.expected);
         self.expected = number + 1;
+        self.first.get_or_insert(now);
         if let Some(last) = self.last.replace(now) {
             self.longest_pause = self.longest_pause.max(now.saturating_duration_since(last));
         }
     }
 }
 
-fn message(number: u32) -> Bytes {
-    let mut bytes = vec![0; 1 + MESSAGE_LEN];
+fn message(number: u32, len: usize) -> Bytes {
+    let mut bytes = vec![0; 1 + len.max(size_of::<u32>())];
     bytes[0] = BYTES;
     bytes[1..5].copy_from_slice(&number.to_be_bytes());
     bytes.into()

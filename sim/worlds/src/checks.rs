@@ -1,19 +1,23 @@
 //! What holds in every world: looked at packet by packet, and at its end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
-use twocan_rtc::Path;
+use twocan_rtc::{Path, PathInfo};
 use twocan_sim::packet::Payload;
 use twocan_sim::{Chance, Drop, Link, Packet};
 
 use crate::oracle::{Expected, expected};
-use crate::plan::{GUEST, HOST, Plan, What};
-use crate::player::{News, Player};
+use crate::plan::{At, GUEST, HOST, Plan, What};
+use crate::player::{News, Player, PlayerKind, Settings};
 use crate::world::{World, has_ended};
 
 /// Checks that one player may send: `Config::requests_max` times the pairs of a checklist, and as much again for consent and restarts.
 const CHECKS_MAX: u32 = 4_000;
+
+/// How long nothing may come by a link that both call open. SCTP of a page waits so long where UDP is blocked under it.
+const FREEZE_MAX: Duration = Duration::from_secs(7);
 
 /// What one player sent and got, as seen from outside.
 #[derive(Debug, Default)]
@@ -23,6 +27,8 @@ struct Seen {
     /// Binding requests to others than the server.
     checks: u32,
     packets: u32,
+    /// When the first check left that did not go to an address of a private network.
+    first_check: Option<Duration>,
     /// DTLS that went where nothing had been answered.
     unvalidated: Vec<(SocketAddr, SocketAddr)>,
 }
@@ -31,6 +37,8 @@ struct Seen {
 #[derive(Debug)]
 pub struct Checks {
     server: Vec<IpAddr>,
+    /// Sockets of a page are bound to no address: a pair goes on from another one.
+    is_bound: [bool; 2],
     seen: [Seen; 2],
 }
 
@@ -45,24 +53,29 @@ pub struct Finding {
 
 impl Checks {
     /// Nothing was seen yet.
-    pub fn new(server: &crate::server::Server) -> Checks {
+    pub fn new(server: &crate::server::Server, plan: &Plan) -> Checks {
+        let is_bound = plan.settings.each_ref().map(|settings| settings.kind == PlayerKind::Native);
         let server = server.first.into_iter().chain(server.second).collect();
-        Checks { server, seen: Default::default() }
+        Checks { server, is_bound, seen: Default::default() }
     }
 
     /// A packet leaves a player.
-    pub fn left(&mut self, side: usize, packet: &Packet) {
-        let seen = &mut self.seen[side];
-        seen.packets += 1;
+    pub fn left(&mut self, side: usize, packet: &Packet, elapsed: Duration) {
+        self.seen[side].packets += 1;
         let Payload::Udp(udp) = &packet.payload else { return };
-        let way = (
-            SocketAddr::new(packet.source, udp.source),
-            SocketAddr::new(packet.destination, udp.destination),
-        );
+        let own = self.own(side, SocketAddr::new(packet.source, udp.source));
+        let way = (own, SocketAddr::new(packet.destination, udp.destination));
+        let seen = &mut self.seen[side];
         let is_server =
             self.server.contains(&packet.destination) && udp.destination == crate::server::TURN_PORT;
         match *udp.data {
-            [0, 1, ..] if !is_server => seen.checks += 1,
+            [0, 1, ..] if !is_server => {
+                seen.checks += 1;
+                let is_private = matches!(packet.destination, IpAddr::V4(v4) if v4.is_private());
+                if !is_private {
+                    seen.first_check.get_or_insert(elapsed);
+                }
+            }
             // RFC 7983: DTLS.
             [20..=63, ..] if !seen.answered.contains(&way) => seen.unvalidated.push(way),
             _ => {}
@@ -73,14 +86,26 @@ impl Checks {
     pub fn arrived(&mut self, side: usize, packet: &Packet) {
         let Payload::Udp(udp) = &packet.payload else { return };
         if matches!(*udp.data, [1, 1, ..]) {
-            let own = SocketAddr::new(packet.destination, udp.destination);
+            let own = self.own(side, SocketAddr::new(packet.destination, udp.destination));
             self.seen[side].answered.insert((own, SocketAddr::new(packet.source, udp.source)));
         }
+    }
+
+    /// What names a socket of this player's.
+    fn own(&self, side: usize, at: SocketAddr) -> SocketAddr {
+        let any: IpAddr =
+            if at.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        if self.is_bound[side] { at } else { SocketAddr::new(any, at.port()) }
     }
 
     /// Packets that a player sent.
     pub fn packets(&self, side: usize) -> u32 {
         self.seen[side].packets
+    }
+
+    /// When the first check left for an address that is not private, since the beginning.
+    pub fn first_check(&self, side: usize) -> Option<Duration> {
+        self.seen[side].first_check
     }
 
     /// Checks that a player sent past a relay.
@@ -124,7 +149,7 @@ impl Findings {
     }
 
     fn of_player(&mut self, player: &Player) {
-        for (at, news) in &player.news {
+        for (at, news) in player.news() {
             if let News::SignalRefused(why) = news {
                 let is_late =
                     why.contains("generation") || why.contains("wrong time") || why.contains("closed");
@@ -142,7 +167,7 @@ impl Findings {
         let has_failed = |player: &Player| {
             player.when(|news| matches!(news, News::Failed(..) | News::GaveUp(_))).is_some()
         };
-        let is_alone = |player: &Player| player.link.is_none() && world.server.dead.signaling;
+        let is_alone = |player: &Player| !player.has_link() && world.server.dead.signaling;
         let is_settled = |player: &Player| {
             player.when(|news| *news == News::Open).is_some()
                 || has_ended(player)
@@ -191,7 +216,10 @@ impl Findings {
             return;
         }
         let [Some(one), Some(two)] = world.players.each_ref().map(Player::path) else { return };
-        if !agree(world) {
+        let has_page = world.plan.settings.iter().any(|settings| settings.kind == PlayerKind::Page);
+        // A pair that a browser has pruned is not asked again, also where the other side has come to it after a fault.
+        let is_theirs = has_page && (is_by_chance(&world.plan) || has_moved(&world.plan));
+        if !is_theirs && !agree(world) {
             self.add("disagree", format!("host: {one:?}, guest: {two:?}"));
         }
         if want == Expected::Direct
@@ -226,19 +254,24 @@ impl Findings {
         if !world.is_linked() {
             return;
         }
-        let links = world.players.each_ref().map(|player| player.link.as_ref());
-        let [Some(one), Some(two)] = links else { return };
+        let [Some(one), Some(two)] = world.players.each_ref().map(Player::app) else { return };
         for (from, to, name) in [(one, two, "host"), (two, one, "guest")] {
-            if to.app.disorder > 0 {
-                self.add("disorder", format!("{} of {name}'s messages", to.app.disorder));
+            if to.disorder > 0 {
+                self.add("disorder", format!("{} of {name}'s messages", to.disorder));
             }
             let is_over = world.players.iter().any(has_ended);
-            if !is_over && to.app.expected != from.app.sent {
-                self.add(
-                    "lost",
-                    format!("{} of {} of {name}'s messages came", to.app.expected, from.app.sent),
-                );
+            if !is_over && to.expected != from.sent {
+                self.add("lost", format!("{} of {} of {name}'s messages came", to.expected, from.sent));
             }
+        }
+        if let Some(frozen) = world.frozen.iter().max().filter(|frozen| **frozen > FREEZE_MAX) {
+            self.add("frozen", format!("both say open, and nothing came for {frozen:?}"));
+        }
+        if world.players.iter().any(has_ended) && world.players.iter().any(Player::says_open) {
+            self.add(
+                "one-sided",
+                format!("one side is at the end, and the other calls the link open: {}", reasons(world)),
+            );
         }
         let is_hopeless = expected_to_end(&world.plan);
         if world.players.iter().any(has_ended) && !is_hopeless {
@@ -269,16 +302,16 @@ impl Findings {
     }
 }
 
-/// Whether both see the same ends relayed; kinds may differ where one side learned the other by its checks.
+/// Whether both see the same ends relayed; kinds may differ where one side learned the other by its checks, and a page does not know of such an end what it is.
 pub fn agree(world: &World) -> bool {
-    let ends = world
-        .players
-        .each_ref()
-        .map(|player| player.path().map(|path| Ends::from((path.local, path.remote))));
-    match ends {
-        [Some(one), Some(two)] => one == two.turned(),
-        _ => true,
-    }
+    let is_relayed = |kind| kind == twocan_ice::Kind::Relayed;
+    let [Some(one), Some(two)] = world.players.each_ref().map(Player::path) else { return true };
+    let sees = |side: usize, theirs: &PathInfo, own: &PathInfo| {
+        let is_page = world.plan.settings[side].kind == PlayerKind::Page;
+        let is_unknown = is_page && theirs.remote == twocan_ice::Kind::PeerReflexive;
+        is_unknown || is_relayed(theirs.remote) == is_relayed(own.local)
+    };
+    sees(HOST, &one, &two) && sees(GUEST, &two, &one)
 }
 
 /// Whether chance may keep two from a direct path that exists: where signals come apart, a NAT may lose its mapping to who comes too early; where
@@ -291,26 +324,21 @@ fn is_by_chance(plan: &Plan) -> bool {
     };
     let all_even = plan.access.iter().all(is_even);
     let stun_dead = plan.faults.iter().any(|fault| fault.what == What::StunDead);
-    races && !(plan.holds && all_even) || stun_dead && !all_even
+    // A browser prunes a direct pair for a relayed one whose kind it has not heard yet, if a check comes before its candidate; and of a relay's answer it does
+    // not take where that saw us.
+    let is_page = |settings: &Settings| settings.kind == PlayerKind::Page;
+    let [has_page, all_pages] = [plan.settings.iter().any(is_page), plan.settings.iter().all(is_page)];
+    races && !(plan.holds && all_even) || stun_dead && (!all_even || has_page) || all_pages && !all_even
 }
 
 /// Whether a way past the relay is still under check: where packets are lost a world may end before that has an answer.
 fn is_still_trying(player: &Player) -> bool {
-    let report = player.link.as_ref().and_then(|link| link.connection.report());
-    report.is_some_and(|report| {
-        report.pairs.iter().any(|pair| {
-            let is_relayed = [pair.local_kind, pair.remote_kind].contains(&twocan_ice::Kind::Relayed);
-            !is_relayed && pair.state == twocan_ice::PairState::InProgress
-        })
-    })
+    player.is_still_trying()
 }
 
 /// Whether one side has begun ICE anew and the other has not heard of it yet.
 fn is_restarting(world: &World) -> bool {
-    let [one, two] = world
-        .players
-        .each_ref()
-        .map(|player| player.link.as_ref().map(|link| link.connection.stats().restarts));
+    let [one, two] = world.players.each_ref().map(Player::restarts);
     one != two
 }
 
@@ -326,30 +354,10 @@ fn hangs_on_lossy_streams(plan: &Plan) -> bool {
     plan.kinds.iter().zip(&plan.access).any(|(kind, access)| hangs(kind) && is_lossy(access))
 }
 
-/// Which ends of a path are relayed: by kind, where reflexive ones are as good as each other.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Ends {
-    local: bool,
-    remote: bool,
-}
-
-impl Ends {
-    fn turned(self) -> Ends {
-        Ends { local: self.remote, remote: self.local }
-    }
-}
-
-impl From<(twocan_ice::Kind, twocan_ice::Kind)> for Ends {
-    fn from((local, remote): (twocan_ice::Kind, twocan_ice::Kind)) -> Ends {
-        let is_relayed = |kind| kind == twocan_ice::Kind::Relayed;
-        Ends { local: is_relayed(local), remote: is_relayed(remote) }
-    }
-}
-
 fn has_moved(plan: &Plan) -> bool {
     plan.faults
         .iter()
-        .any(|fault| matches!(fault.what, What::Move(..) | What::Rebind(_) | What::Blackout(..)))
+        .any(|fault| !matches!(fault.at, At::Start | At::Join(_)) && fault.what != What::ServerDies)
 }
 
 fn uses_tcp(plan: &Plan) -> bool {
@@ -367,7 +375,7 @@ fn expected_to_end(plan: &Plan) -> bool {
 fn reasons(world: &World) -> String {
     let mut all: BTreeMap<&str, String> = BTreeMap::new();
     for player in &world.players {
-        let failed = player.news.iter().rev().find_map(|(at, news)| match news {
+        let failed = player.news().iter().rev().find_map(|(at, news)| match news {
             News::Failed(word, verdict) => {
                 Some(format!("{word} at {at:?} ({})", verdict.as_deref().unwrap_or("no verdict")))
             }

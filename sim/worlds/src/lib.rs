@@ -1,4 +1,4 @@
-//! Virtual worlds: our peers, lobby and relay in a pretend internet, in virtual time, by seed.
+//! Virtual worlds: our peers, pages, lobby and relay in a pretend internet, in virtual time, by seed.
 //!
 //! `cargo run -p sim -- --seed 7` lives through one and prints a line for each packet; `--worlds 1000` lives through many.
 //! The network is the crate `twocan-sim`; everything else is what the peers and the server are made of in life, but for
@@ -7,7 +7,9 @@
 pub mod app;
 pub mod checks;
 pub mod matrix;
+pub mod native;
 pub mod oracle;
+pub mod page;
 pub mod plan;
 pub mod player;
 pub mod scenarios;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use sim::plan::Plan;
+use sim::player::PlayerKind;
 use sim::{World, findings, matrix, scenarios};
 use twocan_rtc::Path;
-use twocan_rtc::Stats;
 use twocan_sim::{Access, Kind, Link};
 
 /// Virtual worlds by seed
@@ -23,6 +23,9 @@ struct Arguments {
     /// Lives through so many worlds
     #[arg(long, default_value_t = 1_000)]
     worlds: u64,
+    /// What the two run in, in place of what seeds draw: `native-page`, for instance
+    #[arg(long, value_parser = pair)]
+    pair: Option<[PlayerKind; 2]>,
     /// The first seed of many
     #[arg(long, default_value_t = 0)]
     from: u64,
@@ -52,10 +55,30 @@ fn main() -> anyhow::Result<ExitCode> {
     match (arguments.table, arguments.seed) {
         (Some(Table::Matrix { docs }), _) => make_matrix(&docs),
         (Some(Table::Race), _) => race(),
-        (Some(Table::Scenarios { name: Some(name) }), _) => replay_scenario(&name),
+        (Some(Table::Scenarios { name: Some(name) }), _) => replay_scenario(&name, arguments.pair),
         (Some(Table::Scenarios { name: None }), _) => tell_scenarios(),
-        (None, Some(seed)) => replay(Plan::draw(seed)),
-        (None, None) => live_many(arguments.from, arguments.worlds),
+        (None, Some(seed)) => replay(drawn(seed, arguments.pair)),
+        (None, None) => live_many(arguments.from, arguments.worlds, arguments.pair),
+    }
+}
+
+/// Two words, who opens the lobby first.
+fn pair(text: &str) -> Result<[PlayerKind; 2], String> {
+    let kind = |word: &str| match word {
+        "native" => Ok(PlayerKind::Native),
+        "page" => Ok(PlayerKind::Page),
+        _ => Err(format!("{word} is neither native nor page")),
+    };
+    let (one, two) = text.split_once('-').ok_or("two words, with a hyphen between them")?;
+    Ok([kind(one)?, kind(two)?])
+}
+
+/// The world of a seed.
+fn drawn(seed: u64, pair: Option<[PlayerKind; 2]>) -> Plan {
+    let plan = Plan::draw(seed);
+    match pair {
+        Some(pair) => plan.with(pair),
+        None => plan,
     }
 }
 
@@ -77,8 +100,11 @@ fn progress(done: u64, all: u64) {
     }
 }
 
-fn replay_scenario(name: &str) -> anyhow::Result<ExitCode> {
+fn replay_scenario(name: &str, pair: Option<[PlayerKind; 2]>) -> anyhow::Result<ExitCode> {
     let all = scenarios::all();
+    if let Some(mishap) = scenarios::mishaps().into_iter().find(|mishap| mishap.name == name) {
+        return replay(mishap.plan.with(pair.unwrap_or([PlayerKind::Native; 2])));
+    }
     let Some(scenario) = all.iter().find(|scenario| scenario.name == name) else {
         let names: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
         anyhow::bail!("there is no such scenario; there are: {}", names.join("; "));
@@ -93,12 +119,8 @@ fn replay(plan: Plan) -> anyhow::Result<ExitCode> {
     world.run();
     say(world.table());
     for player in &world.players {
-        let Some(link) = &player.link else { continue };
-        let Stats { restarts, path_changes, discards, .. } = link.connection.stats();
-        say(format_args!(
-            "{}: {restarts} restarts, {path_changes} changes of path, discarded {discards:?}",
-            player.name
-        ));
+        let Some(figures) = player.figures() else { continue };
+        say(format_args!("{}: {figures}", player.name));
     }
     let found = findings(&world);
     for finding in &found {
@@ -108,10 +130,10 @@ fn replay(plan: Plan) -> anyhow::Result<ExitCode> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long it took, for a person")]
-fn live_many(from: u64, count: u64) -> anyhow::Result<ExitCode> {
+fn live_many(from: u64, count: u64, pair: Option<[PlayerKind; 2]>) -> anyhow::Result<ExitCode> {
     let (began, mut bad) = (Instant::now(), 0);
     for seed in from..from + count {
-        let (_, found) = sim::live(Plan::draw(seed));
+        let (_, found) = sim::live(drawn(seed, pair));
         for finding in &found {
             say(format_args!("seed {seed}: {}: {}", finding.what, finding.details));
         }
@@ -170,6 +192,27 @@ fn race() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Each fault of a link that works; whether all are mended in time.
+fn tell_mishaps() -> bool {
+    say("\n| what happens | native–native | native–page | page–page |\n|---|---|---|---|");
+    let mut all_right = true;
+    for mishap in scenarios::mishaps() {
+        let cells: Vec<String> = scenarios::PAIRS
+            .into_iter()
+            .zip(mishap.within)
+            .map(|(pair, within)| {
+                let mended = scenarios::mend(&mishap.plan, pair);
+                let is_right = mended.is_right(within);
+                all_right &= is_right;
+                let way = mended.path.map_or("ended".to_owned(), |path| path.to_string());
+                format!("{}, {way}{}", mended.pause.as_millis(), if is_right { "" } else { " ✗" })
+            })
+            .collect();
+        say(format_args!("| {} | {} |", mishap.name, cells.join(" | ")));
+    }
+    all_right
+}
+
 fn tell_scenarios() -> anyhow::Result<ExitCode> {
     say("| what happens | what becomes of it | longest pause, ms | |\n|---|---|---|---|");
     let (mut right, all) = (0, scenarios::all());
@@ -180,5 +223,6 @@ fn tell_scenarios() -> anyhow::Result<ExitCode> {
         say(format_args!("| {} | {} | {} | {mark} |", scenario.name, told.text, told.pause.as_millis()));
     }
     say(format_args!("\n{right} of {} as they ought to be.", all.len()));
-    Ok(verdict(right == all.len()))
+    let all_mended = tell_mishaps();
+    Ok(verdict(right == all.len() && all_mended))
 }

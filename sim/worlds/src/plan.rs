@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use twocan_sim::{Access, Chance, Kind, Link};
 
-use crate::player::Settings;
+use crate::player::{PlayerKind, Settings};
 
 /// The player who opens the lobby.
 pub const HOST: usize = 0;
@@ -54,6 +54,14 @@ pub enum What {
     Blackout(usize, Duration),
     /// Datagrams longer than this vanish on this player's access link.
     MtuHole(usize, u16),
+    /// This player's outermost NAT forgets its mappings, and has given away the ports that it would give again.
+    OtherPort(usize),
+    /// This player's host has another address in the same network.
+    Readdress(usize),
+    /// No UDP leaves this player's host or reaches it any more.
+    UdpBlocked(usize),
+    /// This player's machine stands still for so long: nothing in it runs, and what comes is lost.
+    Asleep(usize, Duration),
 }
 
 /// What a world is like.
@@ -99,6 +107,15 @@ impl Plan {
         }
     }
 
+    /// The same with these players: who opens the lobby, and who joins it.
+    #[must_use]
+    pub fn with(mut self, players: [PlayerKind; 2]) -> Plan {
+        for (settings, kind) in self.settings.iter_mut().zip(players) {
+            settings.kind = kind;
+        }
+        self
+    }
+
     /// A round trip between the two, jitter and queues aside.
     pub fn rtt(&self) -> Duration {
         self.access.iter().map(|access| access.up.delay + access.down.delay).sum()
@@ -124,6 +141,16 @@ impl Plan {
         }
         if draw.one_in(3) {
             plan.faults.push(draw.fault());
+        }
+        // What came to be drawn later is drawn last: earlier seeds stay what they were.
+        if plan.faults.is_empty() && draw.one_in(4) {
+            plan.faults.push(draw.later_fault());
+        }
+        for settings in &mut plan.settings {
+            settings.kind = if draw.one_in(2) { PlayerKind::Page } else { PlayerKind::Native };
+        }
+        if draw.one_in(2) {
+            plan.settings.iter_mut().for_each(|settings| settings.message_bytes = 24);
         }
         plan
     }
@@ -191,6 +218,18 @@ impl Draw {
                 (later, What::Move(side, kind))
             }
             _ => (later, What::Blackout(side, self.ms(200, 10_000))),
+        };
+        Fault { at, what }
+    }
+
+    fn later_fault(&mut self) -> Fault {
+        let side = self.side();
+        let at = At::Linked(self.ms(0, 2_000));
+        let what = match self.below(4) {
+            0 => What::OtherPort(side),
+            1 => What::Readdress(side),
+            2 => What::UdpBlocked(side),
+            _ => What::Asleep(side, self.ms(1_000, 20_000)),
         };
         Fault { at, what }
     }

@@ -1,33 +1,15 @@
-//! A player's host: the client machine, a connection for each link, and sockets: what `net/peer` is in life.
-//!
-//! ```text
-//!  lobby::client::Client ◄─ frames ─► Tcp ◄───────────┐
-//!      │ commands  ▲ link inputs                      ├─► packets of the host
-//!  rtc::Connection ◄─ datagrams, streams ─► sockets ──┘
-//! ```
+//! A player: a host, and on it a native peer or a page. What a world and its checks see of either.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use twocan_ice::SocketId;
-use twocan_lobby::client::{
-    Client, Command, Event, LinkCommand, LinkInput, Outcome, RequestId, RoomEvent, RoomId, SocketId as WsId,
-};
-use twocan_lobby::wire::{
-    Class, ClientMessage, Create, IceServer, Join, Kind as SignalKind, Path as WirePath,
-};
-use twocan_lobby::{AppName, PeerId};
-use twocan_rtc::gather::{IceUrl, TransportPolicy};
-use twocan_rtc::{Connection, ConnectionState, PathInfo, Signal, Transmit};
-use twocan_sim::tcp::{StreamId, Tcp, TcpEvent};
-use twocan_sim::{HostId, Network, Packet, packet::Payload};
+use twocan_lobby::client::LinkState as Said;
+use twocan_rtc::{ConnectionState, PathInfo};
+use twocan_sim::{HostId, Network, Packet};
 
-use crate::app::{App, Channels};
-use crate::server::{CLOSE, TLS_PORT, frame, take_frames};
-
-/// The first port of UDP sockets.
-const FIRST_PORT: u16 = 50_000;
+use crate::app::App;
+use crate::native::Native;
+use crate::page::{LinkState, Neighbours, Page};
 
 /// What became of a player, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +17,7 @@ pub enum News {
     /// A lobby is entered.
     Entered(String),
     /// An entrance was refused, or came to nothing.
-    Refused(&'static str),
+    Refused(String),
     /// W3C's `connectionState`.
     State(ConnectionState),
     /// Data goes this way.
@@ -65,6 +47,33 @@ pub enum Planted {
     RelaysOnly,
     /// It does nothing about its link.
     NeverSettles,
+    /// It calls its link open, whatever has become of it.
+    CallsItOpen,
+    /// A page that takes the browser's `connected` for mended, though its own offer is unanswered.
+    TrustsConnected,
+    /// A page that gives all to its browser at once, whether the link carries or not.
+    HoldsNothing,
+    /// A page that sends its signals to the server alone once it is back there, though nobody else is.
+    SignalsToNobody,
+}
+
+/// What a player runs in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlayerKind {
+    /// A program with the crate `twocan`.
+    #[default]
+    Native,
+    /// A page in Chromium.
+    Page,
+}
+
+/// Where a player sits.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    /// On this host.
+    pub host: HostId,
+    /// The server's first addresses.
+    pub server: [IpAddr; 2],
 }
 
 /// How a player is set up.
@@ -76,589 +85,219 @@ pub struct Settings {
     pub tcp: bool,
     /// Messages a second on each channel, once the link is up.
     pub rate: u32,
+    /// Bytes of each: SCTP in a browser sends one packet when its timer runs out, and what has room there makes a difference.
+    pub message_bytes: usize,
     /// Which servers are used, by a word in their URLs; none: all.
     pub only_urls: Option<&'static str>,
+    /// What it runs in.
+    pub kind: PlayerKind,
     /// What is wrong with it.
     pub planted: Option<Planted>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { relay_only: false, tcp: false, rate: 20, only_urls: None, planted: None }
+        Settings {
+            relay_only: false,
+            tcp: false,
+            rate: 20,
+            message_bytes: 200,
+            only_urls: None,
+            kind: PlayerKind::Native,
+            planted: None,
+        }
     }
 }
 
-/// One link.
-pub struct Link {
-    /// Its connection.
-    pub connection: Connection,
-    room: RoomId,
-    peer: PeerId,
-    channels: Channels,
-    sockets: BTreeMap<SocketId, SocketAddr>,
-    streams: BTreeMap<SocketId, StreamId>,
-    /// The application's messages.
-    pub app: App,
+/// What runs on the host.
+enum Peer {
+    Native(Box<Native>),
+    Page(Box<Page>),
 }
 
 /// A player: see the module.
 pub struct Player {
     /// Its host.
     pub host: HostId,
-    /// What it is set up as.
-    pub settings: Settings,
-    /// What became of it, and when.
-    pub news: Vec<(Duration, News)>,
-    /// Its link, once there is one.
-    pub link: Option<Link>,
-    /// Checks that were sent: Binding requests other than to the server's port.
+    /// What it is called.
     pub name: &'static str,
-    addresses: Vec<IpAddr>,
-    server: [IpAddr; 2],
-    tcp: Tcp,
-    client: Client,
-    web_sockets: BTreeMap<WsId, StreamId>,
-    received: BTreeMap<StreamId, Vec<u8>>,
-    entering: Option<RequestId>,
-    room: Option<RoomId>,
-    next_port: u16,
-    seed: [u8; 32],
-    packets: VecDeque<Packet>,
-    start: Instant,
+    peer: Peer,
+    neighbours: Neighbours,
+    calls_it_open: bool,
+}
+
+macro_rules! either {
+    ($player:expr, $peer:ident => $what:expr) => {
+        match $player {
+            Peer::Native($peer) => $what,
+            Peer::Page($peer) => $what,
+        }
+    };
 }
 
 impl Player {
     /// One who has not said anything yet.
     pub fn new(
         network: &Network,
-        (host, name): (HostId, &'static str),
-        server: [IpAddr; 2],
+        name: &'static str,
+        seat: Seat,
         settings: Settings,
         seed: [u8; 32],
         now: Instant,
     ) -> Player {
-        let addresses: Vec<IpAddr> = network.host_addresses(host).collect();
-        let app = AppName::parse("sim").expect("a name of three letters");
-        Player {
-            host,
-            settings,
-            news: Vec::new(),
-            link: None,
-            name,
-            tcp: Tcp::new(&addresses, u64::from(seed[2]) << 8 | u64::from(seed[3]), now),
-            addresses,
-            server,
-            client: Client::new(twocan_lobby::client::Config { app }, seed),
-            web_sockets: BTreeMap::new(),
-            received: BTreeMap::new(),
-            entering: None,
-            room: None,
-            next_port: FIRST_PORT,
-            seed,
-            packets: VecDeque::new(),
-            start: now,
-        }
+        let calls_it_open = settings.planted == Some(Planted::CallsItOpen);
+        let peer = match settings.kind {
+            PlayerKind::Native => Peer::Native(Box::new(Native::new(network, seat, settings, seed, now))),
+            PlayerKind::Page => Peer::Page(Box::new(Page::new(network, seat, settings, seed, now))),
+        };
+        Player { host: seat.host, name, peer, neighbours: Neighbours::default(), calls_it_open }
     }
 
     /// Opens a lobby.
     pub fn create(&mut self, now: Instant) {
-        let create = ClientMessage::Create(Create { size: Some(2), ..Create::default() });
-        self.entering = Some(self.client.enter(&create, now));
-        self.work(now);
+        either!(&mut self.peer, peer => peer.create(now));
     }
 
     /// Enters the lobby of this code.
     pub fn join(&mut self, code: &str, now: Instant) {
-        let join = ClientMessage::Join(Join { code: code.into(), password: None, me: None });
-        self.entering = Some(self.client.enter(&join, now));
-        self.work(now);
+        either!(&mut self.peer, peer => peer.join(code, now));
     }
 
     /// Leaves the server as soon as everyone is linked; the owner's to say.
     pub fn start(&mut self, now: Instant) {
-        if let Some(room) = self.room {
-            self.client.start(room, now);
-        }
-        self.work(now);
+        either!(&mut self.peer, peer => peer.start(now));
     }
 
     /// The host has these addresses from now on.
     pub fn set_addresses(&mut self, addresses: Vec<IpAddr>, now: Instant) {
-        self.tcp.set_addresses(&addresses);
-        self.addresses = addresses;
-        let wanted: Vec<IpAddr> = self.usable_addresses();
-        if let Some(link) = &mut self.link {
-            let gone: Vec<SocketId> = link
-                .sockets
-                .iter()
-                .filter(|(_, local)| !wanted.contains(&local.ip()))
-                .map(|(id, _)| *id)
-                .collect();
-            let missing: Vec<IpAddr> = wanted
-                .into_iter()
-                .filter(|ip| !link.sockets.values().any(|local| local.ip() == *ip))
-                .collect();
-            for id in gone {
-                link.sockets.remove(&id);
-                link.connection.remove_socket(id, now);
-            }
-            for ip in missing {
-                let local = SocketAddr::new(ip, self.next_port);
-                self.next_port += 1;
-                let id = link.connection.add_socket(local, now);
-                link.sockets.insert(id, local);
-            }
-        }
-        self.work(now);
+        either!(&mut self.peer, peer => peer.set_addresses(addresses, now));
     }
 
-    /// The code of the lobby, once one is entered.
-    pub fn code(&self) -> Option<&str> {
-        self.news
-            .iter()
-            .find_map(|(_, news)| if let News::Entered(code) = news { Some(code.as_str()) } else { None })
+    /// The machine wakes after a sleep in which nothing of it ran.
+    pub fn wake(&mut self, now: Instant) {
+        match &mut self.peer {
+            Peer::Native(_) => {}
+            Peer::Page(page) => page.network_changed(now),
+        }
+        self.handle_timeout(now);
+    }
+
+    /// What became of it, and when.
+    pub fn news(&self) -> &[(Duration, News)] {
+        either!(&self.peer, peer => &peer.news)
     }
 
     /// When this happened first.
     pub fn when(&self, is_it: impl Fn(&News) -> bool) -> Option<Duration> {
-        self.news.iter().find(|(_, news)| is_it(news)).map(|(at, _)| *at)
+        self.news().iter().find(|(_, news)| is_it(news)).map(|(at, _)| *at)
+    }
+
+    /// The code of the lobby, once one is entered.
+    pub fn code(&self) -> Option<&str> {
+        self.news()
+            .iter()
+            .find_map(|(_, news)| if let News::Entered(code) = news { Some(code.as_str()) } else { None })
+    }
+
+    /// Whether it was ever told to link.
+    pub fn has_link(&self) -> bool {
+        either!(&self.peer, peer => peer.link.is_some())
+    }
+
+    /// The application's messages, once there is a link.
+    pub fn app(&self) -> Option<&App> {
+        either!(&self.peer, peer => peer.link.as_ref().map(|link| &link.app))
+    }
+
+    /// The same, to stop it.
+    pub fn app_mut(&mut self) -> Option<&mut App> {
+        either!(&mut self.peer, peer => peer.link.as_mut().map(|link| &mut link.app))
     }
 
     /// The way that data goes, as last told.
     pub fn path(&self) -> Option<PathInfo> {
-        self.link.as_ref()?.connection.stats().path
+        either!(&self.peer, peer => peer.path())
     }
 
-    /// Where the link stands.
+    /// Where the link stands, in W3C's words.
     pub fn state(&self) -> Option<ConnectionState> {
-        self.link.as_ref().map(|link| link.connection.state())
+        either!(&self.peer, peer => peer.state())
     }
 
-    /// The addresses that sockets are bound to.
-    fn usable_addresses(&self) -> Vec<IpAddr> {
-        let is_usable = |address: &&IpAddr| !matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-        self.addresses.iter().filter(is_usable).copied().collect()
+    /// Whether the program is told that the link is open.
+    pub fn says_open(&self) -> bool {
+        match &self.peer {
+            _ if self.calls_it_open => self.has_link(),
+            Peer::Native(native) => native.says == Said::Open,
+            Peer::Page(page) => page.link.as_ref().is_some_and(|link| link.state == LinkState::Open),
+        }
+    }
+
+    /// How often ICE began anew.
+    pub fn restarts(&self) -> u32 {
+        match &self.peer {
+            Peer::Native(native) => native.link.as_ref().map_or(0, |link| link.connection.stats().restarts),
+            Peer::Page(page) => page.link.as_ref().map_or(0, |link| link.pc.ice.restarts()),
+        }
+    }
+
+    /// Whether a way past the relays is still under check.
+    pub fn is_still_trying(&self) -> bool {
+        match &self.peer {
+            Peer::Native(native) => native.is_still_trying(),
+            Peer::Page(page) => page.link.as_ref().is_some_and(|link| link.pc.ice.is_trying()),
+        }
+    }
+
+    /// A few figures, for a person.
+    pub fn figures(&self) -> Option<String> {
+        match &self.peer {
+            Peer::Native(native) => native.figures(),
+            Peer::Page(page) => {
+                let link = page.link.as_ref()?;
+                let (ice, discarded) = (&link.pc.ice, link.discarded);
+                Some(format!("{} restarts, {discarded} signals discarded{}", ice.restarts(), ice.report()))
+            }
+        }
+    }
+
+    /// Names that are found by mDNS in this host's network.
+    pub fn set_neighbours(&mut self, neighbours: &Neighbours) {
+        self.neighbours = neighbours.clone();
+        if let Peer::Native(native) = &mut self.peer {
+            native.neighbours = neighbours.clone();
+        }
+    }
+
+    /// Says to `neighbours` for which names this host answers.
+    pub fn announce(&self, neighbours: &mut Neighbours) {
+        if let Peer::Page(page) = &self.peer {
+            for (address, name) in page.names() {
+                neighbours.announce(name, *address);
+            }
+        }
     }
 
     /// A packet for this host.
     pub fn handle_packet(&mut self, packet: &Packet, now: Instant) {
-        match &packet.payload {
-            Payload::Udp(udp) => {
-                let from = SocketAddr::new(packet.source, udp.source);
-                let to = SocketAddr::new(packet.destination, udp.destination);
-                if let Some(link) = &mut self.link {
-                    let socket = link.sockets.iter().find(|(_, local)| **local == to).map(|(id, _)| *id);
-                    if let Some(socket) = socket {
-                        // What it is of no use for, the machine counts by name.
-                        let _ = link.connection.handle_datagram(socket, from, &udp.data, now);
-                    }
-                }
-            }
-            Payload::Tcp(_) => self.tcp.handle_packet(packet, now),
-            Payload::Icmp(_) | Payload::Other { .. } => {}
-        }
-        self.work(now);
+        either!(&mut self.peer, peer => peer.handle_packet(packet, now));
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.tcp.handle_timeout(now);
-        if self.client.poll_timeout().is_some_and(|due| due <= now) {
-            self.client.handle_timeout(now);
+        match &mut self.peer {
+            Peer::Native(native) => native.handle_timeout(now),
+            Peer::Page(page) => page.handle_timeout(&self.neighbours, now),
         }
-        if let Some(link) = &mut self.link {
-            if link.connection.poll_timeout().is_some_and(|due| due <= now) {
-                link.connection.handle_timeout(now);
-            }
-            link.app.handle_timeout(&mut link.connection, &link.channels, now);
-        }
-        self.work(now);
     }
 
     /// When [`Player::handle_timeout`] is due.
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
-        let link = self.link.as_ref();
-        let machines = [
-            self.client.poll_timeout(),
-            link.and_then(|link| link.connection.poll_timeout()),
-            link.and_then(|link| link.app.poll_timeout()),
-        ];
-        self.tcp.poll_timeout(now).into_iter().chain(machines.into_iter().flatten()).min()
+        either!(&mut self.peer, peer => peer.poll_timeout(now))
     }
 
     /// A packet to send.
     pub fn poll_packet(&mut self) -> Option<Packet> {
-        self.packets.pop_front().or_else(|| self.tcp.poll_packet())
+        either!(&mut self.peer, peer => peer.poll_packet())
     }
-
-    fn tell(&mut self, news: News, now: Instant) {
-        self.news.push((now.saturating_duration_since(self.start), news));
-    }
-
-    fn work(&mut self, now: Instant) {
-        loop {
-            let mut busy = false;
-            while let Some(event) = self.tcp.poll_event() {
-                busy = true;
-                self.stream_event(event, now);
-            }
-            while let Some((socket, text)) = self.client.poll_transmit() {
-                busy = true;
-                if let Some(stream) = self.web_sockets.get(&socket) {
-                    self.tcp.send(*stream, &frame(&text), now);
-                }
-            }
-            if let Some(event) = self.client.poll_event() {
-                busy = true;
-                self.client_event(event, now);
-            } else if let Some(command) = self.client.poll_command() {
-                busy = true;
-                self.obey_client(command, now);
-            }
-            busy |= self.work_link(now);
-            if !busy {
-                return;
-            }
-        }
-    }
-
-    fn stream_event(&mut self, event: TcpEvent, now: Instant) {
-        let (TcpEvent::Open { stream, .. } | TcpEvent::Data(stream, _) | TcpEvent::Closed(stream)) = event;
-        let web_socket = self.web_sockets.iter().find(|(_, other)| **other == stream).map(|(id, _)| *id);
-        if let Some(id) = web_socket {
-            return self.web_socket_event(id, event, now);
-        }
-        let Some(link) = &mut self.link else { return };
-        let Some(socket) = link.streams.iter().find(|(_, other)| **other == stream).map(|(id, _)| *id) else {
-            return;
-        };
-        match event {
-            TcpEvent::Open { local, remote, .. } => {
-                link.connection.handle_stream_open(socket, local, remote, now);
-            }
-            TcpEvent::Data(_, bytes) => {
-                let _ = link.connection.handle_stream(socket, &bytes, now);
-            }
-            TcpEvent::Closed(_) => {
-                link.streams.remove(&socket);
-                link.connection.handle_stream_closed(socket, now);
-            }
-        }
-    }
-
-    fn web_socket_event(&mut self, id: WsId, event: TcpEvent, now: Instant) {
-        match event {
-            TcpEvent::Open { .. } => self.client.handle_open(id, now),
-            TcpEvent::Data(stream, bytes) => {
-                let received = self.received.entry(stream).or_default();
-                received.extend_from_slice(&bytes);
-                for text in take_frames(received) {
-                    match text.strip_prefix(CLOSE).map(str::parse) {
-                        Some(code) => {
-                            self.web_sockets.remove(&id);
-                            self.tcp.send(stream, &frame(CLOSE), now);
-                            self.tcp.close(stream, now);
-                            self.client.handle_closed(id, code.unwrap_or(1_006), now);
-                        }
-                        None => self.client.handle_text(id, &text, now),
-                    }
-                }
-            }
-            TcpEvent::Closed(stream) => {
-                self.received.remove(&stream);
-                self.web_sockets.remove(&id);
-                self.client.handle_closed(id, 1_006, now);
-            }
-        }
-    }
-
-    fn client_event(&mut self, event: Event, now: Instant) {
-        match event {
-            Event::Reply(request, result) if self.entering == Some(request) => match result {
-                Ok(Outcome::Entered { room, lobby, .. }) => {
-                    self.room = Some(room);
-                    self.tell(News::Entered(lobby.code.to_string()), now);
-                }
-                Ok(_) => {}
-                Err(why) => self.tell(News::Refused(why.code()), now),
-            },
-            Event::Room(_, RoomEvent::Complete) => self.tell(News::Complete, now),
-            Event::Room(_, RoomEvent::Fail(_, why)) => self.tell(News::GaveUp(crate::app::word(why)), now),
-            Event::Room(_, RoomEvent::Removed(_)) if self.link.is_none() => {
-                self.tell(News::GaveUp("session-lost"), now);
-            }
-            _ => {}
-        }
-    }
-
-    fn obey_client(&mut self, command: Command, now: Instant) {
-        match command {
-            Command::Dial(id) => {
-                let from = self.usable_addresses();
-                let pick = |is_v4: bool| from.iter().copied().find(|ip| ip.is_ipv4() == is_v4);
-                let (from, to) = match (pick(true), pick(false)) {
-                    (Some(from), _) => (from, self.server[0]),
-                    (None, Some(from)) => (from, self.server[1]),
-                    (None, None) => return self.client.handle_closed(id, 1_006, now),
-                };
-                let stream = self.tcp.connect(from, SocketAddr::new(to, TLS_PORT), now);
-                self.web_sockets.insert(id, stream);
-            }
-            Command::Hang(id, code) => {
-                if let Some(stream) = self.web_sockets.remove(&id) {
-                    if code.is_some() {
-                        self.tcp.send(stream, &frame(CLOSE), now);
-                    }
-                    self.tcp.close(stream, now);
-                }
-            }
-            Command::Link(room, peer, LinkCommand::Connect { offers, polite, servers, .. }) => {
-                self.connect(room, peer, (offers, polite), servers, now);
-            }
-            Command::Link(_, _, command) => self.obey_for_link(command, now),
-        }
-    }
-
-    fn connect(
-        &mut self,
-        room: RoomId,
-        peer: PeerId,
-        (offers, polite): (bool, bool),
-        servers: Vec<IceServer>,
-        now: Instant,
-    ) {
-        let certificate = crate::app::certificate(usize::from(polite));
-        let planted = self.settings.planted;
-        let relay_only = self.settings.relay_only || planted == Some(Planted::RelaysOnly);
-        let policy = if relay_only { TransportPolicy::Relay } else { TransportPolicy::All };
-        let config = twocan_rtc::Config {
-            servers: self.gathered(servers),
-            policy,
-            polite,
-            is_tcp: self.settings.tcp,
-            ..twocan_rtc::Config::new(certificate)
-        };
-        let mut connection = Connection::new(config, self.seed, now);
-        let mut sockets = BTreeMap::new();
-        for ip in self.usable_addresses() {
-            let local = SocketAddr::new(ip, self.next_port);
-            self.next_port += 1;
-            sockets.insert(connection.add_socket(local, now), local);
-        }
-        let channels = Channels::open(&mut connection, now);
-        if offers {
-            connection.negotiate(now);
-        }
-        let app = App::new(self.settings.rate);
-        self.link = Some(Link { connection, room, peer, channels, sockets, streams: BTreeMap::new(), app });
-    }
-
-    fn gathered(&self, servers: Vec<IceServer>) -> Vec<twocan_rtc::gather::IceServer> {
-        let word = self.settings.only_urls;
-        let gathered = |server: IceServer| {
-            let wanted = server.urls.iter().filter(|url| word.is_none_or(|word| url.contains(word)));
-            twocan_rtc::gather::IceServer {
-                urls: wanted.filter_map(|url| IceUrl::parse(url).ok()).collect(),
-                username: server.username.unwrap_or_default(),
-                credential: server.credential.unwrap_or_default(),
-            }
-        };
-        servers.into_iter().map(gathered).filter(|server| !server.urls.is_empty()).collect()
-    }
-
-    fn obey_for_link(&mut self, command: LinkCommand, now: Instant) {
-        let servers = match command {
-            LinkCommand::Servers(ref servers) => self.gathered(servers.clone()),
-            _ => Vec::new(),
-        };
-        let Some(link) = &mut self.link else { return };
-        let refused = match command {
-            LinkCommand::Connect { .. } => Ok(()),
-            LinkCommand::Servers(_) => {
-                link.connection.set_servers(servers, now);
-                Ok(())
-            }
-            LinkCommand::Signaling(is_up) => {
-                link.connection.handle_signaling(is_up);
-                Ok(())
-            }
-            LinkCommand::Signal(kind, data) => match read_signal(kind, data.as_deref()) {
-                Some(signal) => link.connection.handle_signal(signal, now),
-                None => Ok(()),
-            },
-            LinkCommand::Restart => {
-                link.connection.restart_ice(now);
-                Ok(())
-            }
-            LinkCommand::Control(text) => {
-                link.channels.control(&mut link.connection, &text, now);
-                Ok(())
-            }
-            LinkCommand::Close { .. } => {
-                link.connection.close(now);
-                Ok(())
-            }
-        };
-        if let Err(why) = refused {
-            self.tell(News::SignalRefused(why.to_string()), now);
-        }
-    }
-
-    /// What the connection wants. `true`: something.
-    fn work_link(&mut self, now: Instant) -> bool {
-        let Some(link) = &mut self.link else { return false };
-        if self.settings.planted == Some(Planted::NeverSettles) {
-            return false;
-        }
-        let mut busy = false;
-        while let Some(transmit) = link.connection.poll_transmit() {
-            busy = true;
-            send(link, &mut self.tcp, &mut self.packets, transmit, now);
-        }
-        while let Some(command) = link.connection.poll_command() {
-            busy = true;
-            match command {
-                twocan_rtc::Command::OpenStream { socket, to, from, .. } => {
-                    let local = self.addresses.iter().copied().find(|ip| ip.is_ipv4() == to.is_ipv4());
-                    match from.or(local) {
-                        Some(from) => {
-                            let stream = self.tcp.connect(from, to, now);
-                            link.streams.insert(socket, stream);
-                        }
-                        None => link.connection.handle_stream_closed(socket, now),
-                    }
-                }
-                twocan_rtc::Command::CloseSocket(socket) => {
-                    if let Some(stream) = link.streams.remove(&socket) {
-                        self.tcp.close(stream, now);
-                    }
-                }
-                twocan_rtc::Command::Resolve { query, .. } => {
-                    link.connection.handle_resolved(query, &[], now);
-                }
-                twocan_rtc::Command::Announce { .. } => {}
-            }
-        }
-        if let Some(event) = link.connection.poll_event() {
-            busy = true;
-            self.link_event(event, now);
-        }
-        busy
-    }
-
-    fn link_event(&mut self, event: twocan_rtc::Event, now: Instant) {
-        let Some(link) = &mut self.link else { return };
-        let (room, peer) = (link.room, link.peer);
-        let mut tell = |input: LinkInput<'_>| self.client.handle_link(room, peer, input, now);
-        match event {
-            twocan_rtc::Event::Signal(signal) => self.signal(&signal, (room, peer), now),
-            twocan_rtc::Event::StateChanged(state) => {
-                match state {
-                    ConnectionState::Connected => tell(LinkInput::Connected),
-                    ConnectionState::Connecting => tell(LinkInput::Connecting),
-                    ConnectionState::Disconnected => tell(LinkInput::Disconnected),
-                    _ => {}
-                }
-                self.tell(News::State(state), now);
-            }
-            twocan_rtc::Event::Path(info) => {
-                let is_direct = info.path == twocan_rtc::Path::Direct;
-                let path = if is_direct { WirePath::Direct } else { WirePath::Relayed };
-                tell(LinkInput::Path { path, local: class(info.local), remote: class(info.remote) });
-                self.tell(News::Path(info), now);
-            }
-            twocan_rtc::Event::ChannelOpen { .. }
-                if self.settings.planted == Some(Planted::SpeaksUnasked) =>
-            {
-                self.settings.planted = None;
-                if let Some(local) = link.sockets.values().next() {
-                    let stranger = SocketAddr::from(([80, 80, 9, 9], 9));
-                    self.packets.push_back(Packet::udp(*local, stranger, vec![22; 40]));
-                }
-            }
-            twocan_rtc::Event::ChannelOpen { id, .. } => {
-                let is_first = link.channels.opened(id);
-                if is_first {
-                    tell(LinkInput::Open);
-                    link.app.begin(now);
-                    self.tell(News::Open, now);
-                }
-            }
-            twocan_rtc::Event::Message { .. } if self.settings.planted == Some(Planted::SwallowsAMessage) => {
-                self.settings.planted = None;
-            }
-            twocan_rtc::Event::Message { id, bytes, .. } => {
-                if let Some(text) = link.channels.received(id, &bytes, &mut link.app, now) {
-                    tell(LinkInput::Control(text.as_str()));
-                }
-            }
-            twocan_rtc::Event::Failed { reason, verdict } => {
-                tell(LinkInput::Failed(crate::app::wire_reason(reason)));
-                self.tell(News::Failed(reason.word(), verdict.map(|verdict| verdict.to_string())), now);
-            }
-            twocan_rtc::Event::Closed { .. } => {
-                tell(LinkInput::ControlClosed);
-                self.tell(News::Closed, now);
-            }
-            twocan_rtc::Event::BufferedAmountLow { .. }
-            | twocan_rtc::Event::ChannelClosed { .. }
-            | twocan_rtc::Event::CandidateError { .. } => {}
-        }
-    }
-
-    fn signal(&mut self, signal: &Signal, (room, peer): (RoomId, PeerId), now: Instant) {
-        match signal {
-            Signal::Description(description) => {
-                let offer = description.kind == twocan_rtc::sdp::Kind::Offer;
-                let data = serde_json::to_string(&description.with_offer()).unwrap_or_default();
-                self.client.handle_link(room, peer, LinkInput::Description { offer, data: &data }, now);
-            }
-            Signal::Candidate(candidate) => {
-                let class = signal.class().and_then(class_of);
-                let data = serde_json::to_string(candidate).unwrap_or_default();
-                self.client.handle_link(room, peer, LinkInput::Candidate { class, data: &data }, now);
-            }
-            Signal::EndOfCandidates => {
-                self.client.handle_link(room, peer, LinkInput::EndOfCandidates, now);
-            }
-        }
-    }
-}
-
-fn send(link: &Link, tcp: &mut Tcp, packets: &mut VecDeque<Packet>, transmit: Transmit, now: Instant) {
-    let Transmit { socket, to, bytes, segment_size } = transmit;
-    if let Some(stream) = link.streams.get(&socket) {
-        return tcp.send(*stream, &bytes, now);
-    }
-    let Some(&local) = link.sockets.get(&socket) else { return };
-    for datagram in bytes.chunks(segment_size.unwrap_or(bytes.len()).max(1)) {
-        packets.push_back(Packet::udp(local, to, datagram.to_vec()));
-    }
-}
-
-fn class(kind: twocan_ice::Kind) -> Class {
-    match kind {
-        twocan_ice::Kind::Host => Class::Host,
-        twocan_ice::Kind::ServerReflexive => Class::Srflx,
-        twocan_ice::Kind::PeerReflexive => Class::Prflx,
-        twocan_ice::Kind::Relayed => Class::Relay,
-    }
-}
-
-fn class_of(word: &str) -> Option<Class> {
-    match word {
-        "host" => Some(Class::Host),
-        "srflx" => Some(Class::Srflx),
-        "prflx" => Some(Class::Prflx),
-        "relay" => Some(Class::Relay),
-        _ => None,
-    }
-}
-
-fn read_signal(kind: SignalKind, data: Option<&str>) -> Option<Signal> {
-    Some(match kind {
-        SignalKind::Description => Signal::Description(serde_json::from_str(data?).ok()?),
-        SignalKind::Candidate => Signal::Candidate(serde_json::from_str(data?).ok()?),
-        SignalKind::EndOfCandidates => Signal::EndOfCandidates,
-    })
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use twocan_rtc::Path;
 use twocan_sim::{Access, Chance, Kind, Link};
 
 use crate::plan::{At, Fault, GUEST, HOST, Plan, What};
-use crate::player::News;
-use crate::{World, live};
+use crate::player::{News, PlayerKind};
+use crate::world::is_well;
+use crate::{Finding, World, live};
 
 /// What ought to come of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +142,130 @@ fn hard_roads() -> Vec<Scenario> {
     ]
 }
 
+/// What two play in, for the faults of a link that works: who opens the lobby, and who joins.
+pub const PAIRS: [[PlayerKind; 2]; 3] = [
+    [PlayerKind::Native, PlayerKind::Native],
+    [PlayerKind::Native, PlayerKind::Page],
+    [PlayerKind::Page, PlayerKind::Page],
+];
+
+/// A fault of a link that works, for each of [`PAIRS`].
+#[derive(Clone, Debug)]
+pub struct Mishap {
+    /// What happens, in a few words.
+    pub name: &'static str,
+    /// How it comes about, but for what they play in.
+    pub plan: Plan,
+    /// The longest silence that may come of it, for each of [`PAIRS`].
+    pub within: [Duration; 3],
+}
+
+/// What became of one, for one pair.
+#[derive(Clone, Debug)]
+pub struct Mended {
+    /// The longest silence on the reliable channel.
+    pub pause: Duration,
+    /// By which way they are linked at the end, if they are.
+    pub path: Option<Path>,
+    /// What is wrong with it.
+    pub findings: Vec<Finding>,
+}
+
+/// Lives through a mishap with this pair.
+pub fn mend(plan: &Plan, pair: [PlayerKind; 2]) -> Mended {
+    let (world, findings) = live(plan.clone().with(pair));
+    let path = world.players[HOST].path().map(|path| path.path);
+    let is_well = world.players.iter().all(is_well);
+    Mended { pause: longest_pause(&world), path: path.filter(|_| is_well), findings }
+}
+
+/// All of them. Who joins is hit, if it is one; in the second pair that is the page.
+pub fn mishaps() -> Vec<Mishap> {
+    let secs = Duration::from_secs;
+    let after = |what: &[What]| mishap_plan(what, true);
+    let with_lobby = |what: &[What]| mishap_plan(what, false);
+    let elsewhere = |side| What::Move(side, Kind::Cgnat);
+    let row = |name, plan, within: [u64; 3]| Mishap { name, plan, within: within.map(Duration::from_millis) };
+    let by_streams = Plan { kinds: [Kind::Home, Kind::Only443], ..after(&[What::Readdress(GUEST)]) };
+    let gives = [What::OtherPort(HOST), What::OtherPort(GUEST)];
+    let forgets = [What::Rebind(HOST), What::Rebind(GUEST)];
+    vec![
+        row("one's NAT forgets, and gives the same ports", after(&[What::Rebind(GUEST)]), [300, 300, 300]),
+        row(
+            "one's NAT forgets, and gives other ports",
+            after(&[What::OtherPort(GUEST)]),
+            [1_300, 2_700, 2_500],
+        ),
+        row("the same, with the lobby open", with_lobby(&[What::OtherPort(GUEST)]), [1_300, 1_800, 2_200]),
+        row("both NATs forget, and give the same ports", after(&forgets), [300, 300, 300]),
+        row("both NATs forget, and give other ports", after(&gives), [2_500, 2_800, 2_500]),
+        row(
+            "another address, the same NAT: who joined",
+            after(&[What::Readdress(GUEST)]),
+            [500, 2_700, 2_400],
+        ),
+        row(
+            "another address, the same NAT: who opened",
+            after(&[What::Readdress(HOST)]),
+            [900, 2_300, 2_500],
+        ),
+        row("another address, where a stream relays", by_streams, [2_800, 2_900, 2_500]),
+        row("another network: who joined", after(&[elsewhere(GUEST)]), [700, 2_700, 2_400]),
+        row("another network: who opened", after(&[elsewhere(HOST)]), [900, 1_300, 2_500]),
+        row("another network, with the lobby open", with_lobby(&[elsewhere(GUEST)]), [1_300, 1_900, 1_800]),
+        row(
+            "another home, where the address is the same",
+            after(&[What::Move(GUEST, Kind::Home)]),
+            [1_900, 2_700, 2_400],
+        ),
+        row(
+            "UDP is blocked from a moment on: who joined",
+            after(&[What::UdpBlocked(GUEST)]),
+            [2_800, 5_500, 5_000],
+        ),
+        row(
+            "UDP is blocked from a moment on: who opened",
+            after(&[What::UdpBlocked(HOST)]),
+            [2_800, 5_500, 5_500],
+        ),
+        row("the server is killed, with the lobby open", with_lobby(&[What::ServerDies]), [300, 300, 300]),
+        row("the server is killed after they left it", after(&[What::ServerDies]), [300, 300, 300]),
+        row("3 s without a network", after(&[What::Blackout(GUEST, secs(3))]), [3_500, 3_700, 3_700]),
+        row("10 s without a network", after(&[What::Blackout(GUEST, secs(10))]), [10_500, 10_700, 10_700]),
+        // A minute is what mending is given, from the first sign of trouble on.
+        row("50 s without a network", after(&[What::Blackout(GUEST, secs(50))]), [52_000, 52_500, 51_000]),
+        row("one sleeps for 1 s", after(&[What::Asleep(GUEST, secs(1))]), [1_500, 1_500, 1_500]),
+        row("one sleeps for 10 s", after(&[What::Asleep(GUEST, secs(10))]), [10_500, 10_700, 10_700]),
+        row("one sleeps for 60 s", after(&[What::Asleep(GUEST, secs(60))]), [61_500, 61_500, 61_000]),
+    ]
+}
+
+impl Mended {
+    /// Whether it is linked again, within this time, and nothing is wrong with it.
+    pub fn is_right(&self, within: Duration) -> bool {
+        self.path.is_some() && self.pause <= within && self.findings.is_empty()
+    }
+}
+
+/// Two homes, a round trip of 80 ms apart, and small messages, as where the real ones were measured.
+fn mishap_plan(what: &[What], leaves: bool) -> Plan {
+    let faults = what.iter().map(|what| Fault { at: IN_MID_GAME, what: *what }).collect();
+    let lasts = |what: &What| match what {
+        What::Blackout(_, lasting) | What::Asleep(_, lasting) => *lasting,
+        _ => Duration::ZERO,
+    };
+    // SCTP of a page is silent for as long again.
+    let play = Duration::from_secs(15) + 2 * what.iter().map(lasts).max().unwrap_or_default();
+    let mut plan = Plan { faults, leaves, play, ..slow(plain(HOMES), 20) };
+    plan.settings.iter_mut().for_each(|settings| settings.message_bytes = 24);
+    plan
+}
+
+fn longest_pause(world: &World) -> Duration {
+    let apps = world.players.iter().filter_map(|player| player.app());
+    apps.map(|app| app.longest_pause).max().unwrap_or_default()
+}
+
 fn scenario(name: &'static str, plan: Plan, outcome: Outcome) -> Scenario {
     Scenario { name, plan, outcome }
 }
@@ -161,18 +287,12 @@ fn slow(plan: Plan, delay: u64) -> Plan {
 pub fn tell(scenario: &Scenario) -> Told {
     let (world, findings) = live(scenario.plan.clone());
     let words = world.players.each_ref().map(|player| {
-        player.news.iter().rev().find_map(|(_, news)| match news {
+        player.news().iter().rev().find_map(|(_, news)| match news {
             News::Failed(word, _) | News::GaveUp(word) => Some(*word),
             _ => None,
         })
     });
-    let pause = world
-        .players
-        .iter()
-        .filter_map(|player| player.link.as_ref())
-        .map(|link| link.app.longest_pause)
-        .max();
-    let pause = pause.unwrap_or_default();
+    let pause = longest_pause(&world);
     let is_right = match scenario.outcome {
         Outcome::Linked => world.is_linked() && findings.is_empty(),
         Outcome::Fails(word) => !world.is_linked() && words.contains(&Some(word)),

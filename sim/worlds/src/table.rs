@@ -76,7 +76,7 @@ impl Names {
 
 /// What a player learned, as lines.
 pub fn news(player: &Player) -> impl Iterator<Item = Line> + '_ {
-    player.news.iter().map(|(at, news)| {
+    player.news().iter().map(|(at, news)| {
         let text = match news {
             News::Entered(code) => format!("is in the lobby {code}"),
             News::Refused(word) => format!("is refused: {word}"),

@@ -1,20 +1,22 @@
 //! A world: a server, two players, what is between them, and what happens. Each step is the next thing in virtual time.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 use twocan_rtc::ConnectionState;
 use twocan_sim::{
-    Access, Attachment, Chance, HostId, InterfaceId, Link, Network, Packet, SegmentConfig, SegmentId, Site,
-    SiteConfig,
+    Access, Attachment, Chance, HostId, InterfaceId, Kind, Link, Network, Packet, RouterId, SegmentConfig,
+    SegmentId, Site, SiteConfig, packet::Payload, packet::Protocol,
 };
 
+use crate::app::App;
 use crate::checks::{self, Checks};
+use crate::page::Neighbours;
 use crate::plan::{At, GUEST, HOST, Plan, What};
-use crate::player::{News, Player};
+use crate::player::{News, Player, Seat};
 use crate::server::Server;
 use crate::table::{self, Line, Names};
 
@@ -24,6 +26,9 @@ pub const SETTLE_MAX: Duration = Duration::from_secs(45);
 pub const MEND_MAX: Duration = Duration::from_secs(100);
 /// How long the rest may take: a session that was cut without a goodbye is kept for half a minute.
 const LEAVE_MAX: Duration = Duration::from_secs(60);
+/// Ports that players' sockets begin with, and how long somebody else has them where they are given away.
+const PORTS: std::ops::Range<u16> = 50_000..50_008;
+const MAPPED_FOR: Duration = Duration::from_secs(3_600);
 /// Steps without time passing: more is a loop.
 const STEPS_MAX: u32 = 100_000;
 
@@ -47,6 +52,14 @@ pub struct World {
     joined: Option<Instant>,
     linked: Option<Instant>,
     restore: Vec<(Instant, InterfaceId, Access)>,
+    /// No UDP passes between this player's host and its network.
+    udp_blocked: [bool; 2],
+    /// This player's machine stands still until then.
+    asleep: [Option<Instant>; 2],
+    /// Since when both say that the link is open, with nobody asleep.
+    both_open: Option<Instant>,
+    /// The longest time in which nothing reached this player, while both said that the link is open, and the other played.
+    pub frozen: [Duration; 2],
 }
 
 impl World {
@@ -91,10 +104,11 @@ impl World {
         let players = [HOST, GUEST].map(|side| {
             let host = network.add_host_at(&sites[side]);
             let name = ["host", "guest"][side];
-            Player::new(&network, (host, name), server.first, plan.settings[side].clone(), seed(), start)
+            let seat = Seat { host, server: server.first };
+            Player::new(&network, name, seat, plan.settings[side].clone(), seed(), start)
         });
         World {
-            checks: Checks::new(&server),
+            checks: Checks::new(&server, &plan),
             plan,
             network,
             server,
@@ -107,6 +121,10 @@ impl World {
             joined: None,
             linked: None,
             restore: Vec::new(),
+            udp_blocked: [false; 2],
+            asleep: [None; 2],
+            both_open: None,
+            frozen: [Duration::ZERO; 2],
         }
     }
 
@@ -134,6 +152,11 @@ impl World {
     /// Virtual time since the beginning.
     pub fn elapsed(&self) -> Duration {
         self.now.saturating_duration_since(self.start)
+    }
+
+    /// The same of another moment.
+    pub fn since_start(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.start)
     }
 
     /// From the second player's wish to join until both could send, if they could.
@@ -173,18 +196,23 @@ impl World {
 
     fn play(&mut self) {
         self.run_for(self.plan.play);
-        self.run_until(MEND_MAX, |world| world.due.is_empty() && world.restore.is_empty());
+        self.run_until(MEND_MAX, |world| {
+            world.due.is_empty() && world.restore.is_empty() && world.asleep == [None; 2]
+        });
         for player in &mut self.players {
-            if let Some(link) = &mut player.link {
-                link.app.stop();
+            if let Some(app) = player.app_mut() {
+                app.stop();
             }
         }
         let all_there = |world: &World| {
-            let sent = |side: usize| world.players[side].link.as_ref().map_or(0, |link| link.app.sent);
-            let came = |side: usize| world.players[side].link.as_ref().map_or(0, |link| link.app.expected);
+            let sent = |side: usize| world.players[side].app().map_or(0, |app| app.sent);
+            let came = |side: usize| world.players[side].app().map_or(0, |app| app.expected);
             came(HOST) == sent(GUEST) && came(GUEST) == sent(HOST) && world.players.iter().all(is_well)
         };
         self.run_until(MEND_MAX, |world| all_there(world) || world.players.iter().any(has_ended));
+        if self.players.iter().any(has_ended) {
+            self.run_until(MEND_MAX, |world| world.players.iter().all(|player| !player.says_open()));
+        }
         // A better way may just be taking over, and the last goodbye to the server be on its way.
         let has_left =
             |world: &World| !world.plan.leaves || world.server.dead.signaling || world.server.sessions() == 0;
@@ -219,6 +247,11 @@ impl World {
             self.apply(what);
         }
         let now = self.now;
+        for side in [HOST, GUEST] {
+            if self.asleep[side].take_if(|until| *until <= now).is_some() {
+                self.players[side].wake(now);
+            }
+        }
         let (over, rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.restore).into_iter().partition(|(at, ..)| *at <= now);
         self.restore = rest;
@@ -235,26 +268,17 @@ impl World {
             What::TurnDead => self.server.dead.turn = true,
             What::WrongPassword => self.server.gives_wrong_password = true,
             What::ExpiredCredential => self.server.gives_expired = true,
-            What::Rebind(side) => {
-                if let Some(router) = self.sites[side].routers.first() {
-                    self.network.rebind(*router, &[], now);
+            What::Rebind(side) | What::OtherPort(side) => {
+                let Some(router) = self.sites[side].routers.first().copied() else { return };
+                self.network.rebind(router, &[], now);
+                if matches!(what, What::OtherPort(_)) {
+                    self.give_ports_away(router);
                 }
             }
-            What::Move(side, kind) => {
-                let access = self.plan.access[side];
-                let site = self.network.add_site(self.internet, SiteConfig { access, ..kind.into() });
-                let host = self.players[side].host;
-                let old: Vec<InterfaceId> = self.network.interfaces(host).to_vec();
-                let new = self.network.join(host, &site);
-                for interface in old {
-                    self.network.set_up(interface, false, now);
-                    // Its address may be that of the new one, as private addresses often are.
-                    self.network.set_addresses(interface, &[], now);
-                }
-                let addresses = self.network.addresses(new).to_vec();
-                self.sites[side] = site;
-                self.players[side].set_addresses(addresses, now);
-            }
+            What::Readdress(side) => self.readdress(side),
+            What::UdpBlocked(side) => self.udp_blocked[side] = true,
+            What::Asleep(side, lasting) => self.asleep[side] = Some(now + lasting),
+            What::Move(side, kind) => self.move_to(side, kind),
             What::Blackout(side, lasting) => {
                 let interface = self.own_interface(side);
                 let access = self.network.access(interface);
@@ -270,6 +294,43 @@ impl World {
                 }
                 self.network.set_access(interface, access, now);
             }
+        }
+    }
+
+    fn move_to(&mut self, side: usize, kind: Kind) {
+        let now = self.now;
+        let access = self.plan.access[side];
+        let site = self.network.add_site(self.internet, SiteConfig { access, ..kind.into() });
+        let host = self.players[side].host;
+        let old: Vec<InterfaceId> = self.network.interfaces(host).to_vec();
+        let new = self.network.join(host, &site);
+        for interface in old {
+            self.network.set_up(interface, false, now);
+            // Its address may be that of the new one, as private addresses often are.
+            self.network.set_addresses(interface, &[], now);
+        }
+        let addresses = self.network.addresses(new).to_vec();
+        self.sites[side] = site;
+        self.players[side].set_addresses(addresses, now);
+    }
+
+    /// Another address of the network that it is in.
+    fn readdress(&mut self, side: usize) {
+        let (now, interface) = (self.now, self.own_interface(side));
+        // None: one that is free, while the old one is still taken.
+        self.network.set_addresses(interface, &[], now);
+        let addresses = self.network.addresses(interface).to_vec();
+        self.players[side].set_addresses(addresses, now);
+    }
+
+    /// Somebody else has the ports that players' sockets have here.
+    fn give_ports_away(&mut self, router: RouterId) {
+        let inside = self.network.addresses(self.network.inside(router)).iter().find(|ip| ip.is_ipv4());
+        let Some(inside) = inside.copied() else { return };
+        for port in PORTS {
+            let at = SocketAddr::new(inside, port);
+            // Where ports are not kept, they are others anyway.
+            let _ = self.network.map_port(router, Protocol::Udp, at, port, MAPPED_FOR, self.now);
         }
     }
 
@@ -304,12 +365,14 @@ impl World {
 
     fn next_time(&mut self) -> Option<Instant> {
         let now = self.now;
-        let [one, two] = &mut self.players;
+        let asleep = self.asleep;
+        let awake = self.players.iter_mut().zip(asleep).filter(|(_, asleep)| asleep.is_none());
+        let players = awake.filter_map(|(player, _)| player.poll_timeout(now)).min();
         let times = [
             self.network.poll_timeout(),
             self.server.poll_timeout(now),
-            one.poll_timeout(now),
-            two.poll_timeout(now),
+            players,
+            asleep.into_iter().flatten().min(),
             self.due.first_key_value().map(|((at, _), _)| *at),
             self.restore.iter().map(|(at, ..)| *at).min(),
         ];
@@ -324,12 +387,47 @@ impl World {
         if self.server.poll_timeout(now).is_some_and(|due| due <= now) {
             self.server.handle_timeout(now);
         }
-        for player in &mut self.players {
-            if player.poll_timeout(now).is_some_and(|due| due <= now) {
+        for (player, asleep) in self.players.iter_mut().zip(self.asleep) {
+            if asleep.is_none() && player.poll_timeout(now).is_some_and(|due| due <= now) {
                 player.handle_timeout(now);
             }
         }
         self.flush();
+        self.look_for_freezes();
+    }
+
+    /// How long nothing has come by a link that both call open.
+    fn look_for_freezes(&mut self) {
+        let now = self.now;
+        let is_open = self.asleep == [None; 2] && self.players.iter().all(Player::says_open);
+        if !is_open {
+            self.both_open = None;
+            return;
+        }
+        let since = *self.both_open.get_or_insert(now);
+        for side in [HOST, GUEST] {
+            let other = &self.players[1 - side];
+            let last = self.players[side].app().and_then(|app| app.last).unwrap_or(since);
+            if other.app().is_some_and(App::is_playing) {
+                let silence = now.saturating_duration_since(since.max(last));
+                self.frozen[side] = self.frozen[side].max(silence);
+            }
+        }
+    }
+
+    /// Whether a packet between this player's host and its network is lost on the way.
+    fn is_cut(&self, side: usize, packet: &Packet) -> bool {
+        self.asleep[side].is_some() || self.udp_blocked[side] && matches!(packet.payload, Payload::Udp(_))
+    }
+
+    /// Hosts of one network hear each other's names.
+    fn meet_neighbours(&mut self) {
+        if !self.plan.together {
+            return;
+        }
+        let mut neighbours = Neighbours::default();
+        self.players.iter().for_each(|player| player.announce(&mut neighbours));
+        self.players.iter_mut().for_each(|player| player.set_neighbours(&neighbours));
     }
 
     fn deliver(&mut self) {
@@ -337,7 +435,10 @@ impl World {
         while let Some(delivery) = self.network.poll_delivery() {
             if delivery.host == self.server.host {
                 self.server.handle_packet(&delivery.packet, now);
-            } else if let Some(side) = self.players.iter().position(|player| player.host == delivery.host) {
+                continue;
+            }
+            let side = self.players.iter().position(|player| player.host == delivery.host);
+            if let Some(side) = side.filter(|side| !self.is_cut(*side, &delivery.packet)) {
                 self.checks.arrived(side, &delivery.packet);
                 self.players[side].handle_packet(&delivery.packet, now);
             }
@@ -346,6 +447,8 @@ impl World {
 
     /// What everyone has to send goes out, and what arrives at once is taken.
     fn flush(&mut self) {
+        let elapsed = self.elapsed();
+        self.meet_neighbours();
         loop {
             let mut packets: Vec<(HostId, Packet)> = Vec::new();
             while let Some(packet) = self.server.poll_packet() {
@@ -353,8 +456,10 @@ impl World {
             }
             for side in [HOST, GUEST] {
                 while let Some(packet) = self.players[side].poll_packet() {
-                    self.checks.left(side, &packet);
-                    packets.push((self.players[side].host, packet));
+                    self.checks.left(side, &packet, elapsed);
+                    if !self.is_cut(side, &packet) {
+                        packets.push((self.players[side].host, packet));
+                    }
                 }
             }
             if packets.is_empty() {
@@ -376,7 +481,7 @@ pub fn is_well(player: &Player) -> bool {
 /// Nothing more comes of it.
 pub fn has_ended(player: &Player) -> bool {
     let is_end = |news: &News| matches!(news, News::Refused(_) | News::Closed);
-    let has_given_up = matches!(player.news.last(), Some((_, News::GaveUp(_))));
+    let has_given_up = matches!(player.news().last(), Some((_, News::GaveUp(_))));
     let is_over = matches!(player.state(), Some(ConnectionState::Failed | ConnectionState::Closed));
     is_over || has_given_up || player.when(is_end).is_some()
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sim::plan::{GUEST, HOST, Plan};
-use sim::player::Planted;
+use sim::plan::{At, GUEST, HOST, Plan};
+use sim::player::{Planted, PlayerKind};
 use sim::scenarios::{self, tell};
 use sim::{World, findings, live};
 use twocan_sim::Kind;
@@ -14,6 +14,9 @@ const KEPT: [u64; 24] = [
     35_807, 41_150, 63_487, 64_368, 68_429,
 ];
 
+/// The same of worlds with pages.
+const KEPT_WITH_PAGES: [u64; 3] = [4177, 200_459, 1_000_410];
+
 fn wrong(plan: Plan) -> Vec<&'static str> {
     let (_, found) = live(plan);
     found.into_iter().map(|finding| finding.what).collect()
@@ -22,6 +25,14 @@ fn wrong(plan: Plan) -> Vec<&'static str> {
 #[test]
 fn worlds_that_were_wrong_once_are_right() {
     for seed in KEPT {
+        let (_, found) = live(Plan::draw(seed).with([PlayerKind::Native; 2]));
+        assert!(found.is_empty(), "cargo run -p sim -- --pair native-native --seed {seed}: {found:?}");
+    }
+}
+
+#[test]
+fn worlds_with_pages_that_were_wrong_once_are_right() {
+    for seed in KEPT_WITH_PAGES {
         let (_, found) = live(Plan::draw(seed));
         assert!(found.is_empty(), "cargo run -p sim -- --seed {seed}: {found:?}");
     }
@@ -62,14 +73,52 @@ fn each_scenario_ends_as_it_ought_to_and_gives_the_true_reason() {
     }
 }
 
+/// Each fault of a link that works is mended in time, for one of the pairs.
+fn are_mended(pair: usize) {
+    for mishap in scenarios::mishaps() {
+        let (players, within) = (scenarios::PAIRS[pair], mishap.within[pair]);
+        let mended = scenarios::mend(&mishap.plan, players);
+        assert!(mended.is_right(within), "{}: {players:?}: {mended:?}", mishap.name);
+    }
+}
+
+#[test]
+fn faults_of_a_link_between_natives_are_mended_in_time() {
+    are_mended(0);
+}
+
+#[test]
+fn faults_of_a_link_between_a_native_and_a_page_are_mended_in_time() {
+    are_mended(1);
+}
+
+#[test]
+fn faults_of_a_link_between_pages_are_mended_in_time() {
+    are_mended(2);
+}
+
+/// A consent check that repeats the nomination has its own times: one just before the change is no news of another pair.
+#[test]
+fn an_address_may_change_at_any_moment_between_two_consent_checks() {
+    let mishaps = scenarios::mishaps();
+    let mishap =
+        mishaps.iter().find(|mishap| mishap.name == "another address, the same NAT: who joined").unwrap();
+    for ms in (2_000..7_000).step_by(200) {
+        let mut plan = mishap.plan.clone();
+        plan.faults[0].at = At::Linked(Duration::from_millis(ms));
+        let mended = scenarios::mend(&plan, scenarios::PAIRS[0]);
+        assert!(mended.is_right(Duration::from_millis(700)), "at {ms} ms: {mended:?}");
+    }
+}
+
 #[test]
 fn a_moment_without_a_network_is_a_pause_and_a_move_is_a_longer_one() {
     let pause = |name: &str| {
         let scenario = scenarios::all().into_iter().find(|scenario| scenario.name == name).expect(name);
         tell(&scenario).pause
     };
-    assert!(pause("three seconds without a network") < Duration::from_secs(5));
-    assert!(pause("Wi-Fi to mobile") < Duration::from_secs(11));
+    assert!(pause("three seconds without a network") < Duration::from_secs(4));
+    assert!(pause("Wi-Fi to mobile") < Duration::from_millis(700));
     assert!(pause("the server dies once they are linked") < Duration::from_millis(200));
 }
 

@@ -115,6 +115,22 @@ test('an offer that was overtaken on its way is passed over', async () => {
   expect(table.connection.remoteDescription?.sdp).toBe('o=- 9 5 IN')
 })
 
+test('candidates within a description count as those that follow it: the relay is to blame, not the other side', async () => {
+  const failed = async (sdp: string): Promise<unknown> => {
+    const table = await (await new Table().enter()).arrive('answer')
+    table.link._local.add('host')
+    table.link._turnError = 401
+    await table.signal('description', { type: 'offer', sdp })
+    for (let passed = 0; passed < CONNECT_MS; passed += 5_000) {
+      table.says({ type: 'owner', peer: BOB })
+      table.world.pass(5_000)
+    }
+    return (table.sent('failed').at(-1) as { reason?: string } | undefined)?.reason
+  }
+  expect(await failed('o=- 9 1 IN\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n')).toBe('turn-rejected')
+  expect(await failed('o=- 9 1 IN\r\n')).toBe('no-remote-candidates')
+})
+
 test('the link is up with its first channel, and is told to the server once', async () => {
   const table = await (await new Table().enter()).arrive()
   table.world.pass(212)
@@ -286,6 +302,26 @@ test('what the page sends is held while the link does not carry, and goes a few 
   expect(reliable.sent.length).toBe(1)
   await table.pass(LOOK_BEAT_MS + PROBES * PROBE_MS)
   expect([reliable.sent.length, table.control().filter(({ type }) => type === 'ping').length - asked]).toEqual([2, PROBES])
+})
+
+test('what was held goes as soon as the questions are through where each is answered, and the next silence is noticed as soon as any', async () => {
+  const table = await (await (await new Table().enter()).arrive('answer')).up()
+  const reliable = table.connection.channels[1]!
+  table.connection.carries = false
+  await table.pass(SILENCE_MS + 4 * BEAT_MS)
+  await table.link.send('reliable', 'x')
+  expect([table.link.state, reliable.sent.length]).toEqual(['mending', 0])
+  table.connection.carries = true
+  for (let probe = 0; probe <= PROBES; probe++) {
+    await table.bobSays({ type: 'pong' })
+    await table.pass(PROBE_MS, PROBE_MS / 2)
+  }
+  await table.pass(LOOK_BEAT_MS)
+  expect([table.link.state, reliable.sent.length]).toEqual(['open', 1])
+  table.connection.carries = false
+  const asked = table.control().length
+  await table.pass(2 * BEAT_MS)
+  expect(table.control().slice(asked)).toEqual([{ type: 'ping' }])
 })
 
 test('an offer that comes over the link is answered once the way there is known to be alive', async () => {

@@ -10,7 +10,7 @@ import { Emitter } from './emitter.js'
 import { readReport, type Figures } from './figures.js'
 import { CONTROL_BYTES_MAX, cut, encode, HALF_MESSAGES_PEER_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, type Encoded } from './framing.js'
 import type { Connection, Io } from './io/ports.js'
-import { Gate } from './signals.js'
+import { candidatesIn, Gate } from './signals.js'
 import type {
   CandidateInfo,
   ChannelOptions,
@@ -358,6 +358,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     if (this.state === 'failed') this._mend(false)
     await pc.setRemoteDescription(description)
     this._gate._taken(description.sdp!)
+    this._remote += candidatesIn(description.sdp!)
     if (!offer) return
     await pc.setLocalDescription()
     this._describe(version)

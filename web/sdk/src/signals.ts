@@ -51,6 +51,7 @@ export class Gate {
   }
 }
 
-function candidatesIn(sdp: string): number {
+/** Candidates that a description names. */
+export function candidatesIn(sdp: string): number {
   return sdp.split('a=candidate').length - 1
 }

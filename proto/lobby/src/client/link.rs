@@ -86,7 +86,7 @@ pub(super) struct Link {
     /// The report waits for the way to be known, at most until then.
     report_at: Option<Instant>,
     path: Option<(Path, Class, Class)>,
-    /// Candidates of ours that went over the server since our last description.
+    /// What of ours went over the server last: a description of a link that had been open before, and the candidates since.
     recent: Vec<(Kind, Option<String>)>,
     pub effects: VecDeque<Effect>,
 }
@@ -288,12 +288,13 @@ impl Link {
 
     /// Sends a signal: over the server where both are with it, else over the link itself; both ways while it is mended, for either may be cut.
     fn send(&mut self, kind: Kind, class: Option<Class>, data: Option<&str>, around: Around) {
-        match kind {
-            Kind::Description => self.recent.clear(),
-            _ if around.with_server && self.recent.len() < RECENT_MAX => {
-                self.recent.push((kind, data.map(str::to_owned)));
-            }
-            _ => {}
+        if kind == Kind::Description {
+            self.recent.clear();
+        }
+        // The first description has come, or nothing would be open.
+        let has_come = kind == Kind::Description && self.took.is_none();
+        if around.with_server && !has_come && self.recent.len() < RECENT_MAX {
+            self.recent.push((kind, data.map(str::to_owned)));
         }
         let data: Option<&RawValue> = data.and_then(|data| serde_json::from_str(data).ok());
         let by_server = around.with_server && self.named;

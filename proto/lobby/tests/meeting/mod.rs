@@ -38,6 +38,8 @@ pub struct Meeting {
     pub now: Instant,
     /// Packets reach the other side.
     pub cable: bool,
+    /// What each said over links.
+    pub said: Vec<(usize, String)>,
     /// Connections that are made say nothing.
     pub mute: bool,
     pub hold_to_server: bool,
@@ -134,6 +136,7 @@ impl Meeting {
             ends: ends.collect(),
             now,
             cable: true,
+            said: Vec::new(),
             mute: false,
             hold_to_server: false,
             hold_to_client: false,
@@ -488,6 +491,7 @@ impl Meeting {
 
     fn over_the_cable(&mut self, at: usize, to: PeerId, text: &str) {
         let from = self.name(at);
+        self.said.push((at, text.to_owned()));
         if !self.cable {
             return;
         }

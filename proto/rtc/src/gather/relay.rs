@@ -97,10 +97,10 @@ impl Relay {
     /// How long it is alone before streams are opened beside it: an answer may be on its way.
     fn head_start(&self) -> Duration {
         match &self.client {
-            _ if self.transport.is_stream() => Duration::ZERO,
             Some(client) if self.is_in_doubt() => {
                 limits::STREAM_DELAY.max(client.rtt().unwrap_or_default() * 2)
             }
+            _ if self.transport.is_stream() => Duration::ZERO,
             _ if self.is_pending() => limits::STREAM_DELAY,
             _ => Duration::ZERO,
         }
@@ -109,6 +109,10 @@ impl Relay {
     /// Ways of which one is enough: to the same relay, for the same family.
     fn is_rival_of(&self, group: Group, to: SocketAddr) -> bool {
         self.group == group && self.to.is_ipv4() == to.is_ipv4()
+    }
+
+    fn is_same_way(&self, transport: Transport, to: SocketAddr) -> bool {
+        self.transport == transport && self.to == to
     }
 
     fn new(server: &Server, transport: Transport, to: SocketAddr, now: Instant) -> Relay {
@@ -148,7 +152,8 @@ impl Gatherer {
             let mut sockets =
                 self.sockets.iter().filter(|socket| socket.local.is_ipv4() == to.is_ipv4()).peekable();
             if is_stream {
-                let is_known = rivals().any(|rival| rival.transport == transport && rival.to == to);
+                // A stream whose network is gone says nothing for long: another is opened beside it.
+                let is_known = rivals().any(|rival| rival.is_same_way(transport, to) && !rival.is_in_doubt());
                 if sockets.peek().is_some() && !is_known {
                     let delay = rivals().map(Relay::head_start).max().unwrap_or_default();
                     new.push(Relay::new(server, transport, to, now + delay));
@@ -335,12 +340,16 @@ impl Gatherer {
         };
         self.add_relayed(id, relayed, mapped, (to.ip(), protocol), interface);
         for other in 0..self.relays.len() {
-            let is_late = self.relays.get(other).is_some_and(|rival| {
-                rival.is_rival_of(group, to)
+            let is_of_no_use = self.relays.get(other).is_some_and(|rival| {
+                let is_late = rival.is_rival_of(group, to)
                     && rival.transport >= transport
-                    && !matches!(rival.stage, Stage::Allocated | Stage::Closing | Stage::Over)
+                    && !matches!(rival.stage, Stage::Allocated | Stage::Closing | Stage::Over);
+                // A new stream did what the old one does not.
+                let is_replaced =
+                    transport.is_stream() && rival.is_same_way(transport, to) && rival.is_in_doubt();
+                is_late || is_replaced
             });
-            if is_late && other != index {
+            if is_of_no_use && other != index {
                 self.drop_way(other);
             }
         }
