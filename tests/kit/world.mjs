@@ -250,7 +250,8 @@ export class World {
     const used = inside(['conntrack', '-L', '-p', 'udp', '--src', `192.168.${place.network}.${place.host}`])
     const ports = new Set([...used.matchAll(/^udp .*? sport=(\d+)/gm)].map(([, port]) => port))
     const rules = [...ports].map((port) => `oifname "eth0" udp sport ${port} masquerade to :${this.#otherPorts++}`)
-    try { this.#nft(place.router, 'delete table ip forgetful') } catch { /* for the first time */ }
+    this.#nft(place.router, 'table ip forgetful { }')
+    this.#nft(place.router, 'delete table ip forgetful')
     this.#nft(place.router, `table ip forgetful {
       chain post { type nat hook postrouting priority 99;
         ${rules.join('\n')}

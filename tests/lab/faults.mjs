@@ -25,7 +25,7 @@ const [BEGIN, END] = ['<!-- faults -->', '<!-- end of faults -->']
 
 const begun = Date.now()
 const { results, races } = values.add ? JSON.parse(readFileSync(raw, 'utf8')) : { results: [], races: [] }
-const save = () => save()
+const save = () => writeFileSync(raw, JSON.stringify({ results, races }))
 const say = (text) => process.stderr.write(`\r${text}, ${Math.round((Date.now() - begun) / 1000)} s   `)
 
 /** Who is hit, and when: either side, while the lobby is open and after both have left the server. */
