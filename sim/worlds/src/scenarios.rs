@@ -207,7 +207,7 @@ pub fn mishaps() -> Vec<Mishap> {
         row(
             "another address, the same NAT: who opened",
             after(&[What::Readdress(HOST)]),
-            [900, 2_300, 2_500],
+            [900, 1_700, 2_500],
         ),
         row("another address, where a stream relays", by_streams, [2_800, 2_900, 2_500]),
         row("another network: who joined", after(&[elsewhere(GUEST)]), [700, 2_700, 2_400]),
@@ -221,12 +221,12 @@ pub fn mishaps() -> Vec<Mishap> {
         row(
             "UDP is blocked from a moment on: who joined",
             after(&[What::UdpBlocked(GUEST)]),
-            [2_800, 5_500, 5_000],
+            [2_800, 5_000, 4_700],
         ),
         row(
             "UDP is blocked from a moment on: who opened",
             after(&[What::UdpBlocked(HOST)]),
-            [2_800, 5_500, 5_500],
+            [2_800, 5_700, 5_500],
         ),
         row("the server is killed, with the lobby open", with_lobby(&[What::ServerDies]), [300, 300, 300]),
         row("the server is killed after they left it", after(&[What::ServerDies]), [300, 300, 300]),
