@@ -491,6 +491,23 @@ fn an_offer_over_the_link_that_finds_no_answer_goes_by_the_server_too() {
     }
 }
 
+/// The way is longer than the patience: the link was open all the time, and nothing else happens to it.
+#[test]
+fn whoever_came_back_for_an_offer_leaves_again_when_its_answer_comes_over_the_link() {
+    let mut meeting = Meeting::pair();
+    meeting.start(ADA);
+    meeting.cable = false;
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    let offer = LinkInput::Description { offer: true, data: r#"{"type":"offer"}"# };
+    meeting.ends[ADA].client.handle_link(room, bob, offer, meeting.now);
+    meeting.pass(millis(ALONE_FOR) + 1_000);
+    assert_eq!(meeting.sockets(), 1);
+    let answer = r#"{"type":"signal","kind":"description","data":{"type":"answer"}}"#;
+    meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Control(answer), meeting.now);
+    meeting.pass(10_000);
+    assert_eq!((meeting.sockets(), meeting.link(ADA, BOB)), (0, Some(LinkState::Open)));
+}
+
 #[test]
 fn a_question_that_wants_an_answer_has_one() {
     let mut meeting = Meeting::pair();

@@ -367,6 +367,10 @@ impl Room {
             }
             self.settle();
         }
+        // A link that was open all the time, and whose offer is answered now, says nothing of its state.
+        if self.returning && !self.needs_server() {
+            self.settle_at.get_or_insert(now + RETURN_EVERY);
+        }
     }
 
     fn link_state(&mut self, peer: PeerId, state: LinkState, took: Option<Duration>, now: Instant) {
