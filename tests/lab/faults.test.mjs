@@ -36,5 +36,6 @@ describe('in mid-game', { skip, concurrency: 2 }, () => {
   test('two native peers', () => played('native-native', [['interface', 0, true], ['interface', 1, false], ['rebind', 0, true], ['udp', 1, true], ['away-3', 0, false], ['both-rebind', 1, true]]))
   test('a native peer and Chromium', { skip: missing('chromium') }, () => played('native-chromium', [['interface', 0, true], ['interface', 1, true], ['rebind', 1, false], ['20', 0, false]]))
   test('two pages', { skip: missing('chromium') }, () => played('chromium-chromium', [['interface', 1, true], ['rebind', 0, true], ['udp', 0, false], ['away-3', 1, true]]))
-  test('Firefox and a native peer', { skip: missing('firefox-esr', 'certutil') }, () => played('firefox-native', [['interface', 0, true], ['rebind', 1, true]]))
+  // Firefox closes its connections where its machine has no address for a moment, so it is not the one that moves.
+  test('Firefox and a native peer', { skip: missing('firefox-esr', 'certutil') }, () => played('firefox-native', [['interface', 1, true], ['rebind', 0, true], ['udp', 0, false]]))
 })
