@@ -217,7 +217,7 @@ impl Native {
         self.work(now);
     }
 
-    /// When [`Player::handle_timeout`] is due.
+    /// When [`Native::handle_timeout`] is due.
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
         let link = self.link.as_ref();
         let machines = [
