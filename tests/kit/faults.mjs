@@ -75,6 +75,9 @@ export class Faulty extends Stage {
   }
 }
 
+/** Both sides know that it is over. */
+const ended = (games) => games.every(({ state }) => ['failed', 'closed'].includes(state))
+
 /** Two players, who meet and are watched again and again. */
 class Lane {
   constructor(stage, pair, players) {
@@ -115,13 +118,13 @@ class Lane {
       const flows = games.every(({ last, after }) => now() - last < 400 && after(since + 50))
       if (flows && back) break
       back = flows
-      if (now() > limit || (fault.mayEnd && games.every(({ state }) => ['failed', 'closed'].includes(state)))) break
+      if (now() > limit || (fault.mayEnd && ended(games))) break
       await wait(500)
     }
     const games = await this.#games()
     const result = {
       back,
-      ended: games.every(({ state }) => ['failed', 'closed'].includes(state)),
+      ended: ended(games),
       pauses: games.map((game) => Math.round(fault.fromEnd ? (game.after(since) ?? Infinity) - since : game.pause(begun))),
       states: games.map(({ states }) => states.map(([at, state]) => [Math.round(at - since), state])),
     }

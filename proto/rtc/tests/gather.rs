@@ -162,14 +162,16 @@ fn where_datagrams_do_not_pass_a_stream_relays() {
     }
 }
 
+/// Streams that were asked for.
+fn opened(world: &World) -> usize {
+    world.commands.iter().filter(|command| matches!(command, Command::OpenStream { .. })).count()
+}
+
 #[test]
 fn an_allocation_that_is_probed_does_not_hold_streams_back() {
     let mut world = World::of(&[server(&[UDP, TCP, TLS])]);
     world.home();
     world.t(5_000);
-    let opened = |world: &World| {
-        world.commands.iter().filter(|command| matches!(command, Command::OpenStream { .. })).count()
-    };
     // It answers: nothing is opened.
     world.gatherer.restart(world.now);
     world.t(10_000);
@@ -195,9 +197,6 @@ fn a_stream_that_is_silent_when_it_is_probed_has_another_beside_it() {
         let mut world = World::of(&[server(&[url])]);
         world.home();
         world.t(5_000);
-        let opened = |world: &World| {
-            world.commands.iter().filter(|command| matches!(command, Command::OpenStream { .. })).count()
-        };
         // It answers: nothing is opened.
         world.gatherer.restart(world.now);
         world.t(10_000);

@@ -7,7 +7,7 @@ import { FakeChannel, settled, World } from './testing/world.js'
 import type { Sendable } from './types.js'
 
 /** A link with nothing but channels. */
-function makeLine(pieceMax = 65_535): Line & { world: World; channels: Channel[] } {
+function makeLine(pieceMax = 65_535): Line & { world: World; channels: Channel[]; _held: boolean } {
   const world = new World()
   const channels: Channel[] = []
   return {
@@ -15,7 +15,7 @@ function makeLine(pieceMax = 65_535): Line & { world: World; channels: Channel[]
     channels,
     _underway: 0,
     _hear: () => true,
-    _holds: () => false,
+    _held: false,
     _after: (ms, then) => world._after(ms, then),
     _keep: () => true,
     _pieceMax: () => pieceMax,
@@ -53,13 +53,12 @@ test('what is sent before the channel opens goes when it does', async () => {
 
 test('what is sent while the link does not carry is held, and refused no sooner than by the browser', async () => {
   const line = makeLine()
-  let held = true
-  line._holds = () => held
+  line._held = true
   const { fake, channel, send } = make({}, 65_535, line)
   fake.open()
   const [first, second] = [send('a'), send(new Uint8Array(BUFFER_BYTES_MAX))]
   expect([await state(first), await state(second), fake.sent]).toEqual(['done', 'waits', []])
-  held = false
+  line._held = false
   channel._pump()
   expect(fake.sent[0]).toEqual(new Uint8Array([1, 97]))
 })

@@ -40,7 +40,7 @@ export interface Line extends Keeper {
   /** Something came: whether it is taken. */
   _hear(channel: Channel): boolean
   /** The link does not carry: what is sent waits here. */
-  _holds(): boolean
+  readonly _held: boolean
   /** One of them is out: other channels may begin theirs. */
   _ended(channel: Channel): void
 }
@@ -101,7 +101,7 @@ export class Channel {
       // It waits: the caller may use its buffer again.
       job._content = content.slice()
       // In place of the browser's buffer, which would have had room.
-      if (this._line._holds() && this._queued <= BUFFER_BYTES_MAX) resolve()
+      if (this._line._held && this._queued <= BUFFER_BYTES_MAX) resolve()
       while (!this._reliable && this._queued > BUFFER_BYTES_MAX && this._queue.length > 1) this._shift()._resolve()
       if (forAll) this._look(job)
     })
@@ -109,7 +109,7 @@ export class Channel {
 
   _pump(): void {
     const { _channel: channel, _line: line } = this
-    for (let job; (job = this._queue[0]) && channel.readyState === 'open' && !line._holds(); ) {
+    for (let job; (job = this._queue[0]) && channel.readyState === 'open' && !line._held; ) {
       const piece = cut(job._kind, job._content, job._offset, line._pieceMax())
       const { length } = job._content
       if (channel.bufferedAmount && channel.bufferedAmount + piece.length > BUFFER_BYTES_MAX) return

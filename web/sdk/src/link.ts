@@ -167,10 +167,12 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _since = 0
   /** The last round trip that the browser told of, ms. */
   _rttMs = 0
+  /** It does not carry: what the page sends waits in its channels. */
   _held = false
   /** The way that the browser takes while the link is mended, and how often it is still to be asked there. */
   _way: string | undefined
   _probes = 0
+  /** It is looked whether the other side's offer came by another way than ours. */
   _suspects = false
   /** When it was last asked. */
   _pinged = 0
@@ -421,7 +423,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       // The other side answers checks by what it knew before: until it has answered our offer the link is not what it was.
       if (this._pc.signalingState !== 'stable') return
       if (this.state === 'open') this._quiet()
-      // A browser says so for seconds after the path is gone: what carries is what something has come by.
+      // A browser says so for seconds after the path is gone: what carries is what the other side has answered by.
       else if (this.state === 'connecting' || this._carries) this._opened()
     } else if (now === 'failed') {
       if (this.state === 'connecting') this._fail(true)
@@ -564,10 +566,6 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _hold(held: boolean): void {
     this._held = held
     for (const channel of this._all) channel._pump()
-  }
-
-  _holds(): boolean {
-    return this._held
   }
 
   /** Asks whether the link carries: by what is acknowledged, or by an answer where that cannot be seen. */
