@@ -174,9 +174,6 @@ impl Connection {
             // Whoever restarts asks anew.
             self.gatherer.set_active(false, now);
         }
-        if self.unsaid_timeout().is_some_and(|due| due <= now) {
-            self.restart(now);
-        }
     }
 
     /// ICE has a path. What waits for a timer that has backed off meanwhile goes now.
