@@ -91,3 +91,51 @@ fn offers_that_cross_in_any_order_end_in_one_connection_and_so_do_restarts() {
         world.talk(channels);
     }
 }
+
+/// The last description of this side, and whatever else it said since.
+fn last_said(under_way: &UnderWay, from: usize) -> Vec<Signal> {
+    let said: Vec<Signal> = under_way[from].borrow_mut().drain(..).collect();
+    let place =
+        said.iter().rposition(|signal| matches!(signal, Signal::Description(_))).expect("a description");
+    said[place..].to_vec()
+}
+
+fn credentials(said: &[Signal]) -> String {
+    let Some(Signal::Description(description)) = said.first() else { panic!("a description: {said:?}") };
+    description.sdp.lines().find(|line| line.starts_with("a=ice-ufrag:")).expect("a ufrag").to_owned()
+}
+
+/// Whoever answered the first has begun to try its credentials. A Firefox that is told of a third set before it found a way by the second
+/// ends the connection; others begin from nothing.
+#[test]
+fn an_offer_whose_answer_is_lost_is_made_again_with_the_credentials_that_it_had() {
+    for late in [false, true] {
+        let (mut world, channels, under_way) = two(7, [false, true]);
+        cross(&mut world, &under_way, (0, 8), Connection::negotiate);
+        world.run_for(ms(1_000));
+        under_way.iter().for_each(|queue| queue.borrow_mut().clear());
+        let say = |world: &mut World, to: usize, said: &[Signal]| {
+            for signal in said {
+                let _ = world.with(to, |connection, now| connection.handle_signal(signal.clone(), now));
+            }
+        };
+        world.with(ADA, Connection::restart_ice);
+        let first = last_said(&under_way, ADA);
+        say(&mut world, BOB, &first);
+        let first_answer = last_said(&under_way, BOB);
+        world.with(ADA, Connection::restart_ice);
+        let second = last_said(&under_way, ADA);
+        assert_eq!(credentials(&second), credentials(&first));
+        say(&mut world, BOB, &second);
+        let second_answer = last_said(&under_way, BOB);
+        assert_eq!(credentials(&second_answer), credentials(&first_answer), "it goes on");
+        // The first may come late all the same, and fits.
+        say(&mut world, ADA, if late { &first_answer } else { &second_answer });
+        world.run_for(ms(1_000));
+        assert!(world.is_up(), "{late}: {}", world.describe());
+        world.talk(channels);
+        // The next one is a restart.
+        world.with(ADA, Connection::restart_ice);
+        assert_ne!(credentials(&last_said(&under_way, ADA)), credentials(&first));
+    }
+}

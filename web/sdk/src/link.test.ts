@@ -335,6 +335,20 @@ test('an offer that comes over the link is answered once the way there is known 
   }
 })
 
+test('an offer that comes over the link of a browser that does not count is answered once the other side has answered by it', async () => {
+  for (const alive of [true, false]) {
+    const table = await (await (await (await new Table().enter()).arrive('answer')).up()).complete()
+    table.world._counts = false
+    await table.bobSays({ type: 'signal', kind: 'description', data: { type: 'offer', sdp: 'o=- 9 1 IN' } })
+    expect(table.control()).toEqual([{ type: 'ping', reply: true }])
+    // What the statistics say meanwhile says nothing.
+    table.connection.way = 'other'
+    if (alive) await table.bobSays({ type: 'pong' })
+    await table.pass(LOOK_BEAT_MS)
+    expect([table.link.state, table.overLink().length]).toEqual(alive ? ['open', 1] : ['mending', 0])
+  }
+})
+
 test('a link that is mended is asked again where the browser takes another way', async () => {
   const table = await (await (await new Table().enter()).arrive('offer')).up()
   table.connection.carries = false

@@ -675,11 +675,12 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _suspect(): void {
     if (this.state !== 'open') return
     this._suspects = true
+    this._carries = false
     this._hold(true)
     void this._figures().then(({ _selected: before }) => {
       this._ping()
       this._after(LOOK_BEAT_MS + 2 * this._rttMs, () => void this._figures().then(({ _selected: after }) => {
-        const idle = before?._id === after?._id && before?._received === after?._received
+        const idle = this._host._io._counts ? before?._id === after?._id && before?._received === after?._received : !this._carries
         this._suspects = false
         if (this.state !== 'open') return
         if (idle) this._mend(true)

@@ -70,6 +70,8 @@ pub struct Driver {
     receive: Receive,
     addresses: Addresses,
     loopback: bool,
+    /// There was a socket on an address that others reach.
+    has_led_out: bool,
     roots: Roots,
     found: Arc<[Found]>,
     sockets: Vec<(SocketId, Udp)>,
@@ -123,6 +125,7 @@ impl Driver {
             receive: config.receive,
             addresses: config.addresses,
             loopback,
+            has_led_out: false,
             roots: config.roots,
             found,
             sockets: Vec::new(),

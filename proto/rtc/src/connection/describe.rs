@@ -155,6 +155,7 @@ impl Connection {
     /// Once more, whatever became of the offer before: it may have been lost on its way.
     pub(super) fn restart_anew(&mut self) {
         self.negotiation.offered = None;
+        self.negotiation.is_repeated = false;
         self.negotiation.is_wanted = true;
     }
 
@@ -166,7 +167,7 @@ impl Connection {
             self.negotiation.is_wanted = false;
             if self.agent.is_none() {
                 self.make_agent(Role::Controlling, now);
-            } else {
+            } else if !self.negotiation.is_repeated {
                 self.renew(now);
             }
             self.negotiation.offer(now);

@@ -250,12 +250,13 @@ impl Connection {
     }
 
     /// Restarts ICE (RFC 8445 9): a new offer goes out as soon as that is possible. Data flows on over the old path until there is a new
-    /// one. An offer that waits for its answer is made anew: it may have gone where nobody was.
+    /// one. An offer that waits for its answer is made again, with the credentials that it has: it may have gone where nobody was, or its
+    /// answer may have, and whoever has begun to try them goes on.
     pub fn restart_ice(&mut self, now: Instant) {
         self.now = now;
         self.restart(now);
         if self.negotiation.is_wanted {
-            self.restart_anew();
+            self.negotiation.is_repeated = self.negotiation.offered.take().is_some();
         }
         self.settle(now);
     }

@@ -48,6 +48,8 @@ pub(super) struct Negotiation {
     answers_due: u32,
     /// An offer is to be made as soon as there is none under way.
     pub(super) is_wanted: bool,
+    /// It has the credentials of the one before, which found no answer.
+    pub(super) is_repeated: bool,
     /// Ours, of the newest generation.
     pub(super) credentials: Credentials,
     /// Credentials of the other side answer to them: the next generation needs others.
@@ -57,6 +59,8 @@ pub(super) struct Negotiation {
     /// Our `o=` line: session and version.
     session: u64,
     version: u64,
+    /// The first version with the credentials in force.
+    renewed: u64,
     pub(super) remote: Option<RemoteSide>,
     pub(super) rtt_hint: Option<Duration>,
     taken: VecDeque<Instant>,
@@ -71,12 +75,14 @@ impl Negotiation {
             offered: None,
             answers_due: 0,
             is_wanted: false,
+            is_repeated: false,
             credentials,
             is_paired: false,
             is_ended: false,
             // RFC 9429 5.2.1: 64 bits, the highest zero.
             session: rng.next_u64() >> 1,
             version: 0,
+            renewed: 0,
             remote: None,
             rtt_hint: None,
             taken: VecDeque::new(),
@@ -92,6 +98,7 @@ impl Negotiation {
     /// Credentials of the next generation.
     pub(super) fn renew(&mut self) -> Credentials {
         self.credentials = generate(&mut self.rng);
+        self.renewed = self.version + 1;
         self.is_paired = false;
         self.is_ended = false;
         self.credentials.clone()
@@ -105,6 +112,7 @@ impl Negotiation {
     /// Our offer goes out.
     pub(super) fn offer(&mut self, now: Instant) {
         self.offered = Some(now);
+        self.is_repeated = false;
         self.answers_due += 1;
     }
 
@@ -155,7 +163,9 @@ impl Negotiation {
             return Err(SignalError::WrongState);
         }
         // To an offer before ours: the credentials that it had are not those in force.
-        if kind == Kind::Answer && answered.is_some_and(|offer| offer != self.version) {
+        if kind == Kind::Answer
+            && answered.is_some_and(|offer| !(self.renewed..=self.version).contains(&offer))
+        {
             return Err(SignalError::OtherGeneration);
         }
         let role = match &self.remote {
@@ -176,6 +186,7 @@ impl Negotiation {
         let is_renewal_due = kind == Kind::Offer && is_new_generation && self.is_paired;
         self.answers_due = if kind == Kind::Answer { self.answers_due.saturating_sub(1) } else { 0 };
         self.offered = None;
+        self.is_repeated = false;
         self.remote = Some(RemoteSide { session, role });
         Ok(Taken { is_new_generation, is_renewal_due })
     }

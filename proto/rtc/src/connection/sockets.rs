@@ -54,7 +54,7 @@ impl Connection {
         // What was said to be all of this generation is not.
         if self.lifecycle.is_alone() && self.selected.is_none() {
             self.local.is_unsaid = true;
-        } else if self.negotiation.is_ended || matches!(self.lifecycle.phase, Phase::Mending { .. }) {
+        } else if self.negotiation.is_ended {
             self.restart(now);
         }
         socket
