@@ -19,7 +19,8 @@ pub const TURNED_TIMEOUT: Duration = Duration::from_millis(50);
 /// Between two restarts while a connection is mended; the side that answered begins half of this later.
 pub const RESTART_INTERVAL: Duration = Duration::from_secs(8);
 /// When ICE is restarted for a direct path, after a direct one was lost to a relayed one.
-pub const DIRECT_RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(10), Duration::from_secs(60)];
+pub const DIRECT_RETRIES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(4), Duration::from_secs(15), Duration::from_secs(60)];
 
 /// How long after a page's first reflexive candidate our private host candidates are said, see `connection/hosts.rs`.
 pub const HOSTS_AFTER: Duration = Duration::from_millis(100);

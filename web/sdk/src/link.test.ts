@@ -1,6 +1,6 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_BEAT_MS, LOOK_OPEN_MS, MEND_MS, PIECES_BURST, PIECES_PER_SECOND, PROBES, PROBE_MS, RELAY_MS, REPLY_MS, RESTART_MS, SECOND_MS, SILENCE_MS, STEPS_MAX } from './link.js'
 import { CONTROL_BYTES_MAX, PIECE_BYTES_MAX } from './framing.js'
 import { CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS } from './signals.js'
@@ -251,7 +251,7 @@ test('a description that the server refuses goes over the link', async () => {
   expect(table.control()).toMatchObject([{ type: 'signal', kind: 'description', data: { type: 'answer', offer: 1 } }])
 })
 
-test('an answer to an offer before ours is passed over, and a description that came twice', async () => {
+test('an answer to an offer before ours is passed over, and an offer that came twice is answered twice as it was', async () => {
   const table = await (await (await new Table().enter()).arrive('offer')).up()
   const { version } = table.connection
   for (let restart = 0; restart < 2; restart++) table.link._restart()
@@ -262,7 +262,12 @@ test('an answer to an offer before ours is passed over, and a description that c
   expect([table.connection.signalingState, table.connection.remoteDescription?.sdp]).toEqual(['stable', 'o=- 9 8 IN'])
   const sent = table.sent('signal').length
   for (let copy = 0; copy < 2; copy++) await table.signal('description', { type: 'offer', sdp: 'o=- 9 9 IN' })
-  expect(table.sent('signal').length).toBe(sent + 1)
+  const answers = table.sent('signal').slice(sent)
+  expect(answers.map(({ data }) => data)).toEqual(Array(2).fill(answers[0]!.data))
+  expect(answers[0]).toMatchObject({ data: { type: 'answer', offer: 9 } })
+  // The one before is older than what is in force.
+  await table.signal('description', { type: 'offer', sdp: 'o=- 9 8 IN' })
+  expect(table.sent('signal').length).toBe(sent + 2)
 })
 
 test('a silent link that does not carry is mended before the browser says so', async () => {
@@ -390,6 +395,63 @@ test('where statistics do not tell what is acknowledged, the other side is asked
   expect(table.link.state).toBe('open')
   await table.pass(2 * BEAT_MS + REPLY_MS)
   expect(table.link.state, 'whatever is counted').toBe('mending')
+})
+
+test('what comes says nothing of what goes: it is asked for all the same where statistics do not tell', async () => {
+  for (const answers of [true, false]) {
+    const table = new Table()
+    table.world._counts = false
+    await (await (await table.enter()).arrive('offer')).up()
+    let asked = 0
+    for (let beat = 0; beat < 12; beat++) {
+      await table.bobSays({ type: 'ping' })
+      await table.pass(BEAT_MS)
+      const questions = table.control().filter(({ type }) => type === 'ping').length
+      if (answers && questions > asked) await table.bobSays({ type: 'pong' })
+      asked = questions
+    }
+    expect(table.link.state).toBe(answers ? 'open' : 'mending')
+    if (!answers) continue
+    expect(asked, 'and not more often than it is worth').toBeLessThan(5)
+    // Nor more rarely.
+    await table.pass(2 * BEAT_MS + LOOK_BEAT_MS)
+    expect(table.control().filter(({ type }) => type === 'ping').length).toBeGreaterThan(asked)
+  }
+})
+
+test('where the browser does not live through a restart within a restart, there is none for a while, and what was offered is said again', async () => {
+  for (const [stays, ours] of [[true, false], [true, true], [false, false]] as const) {
+    const table = await (await (await new Table().enter()).arrive('offer')).up()
+    table.world._stays = stays
+    if (!ours) await table.bobSays({ type: 'signal', kind: 'description', data: { type: 'offer', sdp: 'o=- 9 2 IN' } })
+    await settled()
+    const before = table.connection.restarts
+    table.connection.carries = false
+    table.connection.becomes('failed')
+    await settled()
+    expect([table.link.state, table.connection.restarts - before]).toEqual(['mending', stays && !ours ? 0 : 1])
+    const described = vi.spyOn(table.link, '_describe')
+    await table.pass(SECOND_MS + LOOK_BEAT_MS)
+    expect(table.connection.restarts - before).toBe(stays ? Number(ours) : 2)
+    expect(described).toHaveBeenCalledTimes(stays ? Number(ours) : 1)
+    await table.pass(RESTART_MS)
+    expect(table.connection.restarts - before).toBeGreaterThan(1 - Number(stays && !ours))
+  }
+})
+
+test('a page that is linked anew again and again says its offer again: the answers to new ones would come too late, each', async () => {
+  const table = await (await (await new Table().enter()).arrive('offer')).up()
+  table.connection.carries = false
+  table.connection.becomes('failed')
+  await settled()
+  const before = table.connection.restarts
+  for (let times = 0; times < 4; times++) {
+    table.says({ type: 'link', peer: BOB, role: 'offer', polite: true })
+    await settled()
+  }
+  expect(table.connection.restarts - before, 'the first was for what the browser knew of the network then').toBe(1)
+  const offers = table.sent('signal').filter(({ kind }) => kind === 'description').slice(-4).map(({ data }) => data)
+  expect(offers).toEqual(Array(4).fill(offers[0]))
 })
 
 test('a question that wants an answer has one, also while the link is mended', async () => {

@@ -58,6 +58,8 @@ export const MEND_MS = 60_000
 export const SECOND_MS = 1_000
 /** Between two restarts while a link is mended, which come ever later up to this; whoever answered begins half of this later. */
 export const RESTART_MS = 8_000
+/** For a restart to bring a way, before another one takes its place where the server links us again. */
+export const WITHIN_MS = 3_000
 /** What the restart over the link itself is given, before the ticket is used. */
 export const ALONE_MS = 200
 /** For relayed candidates to wait in a browser that stays with the first way that works, where it decides. */
@@ -155,8 +157,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _piecesAt = 0
   _pairStates = new Map<string, string>()
   _selectedId = ''
-  /** What came, by count. */
-  _arrivals = 0
+  /** Answers that came, by count. */
+  _answers = 0
   /** Something came since the last beat; the other side answered since the link is mended. */
   _came = false
   _carries = false
@@ -172,6 +174,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** The way that the browser takes while the link is mended, and how often it is still to be asked there. */
   _way: string | undefined
   _probes = 0
+  /** When a restart began, ours or theirs, that has not brought us together yet. */
+  _renewed = -WITHIN_MS
+  /** The same of the one before. */
+  _before = -WITHIN_MS
   /** It is looked whether the other side's offer came by another way than ours. */
   _suspects = false
   /** When it was last asked. */
@@ -351,8 +357,11 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     const pc = this._pc
     const offer = description.type === 'offer'
     const [session, version] = origin(description)
-    // One that was overtaken on its way, by another over a faster one: as it is, or by the next. Or an answer to an offer before ours.
-    if (session === this._origin[0] && version <= this._origin[1]) return
+    // One that was overtaken on its way, by another over a faster one: as it is, or by the next. Or an answer to an offer before ours. Whoever says an offer again has no answer.
+    if (session === this._origin[0] && version <= this._origin[1]) {
+      if (offer && version === this._origin[1] && pc.localDescription?.type === 'answer') this._describe(version)
+      return
+    }
     if (offer ? !this._polite && pc.signalingState !== 'stable' : pc.signalingState !== 'have-local-offer') return
     if (!offer && description.offer && description.offer !== origin(pc.localDescription!)[1]) return
     this._origin = [session, version]
@@ -362,6 +371,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._gate._taken(description.sdp!)
     this._remote += candidatesIn(description.sdp!)
     if (!offer) return
+    this._renew()
     await pc.setLocalDescription()
     this._describe(version)
   }
@@ -449,6 +459,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       this.connectMs = Math.round(this._host._io._now() - this._began)
       this._trace({ type: 'open', ms: this.connectMs })
     }
+    this._renewed = this._before = -WITHIN_MS
     this._become('open')
     this._beatMs = BEAT_MS
     this._asked = undefined
@@ -478,6 +489,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   /** The other side's page has heard us: the link carries both ways, where what comes says so of one alone. */
   _answered(): void {
+    this._answers++
     if (this._carries) return
     this._carries = true
     this._probes = PROBES
@@ -487,7 +499,6 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** Something came. */
   _hear(channel?: Channel): boolean {
     this._came = true
-    this._arrivals++
     return !channel || this._count(channel)
   }
 
@@ -520,22 +531,24 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _beat(): void {
     const came = this._came
     this._came = false
-    if (came && this.state === 'open' && !this._held) {
+    const { _io: io } = this._host
+    const counts = io._counts
+    // What comes says nothing of what goes: where that is not counted, it is asked for all the same.
+    const enough = counts || (!this._asked && io._now() - this._pinged < REPLY_MS)
+    if (came && enough && this.state === 'open' && !this._held) {
       this._asked = undefined
       this._beatMs = BEAT_MS
       return this._listen()
     }
     void this._figures().then(({ _received: bytes, _selected: selected }) => {
-      const { _io: io } = this._host
-      const counts = io._counts
       const now = io._now()
-      const received = counts ? bytes : this._arrivals
+      const received = counts ? bytes : this._answers
       const open = this.state === 'open'
       if (!open && this.state !== 'mending') return
       this._rttMs = selected?._stats.rttMs ?? this._rttMs
       const [before, at] = (this._asked ??= [received, now])
       const silentMs = now - at - 2 * this._rttMs
-      const heard = came || before !== received
+      const heard = (came && (counts || !open)) || before !== received
       if (!open) {
         const way = selected?._state === 'succeeded' ? selected._id : ''
         if (way && way !== this._way && this._way !== undefined) this._probes = PROBES
@@ -545,13 +558,13 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
         if (this._carries && !this._probes) this._hold(false)
       } else if (heard) {
         this._asked = undefined
-        if (!this._held) this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
+        if (!this._held && !came) this._beatMs = Math.min(this._beatMs * 2, BEAT_MS_MAX)
         if (!this._probes && !this._suspects) this._hold(false)
       } else {
         if (silentMs >= (counts ? SILENCE_MS : REPLY_MS)) return this._mend(true)
         // It may be the network that is gone, and with it the socket to the server.
         if (silentMs > 0) this._host._session?._doubt()
-        if (silentMs > HOLD_MS) this._hold(true)
+        if (silentMs > (came ? ASK_MS : HOLD_MS)) this._hold(true)
         if (at === now) this._probes = 1
       }
       if (this._probes) {
@@ -608,14 +621,14 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
     this._look()
     let wait = SECOND_MS + 4 * this._rttMs
-    const again = (): void => {
-      this._restart()
-      this._restarting = this._after(wait, again)
+    const again = (first?: boolean): void => {
+      this._restart(first)
+      this._restarting = this._after(wait, () => again())
       wait = Math.min(wait * 2.5, RESTART_MS)
     }
     // An offer of ours that went over the dead link must be made again, or theirs would be passed over for it.
-    if (restart && (this._offers || this._pc.signalingState !== 'stable')) again()
-    else this._restarting = this._after(RESTART_MS / 2, again)
+    if (restart && (this._offers || this._pc.signalingState !== 'stable')) again(true)
+    else this._restarting = this._after(RESTART_MS / 2, () => again())
     // The link's own channels are given a moment before the ticket is used.
     const alone = (): void => {
       if (this.state !== 'mending') return
@@ -625,10 +638,26 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._after(ALONE_MS, alone)
   }
 
-  _restart(): void {
+  /**
+   * Restarts ICE. Who is linked anew again and again says the offer that stands once more: the answers to those that it would make came too late, each. Firefox does not live through a restart within a restart.
+   */
+  _restart(first?: boolean): void {
+    const { _io: io } = this._host
+    const now = io._now()
+    const stands = this._pc.signalingState !== 'stable'
+    if (io._stays ? now - this._renewed < WITHIN_MS : first && stands && now - this._before < WITHIN_MS) {
+      if (stands) this._step(async () => this._describe())
+      return
+    }
+    this._renew()
     this._trace({ type: 'restart', via: this._host._session ? 'server' : 'link' })
     this._pc.restartIce()
     this._offer()
+  }
+
+  _renew(): void {
+    this._before = this._renewed
+    this._renewed = this._host._io._now()
   }
 
   _limit(ms: number): void {

@@ -30,7 +30,19 @@ impl LocalCandidates {
     }
 
     pub(super) fn has_relayed(&self) -> bool {
-        self.list.iter().any(|gathered| gathered.local.candidate.kind == Kind::Relayed)
+        self.relayed().next().is_some()
+    }
+
+    /// Whether a relay of ours has its addresses here.
+    pub(super) fn is_relay(&self, ip: IpAddr) -> bool {
+        self.relayed().any(|candidate| candidate.address.ip() == ip)
+    }
+
+    fn relayed(&self) -> impl Iterator<Item = &Candidate> {
+        self.list
+            .iter()
+            .map(|gathered| &gathered.local.candidate)
+            .filter(|candidate| candidate.kind == Kind::Relayed)
     }
 }
 

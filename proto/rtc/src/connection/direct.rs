@@ -2,7 +2,7 @@
 //! restarted over it, which keeps it until something better is found: a few times, and no more.
 //!
 //! ```text
-//!  direct ── its pair falls silent, a relay takes over ──► relayed ── restart after 0, 10 and 60 s ──► direct
+//!  direct ── its pair falls silent, a relay takes over ──► relayed ── restart after 0, 4, 15 and 60 s ──► direct
 //! ```
 
 use std::time::Instant;

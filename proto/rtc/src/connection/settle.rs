@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use twocan_ice::{Agent, Selected, State};
+use twocan_ice::{Agent, Kind, Selected, State};
 
 use super::Connection;
 use super::inbound::DTLS_IN_STUN;
@@ -100,6 +100,7 @@ impl Connection {
 
     /// Data goes this way from now on; the first time the transport begins.
     fn select(&mut self, selected: Selected, now: Instant) {
+        let selected = Selected { remote_kind: self.remote_kind(&selected), ..selected };
         let before = self.path_info();
         let is_other_way = self
             .selected
@@ -123,6 +124,14 @@ impl Connection {
             after.map(Event::Path).into_iter().for_each(|event| self.output.event(event));
         }
         self.maybe_up(now);
+    }
+
+    /// What the other side's end is. One that was never signaled, and is where our own relay has its addresses, is relayed too: nobody else
+    /// sends from there.
+    fn remote_kind(&self, selected: &Selected) -> Kind {
+        let is_hidden =
+            selected.remote_kind == Kind::PeerReflexive && self.local.is_relay(selected.remote.ip());
+        if is_hidden { Kind::Relayed } else { selected.remote_kind }
     }
 
     fn start_transport(&mut self, selected: Selected, now: Instant) {

@@ -29,6 +29,7 @@ const FALTER: Duration = Duration::from_secs(2);
 const MEND: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const RESTART: Duration = Duration::from_secs(8);
+const WITHIN: Duration = Duration::from_secs(3);
 const ALONE: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(200);
 const BYE: Duration = Duration::from_millis(100);
@@ -86,6 +87,8 @@ pub(super) struct Around {
 
 enum Step {
     Offer,
+    /// The offer that stands, once more.
+    Repeat,
     Description(Value),
     /// Their offer is set: ours is the answer to this version.
     Answer(u64),
@@ -118,6 +121,10 @@ pub struct Link {
     is_channel_open: bool,
     was_open: bool,
     began: Instant,
+    /// When a restart began, ours or theirs, that has not brought us together yet.
+    renewed: Option<Instant>,
+    /// The same of the one before.
+    renewed_before: Option<Instant>,
     /// Of the last input.
     now: Instant,
     took: Option<Duration>,
@@ -180,6 +187,8 @@ impl Link {
             is_channel_open: false,
             was_open: false,
             began: now,
+            renewed: None,
+            renewed_before: None,
             now,
             took: None,
             origin: (String::new(), 0),
@@ -258,7 +267,7 @@ impl Link {
         if let Some((_, what)) = self.restarting.take_if(|(at, _)| *at <= now) {
             match what {
                 Restarting::Falter => self.mend(true, now),
-                Restarting::Again => self.again(now),
+                Restarting::Again => self.again(false, now),
             }
         }
         if let Some((_, tries)) = self.report_at.take_if(|(at, _)| *at <= now) {
@@ -401,6 +410,7 @@ impl Link {
             let Some(step) = self.steps.pop_front() else { return };
             let takes = match &step {
                 Step::Offer | Step::Answer(_) => SET_LOCAL,
+                Step::Repeat => Duration::ZERO,
                 Step::Candidate(_) => ADD_CANDIDATE,
                 Step::Description(description) => {
                     if self.state == LinkState::Closed || !self.takes(&description.clone(), now) {
@@ -421,6 +431,7 @@ impl Link {
                     self.pc.set_local_description(now);
                     self.describe(None);
                 }
+                Step::Repeat => self.describe(None),
                 Step::Answer(version) => {
                     self.pc.set_local_description(now);
                     self.describe(Some(version));
@@ -438,6 +449,11 @@ impl Link {
         let is_offer = description["type"] == "offer";
         let (session, version) = origin(description["sdp"].as_str().unwrap_or_default());
         if session == self.origin.0 && version <= self.origin.1 {
+            // Whoever says an offer again has no answer.
+            let is_answered = self.pc.local_description().is_some_and(|(kind, _)| *kind == Kind::Answer);
+            if is_offer && version == self.origin.1 && is_answered {
+                self.describe(Some(version));
+            }
             return false;
         }
         let is_out_of_turn = if is_offer {
@@ -472,6 +488,7 @@ impl Link {
         self.gate.taken(sdp);
         self.remote += u32::try_from(candidates_in(sdp)).unwrap_or(u32::MAX);
         if is_offer {
+            self.renewed_before = self.renewed.replace(now);
             self.step = Some((now + SET_LOCAL, Step::Answer(origin(sdp).1)));
         }
     }
@@ -578,6 +595,7 @@ impl Link {
             return;
         }
         self.quiet();
+        (self.renewed, self.renewed_before) = (None, None);
         self.took.get_or_insert(now.saturating_duration_since(self.began));
         self.become_state(LinkState::Open);
         self.beat = BEAT;
@@ -626,16 +644,22 @@ impl Link {
         self.wait = SECOND + 4 * self.rtt;
         // An offer of ours that went over the dead link must be made again, or theirs would be passed over for it.
         if restart && (self.offers || self.pc.signaling != Signaling::Stable) {
-            self.again(now);
+            self.again(true, now);
         } else {
             self.restarting = Some((now + RESTART / 2, Restarting::Again));
         }
         self.alone_at = Some(now + ALONE);
     }
 
-    fn again(&mut self, now: Instant) {
-        self.pc.restart_ice();
-        self.push(Step::Offer, now);
+    fn again(&mut self, is_first: bool, now: Instant) {
+        let is_young = self.renewed_before.is_some_and(|then| now < then + WITHIN);
+        if is_first && is_young && self.pc.signaling != Signaling::Stable {
+            self.push(Step::Repeat, now);
+        } else {
+            self.renewed_before = self.renewed.replace(now);
+            self.pc.restart_ice();
+            self.push(Step::Offer, now);
+        }
         self.restarting = Some((now + self.wait, Restarting::Again));
         self.wait = self.wait.mul_f64(2.5).min(RESTART);
     }
