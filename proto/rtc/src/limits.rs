@@ -6,7 +6,7 @@ use std::time::Duration;
 /// From the first signal to the first time that data can flow.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// From the first sign of trouble to the end of mending.
-pub const MEND_TIMEOUT: Duration = Duration::from_secs(60);
+pub const MEND_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long ICE may be `Disconnected` before it is restarted: what was given up is tried once more meanwhile.
 pub const FALTER_TIMEOUT: Duration = Duration::from_millis(300);
 /// How long a side leaves it to what is under way, before it restarts ICE itself: to checks with the credentials in force where nobody carries an offer, and to the

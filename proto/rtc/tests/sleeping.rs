@@ -116,7 +116,7 @@ impl Life {
         self.world.wake(case.sleeper);
         let woken = self.world.elapsed();
         let heard = self.heard;
-        for tick in 0..900 {
+        for tick in 0..1_300 {
             // What is said now, not what waited.
             if tick % 5 == 0 {
                 for peer in [ADA, BOB] {
@@ -173,7 +173,7 @@ fn where_offers_are_lost_both_sides_say_the_same_when_mending_is_over() {
         for seconds in (1..=60).step_by(3) {
             let case = Case { sleeper, seconds, way: Way::Lost, is_busy };
             match Life::new(case).recovery(case) {
-                Some(took) => assert!(took <= ms(65_000), "{case:?}: {took:?}"),
+                Some(took) => assert!(took <= ms(95_000), "{case:?}: {took:?}"),
                 None => assert!(seconds > CONSENT, "{case:?}: both have ended"),
             }
         }
@@ -182,7 +182,7 @@ fn where_offers_are_lost_both_sides_say_the_same_when_mending_is_over() {
 
 /// The other side is killed. Meanwhile the server may be there or not, or now and then, and may link the two again.
 #[test]
-fn who_is_gone_for_good_is_missed_and_has_failed_a_minute_later() {
+fn who_is_gone_for_good_is_missed_and_has_failed_when_mending_is_over() {
     for (gone, is_busy, server) in [ADA, BOB]
         .into_iter()
         .flat_map(|gone| [false, true].map(|busy| [0, 1, 2, 3].map(|server| (gone, busy, server))))
@@ -194,7 +194,7 @@ fn who_is_gone_for_good_is_missed_and_has_failed_a_minute_later() {
         let stays = 1 - gone;
         life.world.sleep(gone);
         let killed = life.world.elapsed();
-        for tick in 0..900 {
+        for tick in 0..1_300 {
             life.tick(is_busy);
             // Gone; there; there for one second in four; there, and it links them again every eight seconds.
             life.world.with(stays, |connection, now| {
@@ -220,7 +220,7 @@ fn who_is_gone_for_good_is_missed_and_has_failed_a_minute_later() {
             panic!("{what}: {states:?}");
         };
         assert!(missed - killed <= ms(10_000), "{what}: {states:?}");
-        assert!(failed - missed <= ms(62_100), "{what}: {states:?}");
+        assert!(failed - missed <= ms(92_100), "{what}: {states:?}");
         assert!(life.world.peers[stays].failure().is_some(), "{what}: and says why");
     }
 }

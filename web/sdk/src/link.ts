@@ -53,7 +53,7 @@ export const PROBE_MS = 50
 /** From when the browser hears nothing to when a link that was up is mended. */
 export const FALTER_MS = 2_000
 /** From the first sign of trouble to the end of mending. */
-export const MEND_MS = 60_000
+export const MEND_MS = 90_000
 /** From the first restart to the second, besides four round trips: a browser learns of its networks a second or two late, and the first may have come before that. */
 export const SECOND_MS = 1_000
 /** Between two restarts while a link is mended, which come ever later up to this; whoever answered begins half of this later. */

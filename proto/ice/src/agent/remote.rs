@@ -46,6 +46,12 @@ impl Agent {
         self.replay_early(now);
     }
 
+    /// Whether the other side named this address as its own, and not as a relay's.
+    pub fn is_named(&self, ip: std::net::IpAddr) -> bool {
+        let own = |signaled: &&Signaled| signaled.remote.kind != Kind::Relayed;
+        self.signaled.iter().filter(own).any(|signaled| signaled.remote.address.ip() == ip)
+    }
+
     /// A candidate of the other side, at any time; before the credentials too. One that is known changes nothing, unless a
     /// check had revealed it: then its true kind and priority are known now. Where there are as many as are taken, it takes the place of one
     /// of which there are more alike (kind, family, transport): fifty interfaces leave room for a relay.

@@ -30,19 +30,20 @@ impl LocalCandidates {
     }
 
     pub(super) fn has_relayed(&self) -> bool {
-        self.relayed().next().is_some()
+        self.of(Kind::Relayed).next().is_some()
     }
 
-    /// Whether a relay of ours has its addresses here.
-    pub(super) fn is_relay(&self, ip: IpAddr) -> bool {
-        self.relayed().any(|candidate| candidate.address.ip() == ip)
+    /// Whether a relay of ours has its addresses here, and we do not.
+    pub(super) fn is_on_relay(&self, ip: IpAddr) -> bool {
+        let is_here = |kind| self.of(kind).any(|candidate| candidate.address.ip() == ip);
+        is_here(Kind::Relayed) && !is_here(Kind::Host)
     }
 
-    fn relayed(&self) -> impl Iterator<Item = &Candidate> {
+    fn of(&self, kind: Kind) -> impl Iterator<Item = &Candidate> {
         self.list
             .iter()
             .map(|gathered| &gathered.local.candidate)
-            .filter(|candidate| candidate.kind == Kind::Relayed)
+            .filter(move |candidate| candidate.kind == kind)
     }
 }
 

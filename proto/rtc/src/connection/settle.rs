@@ -126,11 +126,13 @@ impl Connection {
         self.maybe_up(now);
     }
 
-    /// What the other side's end is. One that was never signaled, and is where our own relay has its addresses, is relayed too: nobody else
-    /// sends from there.
+    /// What the other side's end is. One that was never signaled, and is where our own relay has its addresses, is relayed too, unless one of
+    /// us lives on the relay's machine.
     fn remote_kind(&self, selected: &Selected) -> Kind {
+        let ip = selected.remote.ip();
+        let is_theirs = self.agent.as_ref().is_some_and(|agent| agent.is_named(ip));
         let is_hidden =
-            selected.remote_kind == Kind::PeerReflexive && self.local.is_relay(selected.remote.ip());
+            selected.remote_kind == Kind::PeerReflexive && self.local.is_on_relay(ip) && !is_theirs;
         if is_hidden { Kind::Relayed } else { selected.remote_kind }
     }
 

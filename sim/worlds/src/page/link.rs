@@ -26,7 +26,7 @@ use crate::player::Planted;
 
 const CONNECT: Duration = Duration::from_secs(20);
 const FALTER: Duration = Duration::from_secs(2);
-const MEND: Duration = Duration::from_secs(60);
+const MEND: Duration = Duration::from_secs(90);
 const SECOND: Duration = Duration::from_secs(1);
 const RESTART: Duration = Duration::from_secs(8);
 const WITHIN: Duration = Duration::from_secs(3);
