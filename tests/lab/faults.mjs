@@ -93,7 +93,10 @@ save()
 
 const at = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(share * numbers.length))]
 const figure = (numbers) => numbers.length === 0 ? '–' : `${at(numbers, 0.5)} / ${at(numbers, 0.95)}`
-const COLUMNS = [['native, native', /^native-native$/], ['native, page', /^(native-(?!native)|(?!native)\w+-native)/], ['page, page', /^(?!native)\w+-(?!native)/]]
+/** Which pairs, whoever of the two is the host. */
+const COLUMNS = [['native', 'native'], ['native', 'chromium'], ['chromium', 'chromium'], ['native', 'firefox'], ['firefox', 'firefox'], ['chromium', 'firefox']]
+  .map((kinds) => [kinds.map((kind) => kind.replace(/^[cf]/, (letter) => letter.toUpperCase())).join(', '), new Set([kinds.join('-'), kinds.toReversed().join('-')])])
+  .filter(([, those]) => results.some(({ pair }) => those.has(pair)))
 
 /** One cell: how many came back, the pause at either side, and what was not as it should be. */
 function cell(mine, fault) {
@@ -123,7 +126,7 @@ for (const name of names) {
     const mine = results.filter((result) => result.name === name && result.started === started && !result.error)
     if (mine.length === 0) continue
     const fault = FAULTS[name] ?? { ...asleepFor(0), text: 'asleep for 1 to 60 s' }
-    const cells = COLUMNS.map(([, who]) => cell(mine.filter(({ pair }) => who.test(pair)), fault))
+    const cells = COLUMNS.map(([, who]) => cell(mine.filter(({ pair }) => who.has(pair)), fault))
     lines.push(`| ${fault.text} | ${started ? 'the server was left' : 'the lobby is open'} | ${cells.join(' | ')} | ${fault.native.join(' / ')}; ${fault.page.join(' / ')} |`)
   }
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Extension, State, WebSocketUpgrade};
+use axum::extract::{Extension, Query, State, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::mpsc;
-use twocan_lobby::{ClientId, Door};
+use twocan_lobby::{ClientId, Door, wire};
 
 use crate::machine::Input;
 use crate::metrics::Metrics;
@@ -56,6 +56,7 @@ pub(crate) fn metrics_routes(front: &Arc<Front>) -> Router {
 
 async fn open_socket(
     State(front): State<Arc<Front>>,
+    Query(query): Query<Vec<(String, String)>>,
     Extension(CameFrom(address)): Extension<CameFrom>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -93,10 +94,13 @@ async fn open_socket(
             "The signaling socket speaks the WebSocket subprotocol twocan.v1, which was not asked for.\n";
         return (StatusCode::BAD_REQUEST, sentence).into_response();
     }
+    // The hello of a session that begins: its welcome is there with the socket.
+    let app = query.into_iter().find(|(name, _)| name == "app");
+    let hello = app.map(|(_, app)| wire::hello(&app).into());
     let client = ClientId(front.last_client.fetch_add(1, Ordering::Relaxed));
     let door = Door { address, host: origin::name_of(host).into() };
     let (pulse, machine) = (front.pulse, front.machine.clone());
-    upgrade.on_upgrade(move |socket| socket::run(socket, client, door, pulse, machine))
+    upgrade.on_upgrade(move |socket| socket::run(socket, client, (door, hello), pulse, machine))
 }
 
 async fn health(State(front): State<Arc<Front>>) -> Response {

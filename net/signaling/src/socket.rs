@@ -42,7 +42,7 @@ enum Outcome {
 pub(crate) async fn run(
     mut socket: WebSocket,
     client: ClientId,
-    door: Door,
+    (door, hello): (Door, Option<Utf8Bytes>),
     pulse: Pulse,
     machine: mpsc::Sender<Input>,
 ) {
@@ -52,6 +52,10 @@ pub(crate) async fn run(
         Machine { client, whose, inputs: machine, unhandled: Arc::new(Semaphore::new(UNHANDLED_MAX)) };
     if machine.tell(Said::Connected { door, queue: Arc::clone(&queue) }).await.is_err() {
         return;
+    }
+    // A machine that is gone is noticed by the exchange.
+    if let Some(hello) = hello {
+        let _ = machine.text(hello).await;
     }
     let code = match exchange(&mut socket, &queue, pulse, &machine).await {
         Outcome::Ours(code, reason) => close(&mut socket, code, reason).await,

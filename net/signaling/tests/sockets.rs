@@ -34,6 +34,40 @@ async fn a_client_whose_connection_is_cut_resumes_and_misses_nothing() {
     }
 }
 
+/// One round trip less until the lobby.
+#[tokio::test]
+async fn a_socket_whose_address_names_the_application_is_welcome_without_a_word() {
+    let server = Server::start().await;
+    let enter = async |query: &str| {
+        let mut request = server.request();
+        *request.uri_mut() = format!("ws://{}/v1{query}", server.address).parse().unwrap();
+        let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        Client { socket, session: String::new(), peer: String::new(), id: 0, seen: 0 }
+    };
+    for query in ["?app=test", "?from=here&app=test&app=other", "?app=%74est"] {
+        let mut ada = enter(query).await;
+        let welcome = ada.next().await;
+        assert_eq!((&welcome["type"], &welcome["resumed"]), (&json!("welcome"), &json!(false)), "{query}");
+        let joined = ada.ask(json!({"type":"create","public":true})).await;
+        assert_eq!(joined["type"], "joined", "{query}");
+        let mut bob = Client::hello(&server).await;
+        let list = bob.ask(json!({"type":"list"})).await;
+        assert_eq!(list["lobbies"].as_array().unwrap().len(), 1, "the same application: {list}");
+        ada.ask(json!({"type":"leave"})).await;
+        // It was said.
+        ada.raw(json!({"type":"hello","id":0,"app":"test"})).await;
+        assert_eq!(ada.next().await["code"], "bad-message");
+    }
+    for query in ["?app", "?app=", "?app=a%20b", "?app=%FF", &format!("?app={}", "a".repeat(65))] {
+        let end = enter(query).await.closed().await.unwrap();
+        assert_eq!(u16::from(end.code), 4000, "{query}");
+    }
+    // Nothing of it is hers.
+    let mut other = enter("?application=test").await;
+    other.raw(json!({"type":"hello","id":0,"app":"test"})).await;
+    assert_eq!(other.next().await["type"], "welcome");
+}
+
 #[tokio::test]
 async fn a_server_that_restarts_in_mid_negotiation_is_met_again_with_a_new_session() {
     // A thread and a runtime of its own: when they end, all that runs on them is gone at once, and nothing of it is

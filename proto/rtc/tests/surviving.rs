@@ -273,6 +273,28 @@ fn is_direct(world: &World) -> bool {
     world.peers.iter().all(|peer| peer.path().path == Path::Direct)
 }
 
+/// What is left meanwhile (loopback, a bridge) is offered and leads nowhere.
+#[test]
+fn who_is_between_two_networks_makes_one_offer_and_trickles_the_next_into_it() {
+    let (mut world, nats, channels) = two_homes(Rule::EndpointIndependent);
+    let before = world.peers[ADA].descriptions();
+    let restarts = world.peers[BOB].connection.stats().restarts;
+    world.unplug(ADA, "192.168.1.2");
+    // Nothing is to be gathered there.
+    world.with(ADA, |connection, now| connection.set_servers(Vec::new(), now));
+    world.plug(ADA, Interface::lan("172.17.0.1", 7));
+    world.run_for(ms(300));
+    let servers = vec![server(&["stun:5.0.0.1"]), server(&["turn:5.0.0.1"])];
+    world.with(ADA, |connection, now| connection.set_servers(servers, now));
+    world.plug(ADA, Interface::behind(nats[ADA], "192.168.1.3", 1));
+    assert!(world.run_until(ms(2_000), World::is_up), "{}", world.describe());
+    world.run_for(ms(1_000));
+    assert_eq!(world.peers[ADA].descriptions() - before, 1, "{}", world.describe());
+    assert_eq!(world.peers[BOB].connection.stats().restarts - restarts, 1);
+    assert!(is_direct(&world));
+    world.talk(channels);
+}
+
 #[test]
 fn a_nat_that_forgets_leaves_no_link_relayed_where_it_may_be_direct() {
     for forgets in [ADA, BOB] {

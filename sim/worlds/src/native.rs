@@ -16,7 +16,7 @@ use twocan_lobby::client::{
     SocketId as WsId,
 };
 use twocan_lobby::wire::{
-    Class, ClientMessage, Create, IceServer, Join, Kind as SignalKind, Path as WirePath,
+    Class, ClientMessage, Create, IceServer, Join, Kind as SignalKind, Path as WirePath, hello,
 };
 use twocan_lobby::{AppName, PeerId};
 use twocan_rtc::gather::{IceUrl, TransportPolicy};
@@ -61,6 +61,8 @@ pub struct Native {
     /// Who answers for which name here.
     pub(crate) neighbours: Neighbours,
     web_sockets: BTreeMap<WsId, StreamId>,
+    /// What the addresses of sockets say that are not open yet.
+    greetings: BTreeMap<WsId, String>,
     received: BTreeMap<StreamId, Vec<u8>>,
     entering: Option<RequestId>,
     room: Option<RoomId>,
@@ -86,6 +88,7 @@ impl Native {
             client: Client::new(twocan_lobby::client::Config { app }, seed),
             neighbours: Neighbours::default(),
             web_sockets: BTreeMap::new(),
+            greetings: BTreeMap::new(),
             received: BTreeMap::new(),
             entering: None,
             room: None,
@@ -290,7 +293,13 @@ impl Native {
 
     fn web_socket_event(&mut self, id: WsId, event: TcpEvent, now: Instant) {
         match event {
-            TcpEvent::Open { .. } => self.client.handle_open(id, now),
+            TcpEvent::Open { stream, .. } => {
+                // There are no addresses here: what a socket's says goes as its first frame.
+                if let Some(text) = self.greetings.remove(&id) {
+                    self.tcp.send(stream, &frame(&text), now);
+                }
+                self.client.handle_open(id, now);
+            }
             TcpEvent::Data(stream, bytes) => {
                 let received = self.received.entry(stream).or_default();
                 received.extend_from_slice(&bytes);
@@ -336,7 +345,7 @@ impl Native {
 
     fn obey_client(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Dial(id) => {
+            Command::Dial(id, app) => {
                 let from = self.usable_addresses();
                 let pick = |is_v4: bool| from.iter().copied().find(|ip| ip.is_ipv4() == is_v4);
                 let (from, to) = match (pick(true), pick(false)) {
@@ -346,6 +355,7 @@ impl Native {
                 };
                 let stream = self.tcp.connect(from, SocketAddr::new(to, TLS_PORT), now);
                 self.web_sockets.insert(id, stream);
+                self.greetings.extend(app.map(|app| (id, hello(&app))));
             }
             Command::Hang(id, code) => {
                 if let Some(stream) = self.web_sockets.remove(&id) {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 
-const LIMIT_BYTES = 9_900
+const LIMIT_BYTES = 9_950
 const built = readFileSync(new URL('../dist/twocan.js', import.meta.url))
 const zipped = gzipSync(built, { level: 9 }).length
 console.log(`twocan.js: ${built.length} B minified, ${zipped} B gzipped, limit ${LIMIT_BYTES} B`)

@@ -60,6 +60,8 @@ export const SECOND_MS = 1_000
 export const RESTART_MS = 8_000
 /** For a restart to bring a way, before another one takes its place where the server links us again. */
 export const WITHIN_MS = 3_000
+/** The same by the clock alone, in a browser that does not live through a restart within a restart: there the server says when the network is back. */
+export const STAYS_MS = 15_000
 /** What the restart over the link itself is given, before the ticket is used. */
 export const ALONE_MS = 200
 /** For relayed candidates to wait in a browser that stays with the first way that works, where it decides. */
@@ -645,7 +647,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     const { _io: io } = this._host
     const now = io._now()
     const stands = this._pc.signalingState !== 'stable'
-    if (io._stays ? now - this._renewed < WITHIN_MS : first && stands && now - this._before < WITHIN_MS) {
+    if (io._stays ? now - this._renewed < (first ? WITHIN_MS : STAYS_MS) : first && stands && now - this._before < WITHIN_MS) {
       if (stands) this._step(async () => this._describe())
       return
     }

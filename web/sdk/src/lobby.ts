@@ -193,6 +193,12 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     this._emit('removed', why)
   }
 
+  /** The server is there again, and so is the network: what is mended need not wait for the clock, where that is slow. */
+  _resumed(): void {
+    this._serverTrace('resumed')
+    if (this._io._stays) for (const link of this.peers.values()) if (link.state === 'mending') link._restart(true)
+  }
+
   _serverTrace(state: ServerState, code?: number): void {
     this._emit('trace', { at: this._at(), type: 'server', state, code })
   }

@@ -89,7 +89,7 @@ export class Client extends Emitter<NetEvents> implements Net {
       },
       _up: (kept) => {
         this.peer = session._peer
-        this._ours(session)?._serverTrace('resumed')
+        this._ours(session)?._resumed()
         if (!kept) {
           this._ours(session)?._removed('session-lost')
           if (this._list) void this._watch().catch(() => {})

@@ -35,7 +35,7 @@ function reconnect(world: World): void {
   world.socket.onopen?.()
 }
 
-test('the hello comes first, and carries the application', async () => {
+test('the address says hello, and carries the application', async () => {
   const { world, session } = await ready()
   expect(world.socket.sent).toEqual([{ type: 'hello', id: 0, app: 'chess' }])
   expect(session._peer).toBe('AAAAAAAA')
@@ -53,6 +53,12 @@ test('requests are numbered from 1, and each reply finds its own', async () => {
   world.socket.says({ type: 'ok', id: 2, seq: 2 })
   await expect(first).rejects.toMatchObject({ code: 'not-in-lobby', message: 'no' })
   expect(await second).toBe('ok')
+})
+
+test('a secret never goes into an address', async () => {
+  const { world } = await ready()
+  reconnect(world)
+  expect(world.urls).toEqual(['ws://x/v1?app=chess', 'ws://x/v1'])
 })
 
 test('after a cut the session is resumed, and only what was not handled is sent again', async () => {

@@ -71,7 +71,7 @@ export class Session {
   _up = false
   /** It is asked whether it is there. */
   _doubted = false
-  /** From hello to welcome, ms. */
+  /** From hello to welcome, ms; at first half of what the socket took to open. */
   _rttMs = 0
   _helloAt = 0
   _secret: string | undefined
@@ -147,14 +147,16 @@ export class Session {
   }
 
   _dial(): void {
-    const socket = this._io._socket(this._url)
+    const { _app: app, _secret: session } = this
+    // Where a session begins the socket's address says hello, and its welcome comes right behind the socket.
+    const socket = this._io._socket(session ? this._url : `${this._url}?app=${encodeURIComponent(app)}`)
     this._socket = socket
     const mine = (): boolean => this._socket === socket
+    this._helloAt = this._io._now()
     socket.onopen = () => {
-      const hello: Outgoing = { type: 'hello', id: 0, app: this._app }
-      if (this._secret) hello.resume = { session: this._secret, seq: this._seq }
+      if (!session || !mine()) return
       this._helloAt = this._io._now()
-      if (mine()) socket.send(JSON.stringify(hello))
+      socket.send(JSON.stringify({ type: 'hello', id: 0, app, resume: { session, seq: this._seq } }))
     }
     socket.onmessage = (event: MessageEvent<string>) => {
       if (mine()) this._receive(JSON.parse(event.data) as ServerFrame | Welcome)
@@ -228,7 +230,7 @@ export class Session {
 
   _welcome(frame: Welcome): void {
     const first = !this._secret
-    this._rttMs = this._io._now() - this._helloAt
+    this._rttMs = (this._io._now() - this._helloAt) / (first ? 2 : 1)
     this._up = true
     this._attempt = 0
     this._secret = frame.session

@@ -36,12 +36,12 @@ pub enum ToSocket {
 /// Opens the socket and serves it until its end, which is told last.
 pub async fn run(
     id: SocketId,
-    place: Arc<Place>,
+    (place, app): (Arc<Place>, Option<String>),
     roots: Roots,
     mut told: mpsc::UnboundedReceiver<ToSocket>,
     inputs: mpsc::Sender<Input>,
 ) {
-    let opening = open(&place, roots);
+    let opening = open(&place, app, roots);
     tokio::pin!(opening);
     let opened = loop {
         tokio::select! {
@@ -77,11 +77,12 @@ fn local(tcp: &TcpStream) -> Option<IpAddr> {
 }
 
 /// The error is a sentence for a person.
-async fn open(place: &Place, roots: Roots) -> Result<Stream, String> {
+async fn open(place: &Place, app: Option<String>, roots: Roots) -> Result<Stream, String> {
     let tcp = TcpStream::connect((place.host.as_str(), place.port)).await.map_err(|error| plain(&error))?;
     // Signals are small, and each of them is waited for.
     tcp.set_nodelay(true).map_err(|error| plain(&error))?;
-    let mut request = place.uri.clone().into_client_request().map_err(|error| refused(&error))?;
+    let uri = app.map_or_else(|| place.uri.to_string(), |app| format!("{}?app={app}", place.uri));
+    let mut request = uri.into_client_request().map_err(|error| refused(&error))?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("twocan.v1"));
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)

@@ -328,11 +328,11 @@ impl Task {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Dial(id) => {
+            Command::Dial(id, app) => {
                 let (socket, told) = mpsc::unbounded_channel();
                 self.sockets.insert(id, socket);
                 let (place, roots) = (self.options.place.clone(), self.options.connection.roots.clone());
-                tokio::spawn(socket::run(id, place, roots, told, self.inputs.clone()));
+                tokio::spawn(socket::run(id, (place, app), roots, told, self.inputs.clone()));
             }
             Command::Hang(id, code) => {
                 if let Some(socket) = self.sockets.remove(&id) {

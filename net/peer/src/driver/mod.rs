@@ -70,8 +70,6 @@ pub struct Driver {
     receive: Receive,
     addresses: Addresses,
     loopback: bool,
-    /// There was a socket on an address that others reach.
-    has_led_out: bool,
     roots: Roots,
     found: Arc<[Found]>,
     sockets: Vec<(SocketId, Udp)>,
@@ -125,7 +123,6 @@ impl Driver {
             receive: config.receive,
             addresses: config.addresses,
             loopback,
-            has_led_out: false,
             roots: config.roots,
             found,
             sockets: Vec::new(),

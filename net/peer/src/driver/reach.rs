@@ -73,7 +73,6 @@ impl Driver {
             Ok(socket) => {
                 let id = self.machine.add_socket(socket.local(), now);
                 self.sockets.push((id, socket));
-                self.has_led_out |= !address.ip().is_loopback();
                 self.listen(address, now);
                 true
             }
@@ -87,15 +86,7 @@ impl Driver {
     /// All addresses that could have a socket, best first.
     fn usable(&self) -> Vec<SocketAddr> {
         match &self.addresses {
-            Addresses::All => {
-                let mut usable = interfaces::usable(&self.found, self.loopback);
-                // A machine that has lost its network waits for the next one: nobody else is reached by loopback, and an offer of it
-                // would be in the way of the one that counts.
-                if self.has_led_out && !self.loopback {
-                    usable.retain(|address| !address.ip().is_loopback());
-                }
-                usable
-            }
+            Addresses::All => interfaces::usable(&self.found, self.loopback),
             Addresses::Only(ips) => ips.iter().take(SOCKETS_MAX).map(|ip| (*ip, 0).into()).collect(),
         }
     }

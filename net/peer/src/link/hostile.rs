@@ -141,7 +141,7 @@ pub(crate) fn room() -> RoomId {
     let now = Instant::now();
     let mut client = Client::new(Config { app: twocan_lobby::AppName::parse("test").unwrap() }, [7; 32]);
     client.open(now);
-    let Some(Command::Dial(socket)) = client.poll_command() else { panic!("it dials") };
+    let Some(Command::Dial(socket, Some(_))) = client.poll_command() else { panic!("it dials") };
     client.handle_open(socket, now);
     let welcome = r#"{"type":"welcome","id":0,"seq":0,"session":"secret","peer":"PEER2222","resumed":false,"received":0}"#;
     client.handle_text(socket, welcome, now);

@@ -168,8 +168,9 @@ pub enum Outcome {
 /// What the owner of the client is to do, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Open a socket; `handle_open` or `handle_closed` follows.
-    Dial(SocketId),
+    /// Open a socket, with `?app=` and this in its address if there is any, which is the hello of a session that begins
+    /// (docs/protocol.md §1.2); `handle_open` or `handle_closed` follows.
+    Dial(SocketId, Option<String>),
     /// Close a socket, with this code if any; nothing more of it is heard.
     Hang(SocketId, Option<u16>),
     /// Something for a link.

@@ -91,12 +91,12 @@ impl Client {
     fn pump(&mut self, key: Key, now: Instant) {
         while let Some(output) = self.sessions.get_mut(&key).and_then(|held| held.session.poll()) {
             match output {
-                Output::Dial => {
+                Output::Dial(app) => {
                     let socket = SocketId(self.short_number());
                     if let Some(held) = self.sessions.get_mut(&key) {
                         held.socket = Some(socket);
                     }
-                    self.commands.push_back(Command::Dial(socket));
+                    self.commands.push_back(Command::Dial(socket, app));
                 }
                 Output::Hang(code) => {
                     let socket = self.sessions.get_mut(&key).and_then(|held| held.socket.take());

@@ -33,7 +33,8 @@ const GOODBYE: u16 = 1000;
 /// What a session wants, or tells.
 #[derive(Debug)]
 pub(super) enum Output {
-    Dial,
+    /// Open a socket, for a session that begins with the application in its address.
+    Dial(Option<String>),
     Hang(Option<u16>),
     Text(String),
     Opened,
@@ -186,11 +187,11 @@ impl Session {
         self.end(GOODBYE, Failure::Closed);
     }
 
-    /// The socket is open.
+    /// The socket is open. Where a session begins its address has said hello.
     pub fn handle_open(&mut self) {
-        let resume = self.secret.as_deref().map(|session| Resume { session: session.into(), seq: self.seq });
-        let hello = Hello { app: self.app.as_str().into(), resume };
-        let body = say(&ClientMessage::Hello(hello));
+        let Some(session) = self.secret.as_deref() else { return };
+        let resume = Some(Resume { session: session.into(), seq: self.seq });
+        let body = say(&ClientMessage::Hello(Hello { app: self.app.as_str().into(), resume }));
         self.out.push_back(Output::Text(number(&body, 0, None)));
     }
 
@@ -301,7 +302,8 @@ impl Session {
 
     fn dial(&mut self, now: Instant) {
         self.line = Line::Opening { until: now + OPEN_WITHIN };
-        self.out.push_back(Output::Dial);
+        let app = self.secret.is_none().then(|| self.app.as_str().to_owned());
+        self.out.push_back(Output::Dial(app));
     }
 
     fn give_up_socket(&mut self, now: Instant) {

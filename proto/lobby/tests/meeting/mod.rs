@@ -12,7 +12,7 @@ use twocan_lobby::client::{
     RoomEvent, RoomId, Row, Snapshot, SocketId,
 };
 use twocan_lobby::wire::{
-    Class, ClientMessage, Create, IceServer, IceServers, Join, Kind, List, Path, Quick, Reason, Update,
+    Class, ClientMessage, Create, IceServer, IceServers, Join, Kind, List, Path, Quick, Reason, Update, hello,
 };
 use twocan_lobby::{AppName, ClientId, Command, Door, Ended, Keys, Limits, Lobbies, PeerId};
 
@@ -425,7 +425,7 @@ impl Meeting {
 
     fn obey(&mut self, at: usize, command: Do) {
         match command {
-            Do::Dial(socket) => {
+            Do::Dial(socket, app) => {
                 let Some(server) = &mut self.server else {
                     return self.ends[at].client.handle_closed(socket, 1006, self.now);
                 };
@@ -433,6 +433,9 @@ impl Meeting {
                 self.next_client += 1;
                 let door = Door { address: "192.0.2.1".parse().unwrap(), host: "play.example".into() };
                 server.handle_connected(client, door, self.now);
+                if let Some(app) = app {
+                    server.handle_message(client, &hello(&app), self.now);
+                }
                 self.ends[at].sockets.insert(socket, client);
                 self.ends[at].client.handle_open(socket, self.now);
             }

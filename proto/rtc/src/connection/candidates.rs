@@ -22,6 +22,8 @@ pub(super) struct LocalCandidates {
     pub(super) is_gathered: bool,
     /// The other side has not heard of some: ICE is restarted for them as soon as it can.
     pub(super) is_unsaid: bool,
+    /// A server has seen this side before.
+    had_reflexive: bool,
 }
 
 impl LocalCandidates {
@@ -83,6 +85,7 @@ impl Connection {
             let init = self.candidate_init(&gathered.text);
             self.output.event(Event::Signal(Signal::Candidate(init)));
         }
+        self.local.had_reflexive |= gathered.local.candidate.kind == Kind::ServerReflexive;
         self.local.list.push(gathered);
     }
 
@@ -106,9 +109,21 @@ impl Connection {
         }
     }
 
+    /// What is left leads nowhere, as loopback and bridges do when a network is gone: another one will come, and its candidates belong to the
+    /// same offer. (One that is made within another that found no way is the end of a connection to Firefox.)
+    pub(super) fn is_between_networks(&self) -> bool {
+        self.lifecycle.is_mending()
+            && self.local.had_reflexive
+            && self.local.of(Kind::ServerReflexive).next().is_none()
+    }
+
     /// Says that this generation has no more candidates, where that is so.
     pub(super) fn end_local(&mut self, now: Instant) {
-        if !self.local.is_gathered || !self.negotiation.is_described() || self.keeps_any_back() {
+        if !self.local.is_gathered
+            || !self.negotiation.is_described()
+            || self.keeps_any_back()
+            || self.is_between_networks()
+        {
             return;
         }
         if let Some(agent) = &mut self.agent {

@@ -194,7 +194,10 @@ impl Connection {
             .into_iter()
             .map(|gathered| Event::Signal(Signal::Candidate(self.candidate_init(&gathered.text))))
             .collect();
-        session.end_of_candidates = self.local.is_gathered && later.is_empty() && !self.keeps_any_back();
+        session.end_of_candidates = self.local.is_gathered
+            && later.is_empty()
+            && !self.keeps_any_back()
+            && !self.is_between_networks();
         self.negotiation.is_ended = session.end_of_candidates;
         let offer = self.remote_session().filter(|_| kind == Kind::Answer).map(|session| session.version);
         let description = Description { kind, sdp: session.write(), offer };

@@ -56,6 +56,8 @@ pub(super) struct Lifecycle {
     pub(super) connect_time: Option<Duration>,
     /// When relays are given back.
     leaves_at: Option<Instant>,
+    /// ICE is restarted with the next socket: there was none when the path was lost, and signaling was up.
+    pub(super) waits_for_socket: bool,
     /// When our credentials were last renewed: an ICE restart, by either side.
     pub(super) renewed: Option<Instant>,
     /// When ICE was last asked to look after the path.
@@ -82,6 +84,7 @@ impl Lifecycle {
             began: None,
             connect_time: None,
             leaves_at: None,
+            waits_for_socket: false,
             renewed: None,
             probed: None,
             selected_at: None,
@@ -116,6 +119,10 @@ impl Lifecycle {
     /// It is mended, and nobody is there who would carry an offer.
     pub(super) fn is_alone(&self) -> bool {
         matches!(self.phase, Phase::Mending { .. }) && !self.is_signaling_up
+    }
+
+    pub(super) fn is_mending(&self) -> bool {
+        matches!(self.phase, Phase::Mending { .. })
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -214,7 +221,9 @@ impl Connection {
             Phase::Connected | Phase::Faltering { .. } => {
                 self.mend(false, now);
                 if self.lifecycle.is_signaling_up {
-                    if !self.sockets.is_empty() {
+                    if self.sockets.is_empty() {
+                        self.lifecycle.waits_for_socket = true;
+                    } else {
                         self.restart(now);
                     }
                 } else if let Phase::Mending { again, .. } = &mut self.lifecycle.phase {

@@ -52,7 +52,9 @@ impl Connection {
         }
         self.add_active(local, now);
         // What was said to be all of this generation is not.
-        if self.lifecycle.is_alone() && self.selected.is_none() {
+        if std::mem::take(&mut self.lifecycle.waits_for_socket) {
+            self.restart(now);
+        } else if self.lifecycle.is_alone() && self.selected.is_none() {
             self.local.is_unsaid = true;
         } else if self.negotiation.is_ended {
             self.restart(now);

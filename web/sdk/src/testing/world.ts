@@ -155,6 +155,7 @@ export class World implements Io {
   now = 0
   _stays = false
   _counts = true
+  urls: string[] = []
   sockets: FakeSocket[] = []
   connections: FakeConnection[] = []
   leaving: (() => void)[] = []
@@ -178,8 +179,13 @@ export class World implements Io {
     this.now = end
   }
 
-  _socket(): Socket {
-    this.sockets.push(new FakeSocket())
+  _socket(url: string): Socket {
+    this.urls.push(url)
+    const socket = new FakeSocket()
+    // What the address says.
+    const app = new URL(url).searchParams.get('app')
+    if (app) socket.sent.push({ type: 'hello', id: 0, app })
+    this.sockets.push(socket)
     return this.socket as unknown as Socket
   }
 
