@@ -114,7 +114,7 @@ function cell(mine, fault) {
   return `${missed ? '**' : ''}${figure(pauses)}${missed ? '**' : ''}${notes.length ? ` (${notes.join(', ')})` : ''}`
 }
 
-const names = [...new Set(results.map(({ name }) => name))]
+const names = [...Object.keys(FAULTS), 'asleep'].filter((each) => results.some(({ name }) => name === each))
 const lines = [
   `Runs: ${results.length} with a fault, of them back: ${results.filter(({ back }) => back).length}; ${results.filter(({ error }) => error).length} could not be made.`,
   '',
