@@ -11,7 +11,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::mpsc;
-use twocan_lobby::{ClientId, Door, wire};
+use twocan_lobby::client::hello;
+use twocan_lobby::{ClientId, Door};
 
 use crate::machine::Input;
 use crate::metrics::Metrics;
@@ -96,7 +97,7 @@ async fn open_socket(
     }
     // The hello of a session that begins: its welcome is there with the socket.
     let app = query.into_iter().find(|(name, _)| name == "app");
-    let hello = app.map(|(_, app)| wire::hello(&app).into());
+    let hello = app.map(|(_, app)| hello(&app, None).into());
     let client = ClientId(front.last_client.fetch_add(1, Ordering::Relaxed));
     let door = Door { address, host: origin::name_of(host).into() };
     let (pulse, machine) = (front.pulse, front.machine.clone());

@@ -470,9 +470,7 @@ fn an_offer_over_the_link_that_finds_no_answer_goes_by_the_server_too() {
         let mut meeting = Meeting::pair();
         meeting.start(ADA);
         meeting.cable = answered;
-        let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
-        let offer = LinkInput::Description { offer: true, data: r#"{"type":"offer"}"# };
-        meeting.ends[ADA].client.handle_link(room, bob, offer, meeting.now);
+        meeting.offer(ADA, BOB);
         meeting.pass(millis(ALONE_FOR) + 100);
         assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open), "nothing is wrong with the link");
         assert_eq!(meeting.sockets(), usize::from(!answered));
@@ -498,8 +496,7 @@ fn whoever_came_back_for_an_offer_leaves_again_when_its_answer_comes_over_the_li
     meeting.start(ADA);
     meeting.cable = false;
     let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
-    let offer = LinkInput::Description { offer: true, data: r#"{"type":"offer"}"# };
-    meeting.ends[ADA].client.handle_link(room, bob, offer, meeting.now);
+    meeting.offer(ADA, BOB);
     meeting.pass(millis(ALONE_FOR) + 1_000);
     assert_eq!(meeting.sockets(), 1);
     let answer = r#"{"type":"signal","kind":"description","data":{"type":"answer"}}"#;

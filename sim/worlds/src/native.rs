@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use twocan_ice::SocketId;
 use twocan_lobby::client::{
     Client, Command, Event, LinkCommand, LinkInput, LinkState, Outcome, RequestId, RoomEvent, RoomId,
-    SocketId as WsId,
+    SocketId as WsId, hello,
 };
 use twocan_lobby::wire::{
-    Class, ClientMessage, Create, IceServer, Join, Kind as SignalKind, Path as WirePath, hello,
+    Class, ClientMessage, Create, IceServer, Join, Kind as SignalKind, Path as WirePath,
 };
 use twocan_lobby::{AppName, PeerId};
 use twocan_rtc::gather::{IceUrl, TransportPolicy};
@@ -355,7 +355,7 @@ impl Native {
                 };
                 let stream = self.tcp.connect(from, SocketAddr::new(to, TLS_PORT), now);
                 self.web_sockets.insert(id, stream);
-                self.greetings.extend(app.map(|app| (id, hello(&app))));
+                self.greetings.extend(app.map(|app| (id, hello(&app, None))));
             }
             Command::Hang(id, code) => {
                 if let Some(stream) = self.web_sockets.remove(&id) {

@@ -35,6 +35,7 @@ pub use outside::{
     Command, Discard, Event, Failure, LinkCommand, LinkInput, LinkState, Member, OutWhy, Outcome, RequestId,
     RoomEvent, RoomId, RoomState, Row, ServerEvent, Snapshot, SocketId,
 };
+pub use session::hello;
 
 use crate::wire::names::{AppName, PeerId};
 use crate::wire::{ClientMessage, List};

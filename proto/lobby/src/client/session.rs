@@ -191,8 +191,7 @@ impl Session {
     pub fn handle_open(&mut self) {
         let Some(session) = self.secret.as_deref() else { return };
         let resume = Some(Resume { session: session.into(), seq: self.seq });
-        let body = say(&ClientMessage::Hello(Hello { app: self.app.as_str().into(), resume }));
-        self.out.push_back(Output::Text(number(&body, 0, None)));
+        self.out.push_back(Output::Text(hello(self.app.as_str(), resume)));
     }
 
     /// A text frame has come.
@@ -419,6 +418,11 @@ impl Session {
 }
 
 /// A message as JSON text, without its numbers.
+/// The first frame of a socket; without `resume` it is what `?app=` in the socket's address stands for (docs/protocol.md §1.2).
+pub fn hello(app: &str, resume: Option<Resume<'_>>) -> String {
+    number(&say(&ClientMessage::Hello(Hello { app: app.into(), resume })), 0, None)
+}
+
 pub(super) fn say(message: &ClientMessage<'_>) -> String {
     serde_json::to_string(message).expect("keys are strings and writing to memory does not fail")
 }

@@ -23,11 +23,6 @@ pub struct Hello<'a> {
     pub resume: Option<Resume<'a>>,
 }
 
-/// What the address of a socket says with `?app=` (docs/protocol.md §1.2), as the frame that it stands for.
-pub fn hello(app: &str) -> String {
-    serde_json::json!({ "type": "hello", "id": 0, "app": app }).to_string()
-}
-
 /// The session to come back to, and the highest `seq` seen of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Resume<'a> {

@@ -10,7 +10,7 @@ pub mod words;
 
 pub use client::{
     Class, ClientFrame, ClientMessage, CodeKind, Create, Failed, Hello, Join, Kick, Kind, Linked, List,
-    ParseError, Path, Quick, Reason, Resume, Return, Signal, Update, hello, parse,
+    ParseError, Path, Quick, Reason, Resume, Return, Signal, Update, parse,
 };
 pub use server::{
     Arrived, Complete, IceServer, IceServers, Joined, Left, LeftWhy, Link, Listed, ListedLobby, Listing,

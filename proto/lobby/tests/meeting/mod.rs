@@ -9,10 +9,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use twocan_lobby::client::{
     Client, Command as Do, Config, Event, Failure, LinkCommand, LinkInput, LinkState, Outcome, RequestId,
-    RoomEvent, RoomId, Row, Snapshot, SocketId,
+    RoomEvent, RoomId, Row, Snapshot, SocketId, hello,
 };
 use twocan_lobby::wire::{
-    Class, ClientMessage, Create, IceServer, IceServers, Join, Kind, List, Path, Quick, Reason, Update, hello,
+    Class, ClientMessage, Create, IceServer, IceServers, Join, Kind, List, Path, Quick, Reason, Update,
 };
 use twocan_lobby::{AppName, ClientId, Command, Door, Ended, Keys, Limits, Lobbies, PeerId};
 
@@ -423,6 +423,13 @@ impl Meeting {
         })
     }
 
+    /// One's connection makes an offer to another.
+    pub fn offer(&mut self, from: usize, to: usize) {
+        let (room, peer) = (self.room(from), self.name(to));
+        let offer = LinkInput::Description { offer: true, data: r#"{"type":"offer"}"# };
+        self.ends[from].client.handle_link(room, peer, offer, self.now);
+    }
+
     fn obey(&mut self, at: usize, command: Do) {
         match command {
             Do::Dial(socket, app) => {
@@ -434,7 +441,7 @@ impl Meeting {
                 let door = Door { address: "192.0.2.1".parse().unwrap(), host: "play.example".into() };
                 server.handle_connected(client, door, self.now);
                 if let Some(app) = app {
-                    server.handle_message(client, &hello(&app), self.now);
+                    server.handle_message(client, &hello(&app, None), self.now);
                 }
                 self.ends[at].sockets.insert(socket, client);
                 self.ends[at].client.handle_open(socket, self.now);

@@ -118,7 +118,7 @@ impl Lifecycle {
 
     /// It is mended, and nobody is there who would carry an offer.
     pub(super) fn is_alone(&self) -> bool {
-        matches!(self.phase, Phase::Mending { .. }) && !self.is_signaling_up
+        self.is_mending() && !self.is_signaling_up
     }
 
     pub(super) fn is_mending(&self) -> bool {

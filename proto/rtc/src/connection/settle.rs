@@ -130,9 +130,9 @@ impl Connection {
     /// us lives on the relay's machine.
     fn remote_kind(&self, selected: &Selected) -> Kind {
         let ip = selected.remote.ip();
-        let is_theirs = self.agent.as_ref().is_some_and(|agent| agent.is_named(ip));
+        let is_theirs = || self.agent.as_ref().is_some_and(|agent| agent.is_named(ip));
         let is_hidden =
-            selected.remote_kind == Kind::PeerReflexive && self.local.is_on_relay(ip) && !is_theirs;
+            selected.remote_kind == Kind::PeerReflexive && self.local.is_on_relay(ip) && !is_theirs();
         if is_hidden { Kind::Relayed } else { selected.remote_kind }
     }
 
