@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use twocan_lobby::Rate;
 
 use crate::settings;
+use crate::values::LogFormat;
 
 /// Lines of one kind (one place in the code) at once.
 const LINES_BURST: u32 = 50;
@@ -18,22 +19,28 @@ const LINES_BURST: u32 = 50;
 const LINES_PER_SECOND: u32 = 2;
 
 /// Begins to log. `level`: what is shown where `TWOCAN_LOG` does not say.
-pub fn start(level: LevelFilter) -> anyhow::Result<()> {
+pub fn start(level: LevelFilter, format: LogFormat) -> anyhow::Result<()> {
     let filter = match std::env::var(settings::LOG_VARIABLE) {
         Ok(text) if !text.is_empty() => settings::log_filter(&text)?,
         _ => Targets::new().with_default(level),
     };
     let colour =
         std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    let lines =
-        tracing_subscriber::fmt::layer().with_target(false).with_ansi(colour).with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines).with(Quiet::default()).with(filter).init();
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(colour).boxed(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        }
+    };
+    tracing_subscriber::registry().with(lines).with(Quiet { format, ..Quiet::default() }).with(filter).init();
     Ok(())
 }
 
 /// Leaves lines out where one kind of them comes too fast, and says how many. What is only shown on request (debug, trace) passes.
 #[derive(Default)]
 struct Quiet {
+    format: LogFormat,
     kinds: Mutex<HashMap<Identifier, Kind>>,
 }
 
@@ -50,7 +57,10 @@ impl<S: Subscriber> Layer<S> for Quiet {
         }
         let left_out = self.pass(metadata.callsite(), Instant::now());
         if let Some(count @ 1..) = left_out {
-            eprintln!("       … {count} lines like the next one are left out");
+            match self.format {
+                LogFormat::Text => eprintln!("       … {count} lines like the next one are left out"),
+                LogFormat::Json => eprintln!("{{\"left_out\":{count}}}"),
+            }
         }
         left_out.is_some()
     }

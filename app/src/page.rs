@@ -2,13 +2,15 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 /// A file, as it is served.
 struct File {
     path: &'static str,
+    /// Below `web/`.
+    source: &'static str,
     content_type: &'static str,
     bytes: &'static [u8],
 }
@@ -17,19 +19,22 @@ macro_rules! files {
     ($($path:literal, $content_type:literal, $file:literal;)*) => {
         [$(File {
             path: $path,
+            source: $file,
             content_type: $content_type,
             bytes: include_bytes!(concat!("../../web/", $file)),
         }),*]
     };
 }
 
-static FILES: [File; 6] = files! {
+static FILES: [File; 8] = files! {
     "/", "text/html; charset=utf-8", "demo/dist/index.html";
     "/app.js", "text/javascript; charset=utf-8", "demo/dist/app.js";
     "/style.css", "text/css; charset=utf-8", "demo/dist/style.css";
     "/icon.svg", "image/svg+xml", "demo/dist/icon.svg";
     "/manifest.webmanifest", "application/manifest+json", "demo/dist/manifest.webmanifest";
     "/twocan.js", "text/javascript; charset=utf-8", "sdk/dist/twocan.js";
+    "/list.js", "text/javascript; charset=utf-8", "sdk/dist/list.js";
+    "/trace.js", "text/javascript; charset=utf-8", "sdk/dist/trace.js";
 };
 
 /// Nothing from elsewhere, and nobody else's frame around it. The socket goes to the host that the page came from: not every browser
@@ -71,11 +76,14 @@ fn serve(file: &'static File, tag: &str, request: &HeaderMap) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
+    // The SDK's modules are for the pages of anybody; who may open the socket is asked there.
+    let is_sdk = file.source.starts_with("sdk/");
+    let shared = is_sdk.then_some((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
     let known = request.get(header::IF_NONE_MATCH).is_some_and(|value| value == tag);
     if known {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
+        return (StatusCode::NOT_MODIFIED, headers, HeaderMap::from_iter(shared)).into_response();
     }
-    (headers, file.bytes).into_response()
+    (headers, HeaderMap::from_iter(shared), file.bytes).into_response()
 }
 
 fn entity_tag(bytes: &[u8]) -> String {
@@ -110,6 +118,16 @@ mod tests {
         );
         for odd in ["", "evil.example; script-src *", "a b", "x'"] {
             assert!(policy(odd).contains("connect-src 'self';"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn the_sdk_can_be_imported_from_everywhere_and_the_page_cannot() {
+        for file in &FILES {
+            let answer = serve(file, "x", &HeaderMap::new());
+            let shared = answer.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN).map(HeaderValue::as_bytes);
+            let is_sdk = ["/twocan.js", "/list.js", "/trace.js"].contains(&file.path);
+            assert_eq!(shared, is_sdk.then_some(&b"*"[..]), "{}", file.path);
         }
     }
 

@@ -1,6 +1,7 @@
 //! `twocan serve`: both halves started, told of each other, and ended together.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,11 @@ use twocan_signaling::{Limits, MEMORY_DEFAULT, Quota, Signaling};
 use twocan_turn::{External, Policy, Transport, control, credential, policy::Cidr};
 
 use crate::control::Control;
+use crate::files::{self, Share, Wanted};
 use crate::ice::{Addresses, Ice};
 use crate::listen::{Listen, primary_address};
 use crate::settings::Settings;
+use crate::tls::Certificate;
 use crate::values::{Half, Secret};
 use crate::{page, relay_metrics, state, tls};
 
@@ -30,18 +33,24 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     end_on_panic();
     let listen = Listen::new(&settings, primary_address)?;
     let keys = Keys::new(&settings)?;
+    let certificate = certificate(&settings, &listen)?;
+    let tables = Tables::new(&settings, &listen);
     let relay = match settings.only {
         Some(Half::Signaling) => None,
-        _ => Some(start_relay(&settings, &listen, &keys)?),
+        _ => Some(start_relay(&settings, &listen, &keys, &tables, certificate.as_ref())?),
     };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let outcome = runtime.block_on(async {
         let signaling = match settings.only {
             Some(Half::Relay) => None,
-            _ => Some(start_signaling(&settings, &listen, &keys, relay.as_ref()).await?),
+            _ => Some(start_signaling(&settings, &listen, &keys, &tables, relay.as_ref()).await?),
         };
+        tables.warn_if_short();
         announce(&settings, &listen, relay.as_ref(), signaling.as_ref());
-        until_ended(signaling, relay.as_ref()).await
+        tokio::select! {
+            ended = until_ended(signaling, relay.as_ref()) => ended,
+            Err(error) = tls::keep_fresh(certificate) => Err(error),
+        }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     if let Some(relay) = relay {
@@ -104,14 +113,25 @@ fn draw() -> anyhow::Result<[u8; 32]> {
     Ok(bytes)
 }
 
-fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Result<Relay> {
-    let tls = match (listen.turns.is_empty(), &settings.tls_cert, &settings.tls_key) {
-        (true, None, None) => None,
-        (false, Some(certificate), Some(key)) => Some(tls::server_config(certificate, key)?),
+fn certificate(settings: &Settings, listen: &Listen) -> anyhow::Result<Option<Arc<Certificate>>> {
+    let has_no_relay = settings.only == Some(Half::Signaling);
+    match (has_no_relay || listen.turns.is_empty(), &settings.tls_cert, &settings.tls_key) {
+        (true, None, None) => Ok(None),
+        (false, Some(certificate), Some(key)) => Certificate::read(certificate, key).map(Some),
         (false, ..) => bail!("--turns needs both --tls-cert and --tls-key"),
+        (true, ..) if has_no_relay => Ok(None),
         (true, ..) => bail!("--tls-cert and --tls-key are for --turns, which is not given"),
-    };
-    let default_ports = 49_152..=65_535;
+    }
+}
+
+fn start_relay(
+    settings: &Settings,
+    listen: &Listen,
+    keys: &Keys,
+    tables: &Tables,
+    certificate: Option<&Arc<Certificate>>,
+) -> anyhow::Result<Relay> {
+    let tls = certificate.map(Certificate::server_config).transpose()?;
     let config = twocan_relay::Config {
         turn: listen.turn.clone(),
         turns: listen.turns.clone(),
@@ -119,14 +139,14 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         tls,
         external: External { v4: listen.external_v4, v6: listen.external_v6 },
         listeners_besides: if settings.only.is_none() { listen.http.clone() } else { Vec::new() },
-        relay_ports: settings.relay_ports.as_ref().map_or(default_ports, |range| range.0.clone()),
-        threads: settings.relay_threads.or(std::thread::available_parallelism().ok()).map_or(1, Into::into),
+        relay_ports: tables.relay_ports.clone(),
+        threads: relay_threads(settings),
         realm: settings.realm.clone().unwrap_or_else(|| "twocan".to_owned()),
         users: settings.turn_user.iter().map(|user| (user.name.clone(), user.password.clone())).collect(),
         secret: settings.turn_secret.as_ref().map(|secret| secret.0.clone().into_bytes()),
         control_key: settings.turn_secret.as_ref().map(|secret| control::key(secret.0.as_bytes())),
         policy: policy(settings)?,
-        streams: streams(settings),
+        streams: tables.streams,
         limits: relay_limits(settings),
         ..twocan_relay::Config::new(keys.grant)
     };
@@ -137,6 +157,79 @@ fn start_relay(settings: &Settings, listen: &Listen, keys: &Keys) -> anyhow::Res
         twocan_relay::Error::Alternate { address, why } => anyhow!("--alternate {address}: {why}"),
         other => other.into(),
     })
+}
+
+fn relay_threads(settings: &Settings) -> usize {
+    settings.relay_threads.or(std::thread::available_parallelism().ok()).map_or(1, Into::into)
+}
+
+/// The tables of which each entry is an open file: as large as there is memory for, and files.
+#[derive(Clone)]
+struct Tables {
+    /// HTTP and WebSocket.
+    connections: Quota,
+    /// TCP and TLS connections of the relay, and what waits for them.
+    streams: StreamLimits,
+    /// Ports of each family. What a household may have is a part of them.
+    relay_ports: RangeInclusive<u16>,
+    files: Share,
+    /// Fewer files may be open than all the tables want: how many, and how many those are.
+    short: Option<(u64, u64)>,
+}
+
+impl Tables {
+    fn new(settings: &Settings, listen: &Listen) -> Self {
+        let memory = memory(settings);
+        let tables = Self {
+            connections: twocan_signaling::Config::CONNECTIONS.scaled(memory, MEMORY_DEFAULT),
+            streams: streams(memory),
+            relay_ports: settings.relay_ports.as_ref().map_or(49_152..=65_535, |range| range.0.clone()),
+            files: Share::ALL,
+            short: None,
+        };
+        let families = [listen.external_v4.is_some(), listen.external_v6.is_some()];
+        let families = families.into_iter().filter(|is_there| *is_there).count() as u64;
+        let of_signaling = tables.connections.total;
+        let of_relay = tables.streams.connections.total + tables.relay_ports.len() as u64 * families;
+        let wanted = Wanted {
+            tables: match settings.only {
+                None => of_signaling + of_relay,
+                Some(Half::Signaling) => of_signaling,
+                Some(Half::Relay) => of_relay,
+            },
+            threads: relay_threads(settings) as u64,
+        };
+        let files = files::raise_limit();
+        let share = wanted.of(files);
+        let short = (!share.is_all()).then(|| (files, wanted.in_all()));
+        Self { short, ..tables.shared(share) }
+    }
+
+    /// As large as there are files for.
+    fn shared(self, files: Share) -> Self {
+        let connections = files.quota(self.connections);
+        let streams = StreamLimits { connections: files.quota(self.streams.connections), ..self.streams };
+        let relay_ports = files.ports(&self.relay_ports);
+        Self { connections, streams, relay_ports, files, ..self }
+    }
+
+    fn warn_if_short(&self) {
+        if let Some((files, wanted)) = self.short {
+            warn!(
+                "{files} files may be open at once, and {wanted} are wanted: fewer connections and relayed ports are let in; \
+                 `LimitNOFILE={wanted}` (systemd) or `ulimit -n {wanted}` allows all"
+            );
+        }
+    }
+
+    /// There are no more sockets and sessions than there are connections.
+    fn limits(&self, limits: Limits) -> Limits {
+        Limits {
+            sockets: self.files.quota(limits.sockets),
+            sessions: self.files.quota(limits.sessions),
+            ..limits
+        }
+    }
 }
 
 /// More than a household has.
@@ -156,9 +249,9 @@ fn relay_limits(settings: &Settings) -> twocan_turn::Limits {
 }
 
 /// What connections of the relay may hold together grows with the memory that there is.
-fn streams(settings: &Settings) -> StreamLimits {
+fn streams(memory: u64) -> StreamLimits {
     let default = StreamLimits::default();
-    let scale = |quota: Quota| quota.scaled(memory(settings), MEMORY_DEFAULT);
+    let scale = |quota: Quota| quota.scaled(memory, MEMORY_DEFAULT);
     StreamLimits {
         connections: scale(default.connections),
         buffer_bytes: scale(default.buffer_bytes),
@@ -185,6 +278,7 @@ async fn start_signaling(
     settings: &Settings,
     listen: &Listen,
     keys: &Keys,
+    tables: &Tables,
     relay: Option<&Relay>,
 ) -> anyhow::Result<Signaling> {
     let addresses = |transport| relay.map(|relay| relay.local_addrs(transport).collect::<Vec<_>>());
@@ -213,11 +307,13 @@ async fn start_signaling(
         addresses: Addresses { turn, turns, named: settings.external_ip.clone(), found: found.collect() },
     };
     let mut config = twocan_signaling::Config::new(listen.http.clone(), keys.tickets.clone());
-    let memory = memory(settings);
-    config.limits = Limits { hashes_at_once: hashes_at_once(), ..Limits::for_memory(memory) };
-    config.connections = config.connections.scaled(memory, MEMORY_DEFAULT);
+    let limits = Limits::for_memory(memory(settings));
+    let away = settings.away.map_or(limits.away, Duration::from_secs);
+    let limits = Limits { hashes_at_once: hashes_at_once(), away, ..limits };
+    config.limits = tables.limits(limits);
+    config.connections = tables.connections;
     (config.metrics, config.metrics_listen) = metrics(settings, listen);
-    config.origins = settings.origin.iter().map(|origin| parse_origin(origin)).collect::<Result<_, _>>()?;
+    config.origins = settings.origin.iter().map(|origin| origin.0.clone()).collect();
     let proxies = ranges("--trusted-proxy", &settings.trusted_proxy)?;
     config.trusted_proxy = Some(Arc::new(move |ip| proxies.iter().any(|range| range.contains(ip))));
     config.more_metrics = relay
@@ -249,17 +345,6 @@ fn metrics(settings: &Settings, listen: &Listen) -> (bool, Vec<SocketAddr>) {
 /// Hashes take a core each: most of the cores are for everything else.
 fn hashes_at_once() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 4).max(1))
-}
-
-/// `scheme://host[:port]`, as browsers send it.
-fn parse_origin(text: &str) -> anyhow::Result<String> {
-    let origin = text.trim_end_matches('/');
-    match origin.split_once("://") {
-        Some(("http" | "https", host)) if !host.is_empty() && !host.contains(['/', ' ', '@']) => {
-            Ok(origin.to_ascii_lowercase())
-        }
-        _ => bail!("--origin: `{text}` is not an origin such as https://play.example"),
-    }
 }
 
 /// One line for each fact a person needs.

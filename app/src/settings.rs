@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::values::{Half, PortRange, Secret, Size, User};
+use crate::values::{Half, LogFormat, Origin, PortRange, Secret, Size, User};
 
 /// `twocan serve`: each setting is a flag, a variable `TWOCAN_…` and a key of the file. Where two are given, the flag
 /// outweighs the variable, and the variable the file.
@@ -75,9 +75,10 @@ pub struct Settings {
     #[arg(long, env = "TWOCAN_RELAY_THREADS", value_name = "N")]
     pub relay_threads: Option<NonZeroUsize>,
 
-    /// Page allowed to open the signaling socket, such as `https://play.example`; repeatable [default: same origin]
+    /// Pages allowed to open the signaling socket: `https://play.example`, `https://*.play.example`, `tauri://localhost`, `null`, `*`;
+    /// repeatable [default: the server's own page, and pages of this machine where it is reached as localhost]
     #[arg(long, env = "TWOCAN_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
-    pub origin: Vec<String>,
+    pub origin: Vec<Origin>,
 
     /// Reverse proxy whose X-Forwarded-For tells the client's address; repeatable
     #[arg(long, env = "TWOCAN_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
@@ -97,9 +98,17 @@ pub struct Settings {
     #[arg(long, env = "TWOCAN_MEMORY", value_name = "SIZE")]
     pub memory: Option<Size>,
 
+    /// Seconds that a member's seat in a lobby waits once its device sleeps or has no network [default: 600]
+    #[arg(long, env = "TWOCAN_AWAY", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub away: Option<u64>,
+
     /// Run one half only
     #[arg(long, env = "TWOCAN_ONLY", value_name = "HALF")]
     pub only: Option<Half>,
+
+    /// How the log is written: text, or an object of JSON on each line [default: text]
+    #[arg(long, env = "TWOCAN_LOG_FORMAT", value_name = "FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
 
     /// Settings in TOML, with the names of these flags
     #[arg(long, env = "TWOCAN_CONFIG", value_name = "FILE")]
@@ -156,26 +165,38 @@ impl Settings {
             metrics: self.metrics.or(base.metrics),
             state: self.state.or(base.state),
             memory: self.memory.or(base.memory),
+            away: self.away.or(base.away),
             only: self.only.or(base.only),
+            log_format: self.log_format.or(base.log_format),
             config: self.config,
         }
     }
 }
 
 /// Refuses a variable `TWOCAN_…` that means nothing: a slip of the pen should not pass for a setting.
-pub fn check_variables(names: impl Iterator<Item = String>) -> anyhow::Result<()> {
+pub fn check_variables(variables: impl Iterator<Item = (String, String)>) -> anyhow::Result<()> {
     let command = <Settings as clap::Args>::augment_args(clap::Command::new("serve"));
     let known = |name: &str| {
         name == LOG_VARIABLE
             || LAB_VARIABLES.contains(&name)
             || command.get_arguments().any(|argument| argument.get_env().is_some_and(|env| env == name))
     };
-    for name in names {
-        if name.starts_with("TWOCAN_") && !known(&name) {
+    for (name, value) in variables {
+        if name.starts_with("TWOCAN_") && !known(&name) && !is_of_kubernetes(&name, &value) {
             bail!("the environment variable {name} is not a setting of twocan (see `twocan serve --help`)");
         }
     }
     Ok(())
+}
+
+/// What Kubernetes sets in every container beside a service called `twocan`: `TWOCAN_SERVICE_HOST`, `TWOCAN_SERVICE_PORT_HTTP`,
+/// `TWOCAN_PORT` (`tcp://10.0.0.1:80`), `TWOCAN_PORT_80_TCP_ADDR`.
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    match name {
+        "TWOCAN_SERVICE_HOST" | "TWOCAN_SERVICE_PORT" => true,
+        "TWOCAN_PORT" => value.contains("://"),
+        _ => ["TWOCAN_SERVICE_PORT_", "TWOCAN_PORT_"].iter().any(|start| name.starts_with(start)),
+    }
 }
 
 /// Whether an argument, as the library names it (`--turn-secret <S>`), holds a secret.
@@ -239,14 +260,34 @@ mod tests {
             flags.over(toml("realm = 'file'\npublic = true\norigin = ['https://a.example']").unwrap());
         assert_eq!(merged.realm.as_deref(), Some("flag"));
         assert!(merged.public);
-        assert_eq!(merged.origin, ["https://a.example"]);
+        assert_eq!(merged.origin, [Origin("https://a.example".to_owned())]);
     }
 
     #[test]
     fn a_variable_that_means_nothing_is_refused() {
-        let names = |list: &[&str]| check_variables(list.iter().map(|&name| name.to_owned()));
+        let names =
+            |list: &[&str]| check_variables(list.iter().map(|&name| (name.to_owned(), "x".to_owned())));
         assert!(names(&["TWOCAN_HTTP", "TWOCAN_LOG", "PATH"]).is_ok());
         assert!(names(&["TWOCAN_HTPP"]).unwrap_err().to_string().contains("TWOCAN_HTPP"));
+    }
+
+    #[test]
+    fn what_kubernetes_sets_for_a_service_of_this_name_does_not_stop_the_start() {
+        let set = [
+            ("TWOCAN_SERVICE_HOST", "10.0.0.11"),
+            ("TWOCAN_SERVICE_PORT", "8080"),
+            ("TWOCAN_SERVICE_PORT_HTTP", "8080"),
+            ("TWOCAN_PORT", "tcp://10.0.0.11:8080"),
+            ("TWOCAN_PORT_8080_TCP", "tcp://10.0.0.11:8080"),
+            ("TWOCAN_PORT_8080_TCP_PROTO", "tcp"),
+            ("TWOCAN_PORT_8080_TCP_ADDR", "10.0.0.11"),
+        ];
+        let check = |list: &[(&str, &str)]| {
+            check_variables(list.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())))
+        };
+        assert!(check(&set).is_ok());
+        assert!(check(&[("TWOCAN_PORT", "8080")]).is_err(), "a person meant that");
+        assert!(check(&[("TWOCAN_SERVICE", "x")]).is_err());
     }
 
     #[test]

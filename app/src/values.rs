@@ -108,6 +108,17 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// A line for a person.
+    #[default]
+    Text,
+    /// An object of JSON: `timestamp`, `level`, `message`, and the fields of the line.
+    Json,
+}
+
 /// One half of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -116,6 +127,28 @@ pub enum Half {
     Signaling,
     /// STUN and TURN.
     Relay,
+}
+
+/// `scheme://host[:port]`, as browsers send it; `*.` before the host is any name below it, of https where no scheme is named.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Origin(pub String);
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let origin = text.trim_end_matches('/').to_ascii_lowercase();
+        let origin = if origin.starts_with("*.") { format!("https://{origin}") } else { origin };
+        // Without the star it is an origin like any other.
+        let is_origin = twocan_signaling::is_origin(&origin.replacen("://*.", "://", 1));
+        if is_origin || matches!(&*origin, "*" | "null") {
+            return Ok(Self(origin));
+        }
+        Err(format!(
+            "`{text}` is not an origin such as https://play.example, https://*.play.example, tauri://localhost, null or *"
+        ))
+    }
 }
 
 macro_rules! from_string {
@@ -129,11 +162,33 @@ macro_rules! from_string {
         }
     )*};
 }
-from_string!(PortRange, User, Secret, Size);
+from_string!(PortRange, User, Secret, Size, Origin);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_are_those_that_pages_and_apps_have() {
+        for (text, expected) in [
+            ("https://Play.example/", "https://play.example"),
+            ("http://localhost:5173", "http://localhost:5173"),
+            ("*.play.example", "https://*.play.example"),
+            ("https://*.play.example:8443", "https://*.play.example:8443"),
+            ("tauri://localhost", "tauri://localhost"),
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("http://[::1]:5173", "http://[::1]:5173"),
+            ("null", "null"),
+            ("*", "*"),
+        ] {
+            assert_eq!(text.parse(), Ok(Origin(expected.to_owned())));
+        }
+        let wrong =
+            ["play.example", "https://", "https://*", "https://a b", "https://u@play.example", "://x", ""];
+        for text in wrong.into_iter().chain(["https://play.example/page", "https://a.*.example"]) {
+            assert!(text.parse::<Origin>().unwrap_err().contains(text), "{text}");
+        }
+    }
 
     #[test]
     fn a_range_of_ports_has_two_ends_in_order() {

@@ -58,6 +58,36 @@ describe('doors', { skip }, () => {
     assert.deepEqual(told.others, { joined: 190 })
   }))
 
+  test('WebSockets of one address that are refused, and neither read nor close, keep nobody else out', (context) => field.with({ company: false }, async (siege) => {
+    const flood = siege.attacker.run(async (kit, { host, port }) => {
+      const upgrade = `GET /v1?app=x HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: twocan.v1\r\n\r\n`
+      const from = kit.v4(0)
+      let opened = 0
+      const until = Date.now() + 6_000
+      await kit.each(8, 8, async () => {
+        while (Date.now() < until) {
+          const socket = await kit.tcp({ host, port, from, read: false }).catch(() => undefined)
+          socket?.write(upgrade)
+          opened += Number(!!socket)
+          await kit.sleep(4)
+        }
+      })
+      return opened
+    }, siege.at)
+    const joins = await guests.run(async (kit, at) => {
+      const told = []
+      await kit.sleep(2_000)
+      for (let n = 0; n < 30; n++) {
+        const one = await kit.enter({ ...at, from: `80.81.110.${1 + n}`, timeout: 3_000 }, 'create', {}).catch((error) => ({ reply: error }))
+        told.push(kit.outcome(one.reply))
+        await kit.sleep(100)
+      }
+      return kit.tally(told)
+    }, siege.at)
+    context.diagnostic(JSON.stringify({ opened: await flood, joins }))
+    assert.deepEqual(joins, { joined: 30 })
+  }))
+
   test('the same where the lobbies have passwords', (context) => field.with({ company: false }, async (siege) => {
     const codes = await lobbies(siege, 4, 'sesame')
     const told = await school(siege, codes, { people: 200, mistype: 10, password: 'sesame', lasting: 100 })

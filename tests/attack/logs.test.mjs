@@ -5,6 +5,9 @@ import { bytes, long, share } from './kit/contract.mjs'
 import { Field, skip, withMetrics } from './kit/field.mjs'
 
 const mark = 'ZZmarkZZ'
+const refusal = /^\S+ +WARN a page of this origin may not open the signaling socket; `--origin (https:\/\/[A-Za-z0-9.-]+|\?)` lets it in origin="\1"( left_out=\d+)?$/
+/** A lobby's life: its application's name is letters, digits, `.`, `_` and `-`, and all else is the server's own word. */
+const life = /^\S+ +INFO a lobby is gone code="?[0-9A-Z]+"? app="[A-Za-z0-9._-]{1,64}" why="[a-z-]+" seconds=\d+ entered=\d+ direct=\d+ relayed=\d+ failed="[a-z0-9 ,-]*"$/
 
 describe('logs and metrics', { skip }, () => {
   let field
@@ -20,7 +23,12 @@ describe('logs and metrics', { skip }, () => {
     const [length, began] = [siege.server.output.length, Date.now()]
     const told = await siege.under(context, () => siege.attacker.run(attack, siege.at, mark, long ? 20 : 1))
     const seconds = (Date.now() - began) / 1_000
-    const log = siege.server.output.slice(length)
+    const all = siege.server.output.slice(length)
+    // But two: which origin asked in vain, as `scheme://host` and no more, once in ten seconds; and the application of a lobby that is gone.
+    const refusals = all.split('\n').filter((line) => refusal.test(line))
+    assert.ok(refusals.length <= 1 + seconds / 10, `${refusals.length} lines of origins in ${seconds} s`)
+    const log = all.split('\n').filter((line) => !refusal.test(line) && !life.test(line)).join('\n')
+    assert.ok(all.length <= bytes.log * Math.max(seconds, 1) + 20_000, `${all.length} bytes of all log in ${seconds} s`)
     const lines = series(await siege.metrics())
     if (log) context.diagnostic(log.slice(0, 200))
     context.diagnostic(`${JSON.stringify(told)}; ${log.length} bytes of log in ${seconds.toFixed(1)} s; ${before} → ${lines.length} series`)

@@ -1,6 +1,14 @@
 // What a relay credential reaches: a trickle until a peer has answered, nothing after a member is gone, and never the relay's own host.
+// And that those who have none hold up nobody's packets.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
+import { missing } from '../kit/programs.mjs'
 import { Server } from '../kit/server.mjs'
 import { bytes, secret, share, within } from './kit/contract.mjs'
 import { Field, skip } from './kit/field.mjs'
@@ -245,4 +253,42 @@ describe('the relay', { skip }, () => {
     assert.ok(told.sent > 10_000, `only ${told.sent} sent`)
     assert.ok(told.answered <= (2 + told.seconds) * share.answersPrivate, `${told.answered} of ${told.sent} answered`)
   }))
+
+  /** The first message of a TLS handshake, as anybody can record and send it again. */
+  const recordedHello = () => new Promise((resolve) => {
+    const server = createServer((socket) => socket.on('error', () => {}).once('data', (bytes) => { socket.destroy(); server.close(); resolve(bytes) }))
+    server.listen(0, '127.0.0.1', () => connectTls({ host: '127.0.0.1', port: server.address().port }).on('error', () => {}))
+  })
+
+  test('a recorded hello on 400 connections of one address at once, reset at the first answer', { skip: missing('openssl') }, async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), 'twocan-hello-'))
+    const [key, certificate, turns] = [join(folder, 'key.pem'), join(folder, 'certificate.pem'), 5_349]
+    try {
+      // RSA: the sender computes nothing, the server a millisecond for each.
+      execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=play.test', '-keyout', key, '-out', certificate], { stdio: 'ignore' })
+      const hello = (await recordedHello()).toString('base64')
+      await field.with({ args: ['--turns', `${field.host}:${turns}`, '--tls-cert', certificate, '--tls-key', key] }, async (siege) => {
+        const told = await siege.under(context, () => siege.attacker.run(async (kit, at, hello) => {
+          const [bytes, end] = [Buffer.from(hello, 'base64'), Date.now() + 4_000]
+          let answered = 0
+          await Promise.all(Array.from({ length: 400 }, async () => {
+            while (Date.now() < end) {
+              const socket = await kit.tcp({ host: at.host, port: at.turns, from: kit.v4(200) })
+              socket.write(bytes)
+              while (socket.bytes === 0 && socket.ended === null && Date.now() < end) await kit.sleep(1)
+              answered += Math.sign(socket.bytes)
+              socket.resetAndDestroy()
+            }
+          }))
+          const other = await kit.tcp({ host: at.host, port: at.turns, from: kit.v4(201), tls: true })
+          return { answered, other: other.ended }
+        }, { ...siege.at, turns }, hello))
+        context.diagnostic(JSON.stringify(told))
+        assert.ok(told.answered > 0, 'none was answered')
+        assert.equal(told.other, null, 'another address finds no TLS')
+      })
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
 })

@@ -80,7 +80,8 @@ describe('a server that is started', { skip }, () => {
   }))
 
   test('in public behind a trusted proxy has nothing to say', () => field.with({ company: false, args: ['--trusted-proxy', '80.81.1.1/32'] }, async (siege) => {
-    assert.doesNotMatch(siege.server.output, /WARN/)
+    // How many files may be open is this machine's doing.
+    assert.doesNotMatch(siege.server.output.replace(/^.*WARN \d+ files may be open.*$/m, ''), /WARN/)
   }))
 
   test('in public keeps /metrics off the public listener, unless asked', () => field.with({ company: false }, async (siege) => {

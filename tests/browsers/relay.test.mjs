@@ -8,6 +8,8 @@ const skip = missing('namespaces', 'chromium', 'firefox-esr', 'certutil', 'opens
 
 /** The story, on pages with these parameters; gives both ends' figures. */
 async function meet(stage, host, guest, query = '') {
+  // Two who played before would wait for each other at the server: each sees the other's page go.
+  await Promise.all([host, guest].map((player) => player.goto('about:blank')))
   await stage.serve()
   const url = `${stage.url}/${query}`
   await joinByCode(guest, url, await openLobby(host, url))

@@ -123,6 +123,26 @@ describe('the package in Chromium and Firefox', { skip }, () => {
     assert.equal(await again(), 'kicked')
   })
 
+  test('the other entries of the package fit the core: the list, and what a panel hears', async () => {
+    await Promise.all([join(one, stage.url), join(other, stage.url)])
+    const code = await one.evaluate(async () => {
+      const { trace } = await import('/trace.js')
+      const lobby = await window.net.create({ public: true, data: { map: 'lava' } })
+      window.traced = []
+      trace(lobby, (event) => window.traced.push(event))
+      return window.enter(lobby)
+    })
+    const listed = await other.evaluate(async () => {
+      const list = await window.net.lobbies({ map: 'lava' })
+      return list.all().map((lobby) => lobby.code)
+    })
+    assert.deepEqual(listed, [code])
+    await other.evaluate(async (code) => window.enter(await window.net.join(code)), code)
+    await one.wait(() => window.traced.some(({ type }) => type === 'selected'))
+    const types = await one.evaluate(() => [...new Set(window.traced.map(({ type }) => type))].sort())
+    for (const type of ['candidate', 'description', 'gathered', 'link', 'open', 'pair', 'selected', 'state']) assert.ok(types.includes(type), `${type} in ${types}`)
+  })
+
   test('when the owner leaves, the other one owns the lobby', async () => {
     await together()
     assert.equal(await other.evaluate(() => window.lobby.isOwner), false)

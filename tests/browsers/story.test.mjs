@@ -34,6 +34,8 @@ for (const kinds of [['chromium', 'chromium'], ['firefox', 'firefox'], ['chromiu
 
     for (const [entrance, enter] of Object.entries(entrances)) {
       test(`meet ${entrance}, play directly, and outlive the server`, async () => {
+        // Two who played before would wait for each other at the server: each sees the other's page go.
+        await Promise.all([host, guest].map((player) => player.goto('about:blank')))
         const server = await stage.serve()
         await enter(host, guest, stage.url)
         await Promise.all([letGo(host), letGo(guest)])

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { Client } from '../attack/kit/websocket.mjs'
 import { Server } from '../kit/server.mjs'
 
 const local = ['--http', '127.0.0.1:0', '--turn', '127.0.0.1:0']
@@ -47,7 +48,7 @@ describe('what cannot start says why', () => {
     refuses(['serve', ...local, '--turns', '127.0.0.1:0', '--tls-cert', file('a.pem', 'hello'), '--tls-key', file('b.pem', 'hello')], /holds no certificate/))
   test('a malformed CIDR', () => refuses(['serve', ...local, '--deny-peer', '10.0.0.0/33'], /--deny-peer.*10\.0\.0\.0\/33/))
   test('a CIDR with bits beyond its prefix', () => refuses(['serve', ...local, '--allow-peer', '10.0.0.1/8'], /--allow-peer.*10\.0\.0\.1\/8/))
-  test('an origin that is none', () => refuses(['serve', ...local, '--origin', 'play.example'], /--origin.*play\.example/))
+  test('an origin that is none', () => refuses(['serve', ...local, '--origin', 'play.example'], /--origin.*play\.example/, { code: 2 }))
   test('a file with an unknown key', () =>
     refuses(['serve', '--config', file('bad.toml', 'realm = "x"\nhtpp = "1"\n')], /bad\.toml, line 2: unknown field `htpp`/))
   test('a file that is not there', () => refuses(['serve', '--config', join(folder, 'none.toml')], /cannot read .*none\.toml/))
@@ -80,6 +81,29 @@ describe('a running server', () => {
     const server = await Server.start([], { env: { TWOCAN_HTTP: '127.0.0.1:0', TWOCAN_TURN: '127.0.0.1:0', TWOCAN_REALM: 'north' } })
     await server.stop()
   })
+
+  for (const format of ['text', 'json']) {
+    test(`has a line for each lobby's life in its log, as ${format}`, async () => {
+      const server = await Server.start([...local, '--log-format', format])
+      const [, host, port] = await server.said(/http:\/\/([0-9.]+):(\d+)/)
+      const [ada, bob] = await Promise.all(['ada', 'bob'].map(() => Client.open({ host, port: Number(port), app: 'chess' })))
+      const { lobby: { code } } = await ada.ask('create')
+      await bob.ask('join', { code })
+      ada.note('failed', { peer: bob.peer, reason: 'timeout' })
+      for (const [one, other] of [[ada, bob], [bob, ada]]) {
+        one.note('linked', { peer: other.peer, path: 'relayed', local: 'relay', remote: 'host', ms: 5 })
+        await one.ask('ping')
+      }
+      for (const one of [ada, bob]) await one.ask('leave')
+      await server.said(/a lobby is gone/)
+      const line = server.output.split('\n').find((line) => line.includes('a lobby is gone'))
+      const fields = format === 'json' ? JSON.parse(line) : Object.fromEntries([...line.matchAll(/(\w+)=("[^"]*"|\S+)/g)].map(([, name, value]) => [name, value.startsWith('"') ? JSON.parse(value) : /^\d+$/.test(value) ? Number(value) : value]))
+      const { app, why, entered, direct, relayed, failed } = fields
+      assert.deepEqual({ code: fields.code, app, why, entered, direct, relayed, failed }, { code, app: 'chess', why: 'empty', entered: 2, direct: 0, relayed: 1, failed: '1 timeout' })
+      for (const one of [ada, bob]) one.destroy()
+      await server.stop()
+    })
+  }
 
   test('runs the relay alone, with no page', async () => {
     const server = await Server.start(['--only', 'relay', '--turn', '127.0.0.1:0'])

@@ -43,7 +43,9 @@ export class PageGamer {
   async enter(code) {
     // Whatever was before is gone with its page.
     await this.page.goto('about:blank')
-    await this.page.goto(`${this.stage.url}/twocan.js`)
+    const there = () => this.page.goto(`${this.stage.url}/twocan.js`)
+    // A browser that has moved may wait for a connection that it kept open at its address of before.
+    await there().catch(there)
     return this.page.evaluate(async (app, code) => {
       const { connect } = await import('/twocan.js')
       window.net = await connect('', { app })
@@ -62,8 +64,15 @@ export class PageGamer {
       const now = () => performance.timeOrigin + performance.now()
       const game = window.game = { got: [], states: [], sent: 0, begun: now(), link }
       window.lobby.on('message', ({ data }) => game.got.push([now(), ...data]))
-      link.on('state', (state) => game.states.push([now(), state]))
-      game.timer = setInterval(() => link.send('reliable', [game.sent++, now()]).catch(() => {}), every)
+      const follow = (link) => link.on('state', (state) => game.link === link && game.states.push([now(), state]))
+      follow(link)
+      // A link that begins anew is another one.
+      window.lobby.on('peer', (peer) => {
+        game.link = peer
+        game.states.push([now(), 'open'])
+        follow(peer)
+      })
+      game.timer = setInterval(() => game.link.send('reliable', [game.sent++, now()]).catch(() => {}), every)
       return true
     }, EVERY)
   }
@@ -100,6 +109,7 @@ export class NativeGamer {
     this.native.hear = (event) => {
       if (event.event === 'message') this.got.push([now(), ...event.data])
       else if (event.event === 'state') this.states.push([now(), event.state])
+      else if (event.event === 'peer') this.states.push([now(), 'open'])
       // Kept for the whole game, these would be thousands.
       if (event.event !== 'message' && !(event.event === 'done' && event.do === 'send')) hear(event)
     }

@@ -25,14 +25,15 @@ const every = ['udp', 'tcp', 'tls']
 
 /**
  * The stacks: how each is started, what it lacks here, over what it reaches a relay, where it can play from, the smallest and the largest
- * message that it can send, and what it says wrongly of a channel that the other side opened.
+ * message that it can send, what it says wrongly of a channel that the other side opened, and how long, in ms, a few lost packets of a burst
+ * may hold it up (webrtc-rs doubles its wait for each: 30 s and more between two of it through the same relay).
  */
 export const kinds = {
   native: { command: [native], lacks: () => file(native, 'cargo build -p twocan --example peer'), relay: every },
   aiortc: { command: [`${venv}/bin/python`, `${peers}/aiortc_peer.py`], lacks: () => packaged('aiortc'), relay: every },
   werift: { command: [process.execPath, `${peers}/w3c.mjs`, 'werift'], lacks: () => installed('werift'), relay: every, sends: [1, Infinity], repeats: true },
   'node-datachannel': { command: [process.execPath, `${peers}/w3c.mjs`, 'node-datachannel'], lacks: () => installed('node-datachannel'), relay: ['udp'], mistells: ['ordered', 'maxRetransmits'] },
-  'webrtc-rs': { command: [`${programs}/webrtc_rs`], lacks: () => file(`${programs}/webrtc_rs`, 'cargo build in tests/interop/peers'), relay: ['udp'], sends: [0, 65_536], mistells: ['maxRetransmits'], repeats: true },
+  'webrtc-rs': { command: [`${programs}/webrtc_rs`], lacks: () => file(`${programs}/webrtc_rs`, 'cargo build in tests/interop/peers'), relay: ['udp'], sends: [0, 65_536], mistells: ['maxRetransmits'], repeats: true, recovers: 90_000 },
   // It gathers nothing by itself, and its peer here knows host addresses alone.
   str0m: { command: [`${programs}/str0m`], lacks: () => file(`${programs}/str0m`, 'cargo build in tests/interop/peers'), relay: [], sends: [1, Infinity], nat: 'public' },
   chromium: { browser: true, lacks: () => missing('chromium'), relay: every },

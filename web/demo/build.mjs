@@ -20,6 +20,6 @@ await esbuild.build({
   format: 'esm',
   target: ['es2022'],
   // From source, so that the page and the package cannot differ, and neither waits for the other's build.
-  alias: { twocan: process.env.TWOCAN_SDK ?? here('../sdk/src/index.ts') },
+  alias: { 'twocan/trace': here('../sdk/src/trace.ts'), twocan: process.env.TWOCAN_SDK ?? here('../sdk/src/index.ts') },
 });
 await esbuild.build({ ...common, entryPoints: [here('src/style/index.css')], outfile: `${out}/style.css` });

@@ -20,11 +20,13 @@ pub struct Member {
     pub peer: PeerId,
     /// What the member says of itself: a JSON object.
     pub me: Value,
+    /// Its device sleeps or has no network, or its program is begun again: its seat waits.
+    pub away: bool,
 }
 
 impl From<client::Member> for Member {
     fn from(member: client::Member) -> Self {
-        Self { peer: member.peer, me: member.me }
+        Self { peer: member.peer, me: member.me, away: member.away }
     }
 }
 
@@ -39,7 +41,8 @@ pub enum ServerEvent {
         /// From now.
         wait: Duration,
     },
-    /// The server is back. Where it has forgotten us, [`LobbyEvent::Removed`] follows.
+    /// The server is back. Where it has forgotten us our seat is asked for again, and the lobby opened again if it is gone; where that is refused,
+    /// [`LobbyEvent::Removed`] follows.
     Resumed {
         /// Whether it still knew us.
         kept: bool,
@@ -91,7 +94,8 @@ impl Failure {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LobbyEvent {
-    /// The link to this peer is up.
+    /// The link to this peer is up. A peer whose connection had to begin anew (a Firefox whose network changed) is told again, with another
+    /// handle: what was under way by the one before, which is closed, is lost, as for whoever comes late.
     Peer(Peer),
     /// A message arrived.
     Message {
@@ -108,6 +112,13 @@ pub enum LobbyEvent {
     State(Peer, PeerState),
     /// Someone came in. The link follows.
     Arrive(Member),
+    /// Someone's device sleeps or has no network, or its program is begun again. The seat waits: ten minutes, or 20 s where a page was closed;
+    /// after [`LobbyEvent::Complete`] a minute where a page was closed.
+    Away(Member),
+    /// Someone who was away is there again. Where it was begun again another link follows, with [`LobbyEvent::Peer`].
+    Back(Member),
+    /// Someone says something else of itself: [`Member::me`].
+    Me(Member),
     /// Someone is gone. `Lost` means that the server has not heard of them, which says nothing about the link.
     Leave(Member, LeftWhy),
     /// The lobby belongs to this peer now.

@@ -254,7 +254,7 @@ impl Link {
 
     async fn report(&self, report: Report) {
         // Where the client is gone, so is this task soon.
-        let _ = self.inputs.send(Input::Link(self.room, self.peer.id(), report)).await;
+        let _ = self.inputs.send(Input::Link(self.room, self.peer.clone(), report)).await;
     }
 
     async fn obey(&mut self, what: ToLink) {

@@ -35,6 +35,8 @@ pub(crate) struct View {
     pub password: bool,
     /// `None`: the server has not named them yet.
     pub servers: Option<Vec<IceServer>>,
+    /// The way back.
+    pub ticket: Option<String>,
     pub peers: BTreeMap<PeerId, Peer>,
 }
 
@@ -179,6 +181,13 @@ impl Lobby {
         told.ok().and_then(|view| view.servers.clone())
     }
 
+    /// The way back to our seat, for [`Client::rejoin`](crate::Client::rejoin) in another run of this program: a secret, good for 12 hours, and another
+    /// one after [`LobbyEvent::Complete`]. `None` once we are out.
+    #[must_use]
+    pub fn ticket(&self) -> Option<String> {
+        self.view.borrow().ticket.clone()
+    }
+
     /// All links that are up.
     #[must_use]
     pub fn all(&self) -> All {
@@ -198,6 +207,17 @@ impl Lobby {
     /// from there, sooner: to be sure that the last message arrives, have it answered.
     pub fn leave(&self) -> Pending<()> {
         self.ask(RoomAsk::Leave)
+    }
+
+    /// Says something else of ourselves from now on: a JSON object of at most 512 bytes. All hear of it, and we too, by [`LobbyEvent::Me`].
+    ///
+    /// # Errors
+    /// [`Error::BadValue`]; refused once the lobby is complete.
+    pub fn set_me(&self, me: impl serde::Serialize) -> Pending<()> {
+        match raw(&me) {
+            Ok(me) => self.ask(RoomAsk::Me(me)),
+            Err(error) => Pending::failed(error),
+        }
     }
 
     /// Owner only: shows a member out, for as long as the lobby lives: neither it nor anybody from its address comes back, as long

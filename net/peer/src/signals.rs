@@ -1,7 +1,7 @@
 //! What the other side signals, as far as it is read: nothing odd, nothing long, and not too much of it.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -16,6 +16,11 @@ pub const CANDIDATES_MAX: usize = 128;
 /// Bytes of a description: what the server lets through.
 pub const SDP_BYTES_MAX: usize = 32 * 1024;
 
+/// Control messages taken within [`CONTROL_WITHIN`]; more say nothing: each may ask for an answer.
+pub const CONTROL_MAX: u32 = 500;
+/// See [`CONTROL_MAX`].
+pub const CONTROL_WITHIN: Duration = Duration::from_secs(1);
+
 /// Reads and counts the signals of one link.
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -24,6 +29,8 @@ pub struct Gate {
     candidates: usize,
     has_end: bool,
     ufrag: Option<String>,
+    /// Control messages since then.
+    said: Option<(Instant, u32)>,
 }
 
 /// What the two say to each other on the control channel.
@@ -71,8 +78,12 @@ impl Gate {
 
     /// Whether a control message says something, and is within the limits.
     pub fn admits_control(&mut self, text: &str, now: Instant) -> bool {
+        let (since, said) = self.said.filter(|(since, _)| now < *since + CONTROL_WITHIN).unwrap_or((now, 0));
+        self.said = Some((since, said + 1));
         match serde_json::from_str(text) {
-            Ok(Control { what: "bye" | "ping", .. }) => true,
+            Ok(Control { what: "bye", .. }) => true,
+            _ if said >= CONTROL_MAX => false,
+            Ok(Control { what: "ping", .. }) => true,
             Ok(Control { what: "signal", kind: Some(kind), data }) => {
                 self.admit(kind, data.map(RawValue::get), now).is_some()
             }
@@ -104,8 +115,6 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
 
     use super::*;
@@ -148,6 +157,19 @@ mod tests {
             assert!(!gate.admits_control(text, now), "{text}");
         }
         assert!(gate.admits_control(r#"{"type":"bye"}"#, now));
+    }
+
+    #[test]
+    fn so_many_control_messages_are_taken_in_a_second_and_a_goodbye_always() {
+        let (mut gate, start) = (Gate::default(), Instant::now());
+        let mut flood = |ms| {
+            let now = start + Duration::from_millis(ms);
+            let taken =
+                (0..2_000).filter(|_| gate.admits_control(r#"{"type":"ping","reply":true}"#, now)).count();
+            assert!(gate.admits_control(r#"{"type":"bye"}"#, now));
+            taken
+        };
+        assert_eq!([flood(0), flood(999), flood(1_000)], [500, 0, 500]);
     }
 
     #[test]

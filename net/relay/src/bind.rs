@@ -13,10 +13,6 @@ use crate::error::Error;
 const BACKLOG: i32 = 1024;
 /// What we ask of the kernel for each UDP listener, each way, in bytes. It may give less.
 const LISTENER_BUFFER_BYTES: usize = 4 << 20;
-/// The same for a relayed port, in bytes; the kernel counts twice as many. A full receive buffer, which only a thread that cannot
-/// keep up leaves standing, holds 128 KiB: 94 MiB for all ports that one household gets. What all UDP sockets hold together
-/// the kernel bounds as well (net.ipv4.udp_mem, a tenth of the memory).
-const RELAYED_BUFFER_BYTES: usize = 64 << 10;
 /// What the kernel may keep of what goes to a TCP client that has not proved itself: the smallest buffer in which answers go
 /// out well. It counts twice as many.
 const STREAM_SEND_BYTES: usize = 8 << 10;
@@ -105,12 +101,12 @@ pub(crate) fn tcp(
     open().map_err(|error| Error::listen(address, transport, error))
 }
 
-/// A relayed port, shared with nobody.
+/// A relayed port, shared with nobody. Its buffers have the kernel's default size (net.core.rmem_default, 208 KiB with what the
+/// kernel counts for itself), as any program's: a burst of 90 datagrams of 1,200 bytes. They are full only where a thread cannot
+/// keep up: 156 MiB for all ports that one household gets. What all UDP sockets hold together the kernel bounds as well
+/// (net.ipv4.udp_mem, a tenth of the memory).
 pub(crate) fn relayed(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = bind(address, Transport::Udp, false)?;
-    let _ = socket.set_recv_buffer_size(RELAYED_BUFFER_BYTES);
-    let _ = socket.set_send_buffer_size(RELAYED_BUFFER_BYTES);
-    Ok(socket.into())
+    Ok(bind(address, Transport::Udp, false)?.into())
 }
 
 /// Where the sockets of relayed ports should be bound, so that packets leave from `external` if this machine has it

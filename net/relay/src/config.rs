@@ -89,7 +89,7 @@ pub struct StreamLimits {
     /// connection: for a slow reader, or for the rest of a frame. Beyond: relayed data is dropped, a client that does not read its
     /// answers is closed.
     pub buffer_bytes: Quota,
-    /// From `accept` to the end of the TLS handshake.
+    /// From `accept` to the end of the TLS handshake, its turns included: handshakes take a fifth of a thread's time at most.
     pub handshake: Duration,
     /// From a frame's first byte to its last.
     pub frame: Duration,

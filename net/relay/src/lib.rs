@@ -36,6 +36,7 @@ mod stream;
 mod streams;
 mod thread;
 mod token;
+mod turns;
 mod udp;
 
 pub use alternate::AlternateError;

@@ -1,7 +1,7 @@
 //! One TCP or TLS connection of a client: frames in, bytes out, and a bound on what either may cost.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write as _};
 use std::time::Instant;
 
 use mio::net::TcpStream;
@@ -46,6 +46,16 @@ impl From<Malformed> for Ended {
     }
 }
 
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Nothing is there: the next readiness event will tell.
+    Nothing,
+    /// TLS took something in; the next read tells what is in it, if anything.
+    Inside,
+    Bytes(usize),
+}
+
 /// What became of a message for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Queued {
@@ -83,6 +93,8 @@ impl Kind {
 pub(crate) struct Stream {
     pub(crate) socket: TcpStream,
     pub(crate) client: ClientAddr,
+    /// It waits for its turn.
+    pub(crate) in_line: bool,
     tls: Option<Box<ServerConnection>>,
     frames: Frames,
     waiting: VecDeque<u8>,
@@ -114,6 +126,7 @@ impl Stream {
         Stream {
             socket,
             client,
+            in_line: false,
             tls,
             frames: Frames::default(),
             waiting: VecDeque::new(),
@@ -127,12 +140,36 @@ impl Stream {
         }
     }
 
-    /// Reads what has come, as much as fits. `None`: nothing has.
-    pub(crate) fn read(&mut self, room: &mut [u8]) -> Result<Option<usize>, Ended> {
-        match self.read_some(room)? {
-            Some(0) => Err(Ended::ByClient),
-            read => Ok(read),
+    /// Whether the TLS handshake has not ended.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Reads once, as much as fits.
+    pub(crate) fn read(&mut self, room: &mut [u8]) -> Result<Read, Ended> {
+        let Some(tls) = &mut self.tls else {
+            return match would_block(self.socket.read(room)) {
+                Ok(Some(0)) | Err(_) => Err(Ended::ByClient),
+                Ok(Some(length)) => Ok(Read::Bytes(length)),
+                Ok(None) => Ok(Read::Nothing),
+            };
+        };
+        match would_block(tls.reader().read(room)) {
+            Ok(Some(0)) | Err(_) => return Err(Ended::ByClient),
+            Ok(Some(length)) => return Ok(Read::Bytes(length)),
+            Ok(None) => {}
         }
+        match would_block(tls.read_tls(&mut self.socket)) {
+            Ok(Some(0)) | Err(_) => return Err(Ended::ByClient),
+            Ok(None) => return Ok(Read::Nothing),
+            Ok(Some(_)) => {}
+        }
+        if tls.process_new_packets().is_err() {
+            // The alert says why. It goes out if it can.
+            let _ = tls.write_tls(&mut self.socket);
+            return Err(Ended::Tls);
+        }
+        Ok(Read::Inside)
     }
 
     /// Hands on every frame that is whole with what `read` has read.
@@ -157,30 +194,6 @@ impl Stream {
             return Err(Ended::TooSlow);
         }
         Ok(())
-    }
-
-    /// `None`: nothing there. `Some(0)`: the end.
-    fn read_some(&mut self, scratch: &mut [u8]) -> Result<Option<usize>, Ended> {
-        let Some(tls) = &mut self.tls else {
-            return would_block(self.socket.read(scratch)).map_err(|_| Ended::ByClient);
-        };
-        loop {
-            match tls.reader().read(scratch) {
-                Ok(length) => return Ok(Some(length)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Ok(Some(0)),
-            }
-            match would_block(tls.read_tls(&mut self.socket)) {
-                Ok(Some(0)) | Err(_) => return Ok(Some(0)),
-                Ok(None) => return Ok(None),
-                Ok(Some(_)) => {}
-            }
-            if tls.process_new_packets().is_err() {
-                // The alert says why. It goes out if it can.
-                let _ = tls.write_tls(&mut self.socket);
-                return Err(Ended::Tls);
-            }
-        }
     }
 
     /// Queues a message for the client. Call `flush` soon.
@@ -324,8 +337,7 @@ impl Stream {
     /// When the connection will have run out of time, unless something happens.
     pub(crate) fn deadline(&self, limits: &StreamLimits) -> Instant {
         let idle = self.heard + if self.proved { limits.idle_proved } else { limits.idle_unproved };
-        let handshaking = self.tls.as_ref().is_some_and(|tls| tls.is_handshaking());
-        let handshake = handshaking.then(|| self.opened + limits.handshake);
+        let handshake = self.is_handshaking().then(|| self.opened + limits.handshake);
         let frame = self.partial_since.map(|since| since + limits.frame);
         let proof = (!self.proved).then(|| self.opened + limits.unproved);
         let stalled = self.stalled_since.map(|since| since + limits.stalled);

@@ -32,13 +32,17 @@ pub struct Config {
     pub ping_every: Duration,
     /// Silence after which a socket is given up.
     pub silence_max: Duration,
-    /// Whether an address is a proxy's whose word counts: the last entry of its `X-Forwarded-For` is the client's address.
+    /// Whether an address is a proxy's whose word counts: the client's is the last entry of its `X-Forwarded-For` (or
+    /// `Forwarded`, RFC 7239) that is no such address itself.
     pub trusted_proxy: Option<TrustedProxy>,
     /// Text in Prometheus' format that `/metrics` appends: the relay's, for one.
     pub more_metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 
 impl Config {
+    /// TCP connections at once where nobody says how many.
+    pub const CONNECTIONS: Quota = Quota::new(2_560, 512);
+
     /// A server on these addresses with the default limits.
     #[must_use]
     pub fn new(listen: Vec<SocketAddr>, ticket_secret: impl Into<Vec<u8>>) -> Self {
@@ -47,7 +51,7 @@ impl Config {
             origins: Vec::new(),
             ticket_secret: ticket_secret.into(),
             limits: Limits::default(),
-            connections: Quota::new(2_560, 512),
+            connections: Self::CONNECTIONS,
             metrics: true,
             metrics_listen: Vec::new(),
             ping_every: Duration::from_secs(20),

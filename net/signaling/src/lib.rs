@@ -4,12 +4,14 @@
 //! one task that owns [`twocan_lobby::Lobbies`], and what that says comes back through a bounded queue.
 //!
 //! ```text
-//! accept ── hyper ── axum ─┬ pages, /healthz, /metrics
+//! accept ── hyper ── axum ─┬ pages, /healthz, /metrics      (answers go out as each household's budget allows)
 //!                          └ /v1  socket task ──Input──▶ machine task (Lobbies) ──▶ IceProvider
 //!                                     ▲──────── Queue ──────────┘ └── argon2 on the blocking pool
 //! ```
 
+mod answers;
 mod config;
+mod frames;
 mod front;
 mod hashing;
 mod ice;
@@ -24,6 +26,7 @@ mod socket;
 
 pub use config::{Config, Died, Error, TrustedProxy};
 pub use ice::IceProvider;
+pub use origin::is_origin;
 pub use server::{Signaling, bind};
 pub use twocan_base::Quota;
 pub use twocan_lobby::wire::{IceServer, IceServers};

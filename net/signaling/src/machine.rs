@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use twocan_base::{FairQueue, Household, Price, Rate, Spent};
-use twocan_lobby::{ClientId, Close, Command, Door, Ended, Event, HashId, Lobbies};
+use twocan_lobby::{ClientId, Close, Command, Door, Ended, Event, HashId, Lobbies, wire};
 
 use crate::hashing::Hasher;
 use crate::ice::IceProvider;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
+use crate::server::unix_now;
 
 /// Inputs that wait for the machine; beyond it sockets are read no further.
 pub(crate) const INPUTS_MAX: usize = 1024;
@@ -40,7 +41,7 @@ pub(crate) enum Said {
         door: Door,
         queue: Arc<Queue>,
     },
-    /// The permit is what lets the socket be read on.
+    /// The permit, here and below, is what lets the socket be read on.
     Text {
         text: Utf8Bytes,
         permit: OwnedSemaphorePermit,
@@ -48,9 +49,14 @@ pub(crate) enum Said {
     Written {
         bytes: usize,
     },
-    /// The client has received all up to this.
-    Seen {
-        seq: u64,
+    /// It is answered by the library, but takes a turn like everything that comes.
+    Ping {
+        permit: OwnedSemaphorePermit,
+    },
+    /// The client has received all up to this, if it says so.
+    Pong {
+        seq: Option<u64>,
+        permit: OwnedSemaphorePermit,
     },
     Disconnected {
         how: Ended,
@@ -110,8 +116,9 @@ impl Machine {
                     break;
                 }
                 let Some((whose, (client, said))) = self.waiting.pop(begun) else { break };
+                let pongs = u32::from(matches!(said, Said::Ping { .. }));
                 self.handle(client, said, begun);
-                let frames = self.flush();
+                let frames = self.flush() + pongs;
                 let done = Instant::now();
                 self.frames.spend_surely(frames, self.frames_rate, done);
                 self.waiting.took(whose, done - begun + FRAME_TIME * frames, done);
@@ -144,6 +151,7 @@ impl Machine {
         if self.folded + FOLD_EVERY <= now {
             self.folded = now;
             self.metrics.fold();
+            self.lobbies.handle_clock(unix_now(), now);
         }
         if self.lobbies.poll_timeout().is_some_and(|due| due <= now) {
             self.lobbies.handle_timeout(now);
@@ -161,7 +169,13 @@ impl Machine {
                 self.lobbies.handle_message(client, &text, now);
                 drop(permit);
             }
-            Said::Seen { seq } => self.lobbies.handle_seen(client, seq, now),
+            Said::Ping { permit } => drop(permit),
+            Said::Pong { seq, permit } => {
+                if let Some(seq) = seq {
+                    self.lobbies.handle_seen(client, seq, now);
+                }
+                drop(permit);
+            }
             Said::Written { bytes } => self.lobbies.handle_written(client, bytes, now),
             Said::Disconnected { how } => {
                 self.queues.remove(&client);
@@ -207,7 +221,7 @@ impl Machine {
     fn command(&mut self, command: Command) {
         match command {
             Command::Close { client, why } => {
-                self.metrics.closed(why);
+                self.metrics.closed(why.code());
                 if let Some(queue) = self.queues.get(&client) {
                     queue.close(why);
                 }
@@ -231,15 +245,20 @@ impl Machine {
         self.metrics.event(event);
         match event {
             Event::LobbyOpened => tracing::debug!("a lobby is opened"),
-            Event::LobbyClosed { why, lived } => {
+            Event::LobbyClosed { why, lived, life } => {
+                let failed =
+                    life.failed.iter().map(|(reason, count)| format!("{count} {}", wire::word(reason)));
                 tracing::info!(
-                    why = twocan_lobby::wire::word(why),
+                    code = %life.code,
+                    app = life.app.as_str(),
+                    why = wire::word(why),
                     seconds = lived.as_secs(),
+                    entered = life.entered,
+                    direct = life.direct,
+                    relayed = life.relayed,
+                    failed = failed.collect::<Vec<_>>().join(", "),
                     "a lobby is gone"
                 );
-            }
-            Event::Failed(reason) => {
-                tracing::info!(reason = twocan_lobby::wire::word(reason), "a link failed");
             }
             Event::Drained => {
                 if let Some(done) = self.drained.take() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use twocan_lobby::wire::word;
-use twocan_lobby::{Close, Event, Lobbies};
+use twocan_lobby::{Event, Lobbies};
 
 const METADATA: Metadata<'static> = Metadata::new("twocan", Level::INFO, None);
 
@@ -13,7 +13,7 @@ const TIME_TO_CONNECT: &str = "twocan_time_to_connect_seconds";
 /// From a direct link on a LAN to a relayed one behind bad luck, seconds.
 const BUCKETS: [f64; 12] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0];
 
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: [(&str, &str); 10] = [
     ("twocan_sessions_total", "sessions, by how they came: opened or resumed"),
     ("twocan_lobbies_opened_total", "lobbies opened"),
     ("twocan_lobbies_closed_total", "lobbies gone, by why"),
@@ -21,6 +21,7 @@ const COUNTERS: [(&str, &str); 9] = [
     ("twocan_link_reports_total", "reports of a link, by one end's path and candidate classes"),
     ("twocan_link_failures_total", "links that failed, by the reason that an end reports"),
     ("twocan_refused_total", "requests refused, by error code"),
+    ("twocan_origins_refused_total", "sockets refused to pages of other origins"),
     ("twocan_discarded_total", "inputs that changed nothing, by name"),
     ("twocan_sockets_closed_total", "sockets closed by the server, by close code"),
 ];
@@ -89,8 +90,13 @@ impl Metrics {
         }
     }
 
-    pub fn closed(&self, why: Close) {
-        self.count("twocan_sockets_closed_total", &[("code", &why.code().to_string())]);
+    /// A page of another origin wanted a socket.
+    pub fn refused_origin(&self) {
+        self.count("twocan_origins_refused_total", &[]);
+    }
+
+    pub fn closed(&self, code: u16) {
+        self.count("twocan_sockets_closed_total", &[("code", &code.to_string())]);
     }
 
     /// Sets the gauges.

@@ -15,17 +15,19 @@ const STALL_MAX: Duration = Duration::from_secs(20);
 const BYTES_PER_SECOND_MIN: u32 = 1_024;
 
 /// A stream whose writing fails with [`io::ErrorKind::TimedOut`] where it does not get on.
-pub(crate) struct Progress<S> {
+pub(crate) struct Progress<S, P = ()> {
     stream: S,
+    /// What it holds as long as it is there, a WebSocket or not.
+    _pass: P,
     /// How long we still wait for the client, in all. Each byte that it takes buys a little.
     patience: Duration,
     /// While we wait: since when, and the end of patience.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-impl<S> Progress<S> {
-    pub fn new(stream: S) -> Self {
-        Self { stream, patience: STALL_MAX, waiting: None }
+impl<S, P> Progress<S, P> {
+    pub fn new(stream: S, pass: P) -> Self {
+        Self { stream, _pass: pass, patience: STALL_MAX, waiting: None }
     }
 
     fn took(&mut self, bytes: usize) {
@@ -37,7 +39,7 @@ impl<S> Progress<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Progress<S> {
+impl<S: AsyncWrite + Unpin, P> Progress<S, P> {
     fn written(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Pending => {
@@ -55,7 +57,7 @@ impl<S: AsyncWrite + Unpin> Progress<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Progress<S> {
+impl<S: AsyncRead + Unpin, P: Unpin> AsyncRead for Progress<S, P> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -65,7 +67,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Progress<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Progress<S> {
+impl<S: AsyncWrite + Unpin, P: Unpin> AsyncWrite for Progress<S, P> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.written(cx, written)
@@ -103,7 +105,7 @@ mod tests {
     async fn who_takes_nothing_is_given_up_after_twenty_seconds() {
         let (ours, _theirs) = duplex(1_000);
         let begun = Instant::now();
-        let error = Progress::new(ours).write_all(&[0; 5_000]).await.unwrap_err();
+        let error = Progress::new(ours, ()).write_all(&[0; 5_000]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(begun.elapsed().as_secs(), 20);
     }
@@ -120,7 +122,7 @@ mod tests {
             }
         });
         let begun = Instant::now();
-        let error = Progress::new(ours).write_all(&[0; 50_000]).await.unwrap_err();
+        let error = Progress::new(ours, ()).write_all(&[0; 50_000]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(begun.elapsed().as_secs() <= 21);
     }
@@ -137,7 +139,7 @@ mod tests {
                 }
             }
         });
-        let mut ours = Progress::new(ours);
+        let mut ours = Progress::new(ours, ());
         // Twice, with a pause: what was owed once is not remembered against whoever caught up.
         for _ in 0..2 {
             ours.write_all(&[0; 60_000]).await.unwrap();

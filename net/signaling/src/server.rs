@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -20,13 +20,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
+use twocan_base::Rate;
 use twocan_lobby::{Keys, Lobbies};
 
+use crate::answers::Answers;
 use crate::config::{Config, Died, Error, TrustedProxy};
 use crate::front::{self, CameFrom, Front};
 use crate::hashing::Hasher;
 use crate::ice::IceProvider;
-use crate::listener::{Turnstile, listen};
+use crate::listener::{Pass, Turnstile, listen};
 use crate::machine::{INPUTS_MAX, Input, Machine};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
@@ -84,7 +86,9 @@ pub async fn bind(config: Config, ice: Arc<dyn IceProvider>, pages: Router) -> R
         draining: Arc::clone(&draining),
         pulse: Pulse { ping_every: config.ping_every, silence_max: config.silence_max },
         last_client: AtomicU64::new(1),
+        frames: Rate::per_second(config.limits.frames_per_second, config.limits.frames_burst),
         has_warned: AtomicBool::new(false),
+        refused: Mutex::default(),
     };
     let turnstile = Turnstile::new(config.connections);
     let front = Arc::new(front);
@@ -113,8 +117,12 @@ fn lobbies(config: &Config) -> Result<Lobbies, Error> {
     let secret = hmac::Key::new(hmac::HMAC_SHA256, &config.ticket_secret);
     let tag = hmac::sign(&secret, b"twocan ticket");
     let tickets = tag.as_ref().try_into().expect("a SHA-256 tag has 32 bytes");
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Ok(Lobbies::new(config.limits.clone(), Keys::new(tickets, local), seed, unix, Instant::now()))
+    Ok(Lobbies::new(config.limits.clone(), Keys::new(tickets, local), seed, unix_now(), Instant::now()))
+}
+
+/// The wall clock, in Unix seconds.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 impl Signaling {
@@ -140,13 +148,16 @@ impl Signaling {
         let mut owner = JoinSet::new();
         owner.spawn(machine.run());
         let mut doors = JoinSet::new();
-        for listener in listeners {
-            doors.spawn(accept(listener, routes.clone(), turnstile.clone(), trusted_proxy.clone()));
-        }
+        let door = Door { routes, turnstile, proxy: trusted_proxy, answers: Some(Arc::new(Answers::new())) };
         for listener in self.metrics {
-            doors.spawn(accept(listener, self.metrics_routes.clone(), turnstile.clone(), None));
+            // The operator's own.
+            let routes = self.metrics_routes.clone();
+            doors.spawn(accept(listener, Door { routes, proxy: None, answers: None, ..door.clone() }));
         }
-        drop(routes);
+        for listener in listeners {
+            doors.spawn(accept(listener, door.clone()));
+        }
+        drop(door);
         tokio::select! {
             () = shutdown => {}
             Some(_) = owner.join_next() => return Err(Died),
@@ -164,20 +175,26 @@ impl Signaling {
     }
 }
 
+/// What is behind a listener.
+#[derive(Clone)]
+struct Door {
+    routes: Router,
+    turnstile: Turnstile,
+    proxy: Option<TrustedProxy>,
+    /// Paces what goes out, where strangers come.
+    answers: Option<Arc<Answers>>,
+}
+
 /// Accepts for as long as it is not aborted; connections end with it.
-async fn accept(listener: TcpListener, routes: Router, turnstile: Turnstile, proxy: Option<TrustedProxy>) {
+async fn accept(listener: TcpListener, door: Door) {
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let from = peer.ip().to_canonical();
-                let is_proxy = proxy.as_ref().is_some_and(|trusted| trusted(from));
-                if let Some(pass) = turnstile.enter(from, is_proxy) {
-                    let serving = serve(stream, from, is_proxy, routes.clone());
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(pass);
-                    });
+                let proxy = door.proxy.clone().filter(|is_trusted| is_trusted(from));
+                if let Some(pass) = door.turnstile.enter(from, proxy.is_some()) {
+                    connections.spawn(serve(stream, pass, from, Door { proxy, ..door.clone() }));
                 }
             }
             Err(error) => {
@@ -189,33 +206,76 @@ async fn accept(listener: TcpListener, routes: Router, turnstile: Turnstile, pro
     }
 }
 
-/// The address that the nearest proxy saw: the last that `X-Forwarded-For` names. What stands before it, anybody may have
-/// written.
-fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-    let last = last.rsplit(',').next()?.trim().trim_matches('"');
-    let bare = last.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(last);
-    let address = bare.parse::<IpAddr>().ok();
-    let address = address.or_else(|| last.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()));
-    address.map(|address| address.to_canonical())
+/// The address that the nearest trusted proxy saw and that is no proxy's itself: the entries of `X-Forwarded-For`, or where that is missing
+/// of `Forwarded` (RFC 7239 section 5.2), are gone through from the last one on. What stands before it, anybody may have written.
+fn forwarded_for(headers: &HeaderMap, is_trusted: &dyn Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    let entries = |name: &str| {
+        let lines: Option<Vec<&str>> = headers.get_all(name).iter().map(|line| line.to_str().ok()).collect();
+        let entries = lines?.join(",");
+        Some(
+            entries
+                .split(',')
+                .map(|entry| entry.trim().to_owned())
+                .filter(|entry| !entry.is_empty())
+                .collect(),
+        )
+    };
+    let mut hops: Vec<String> = entries("x-forwarded-for")?;
+    if hops.is_empty() {
+        hops = entries("forwarded")?;
+        for hop in &mut hops {
+            let mut parameters = hop.split(';').filter_map(|parameter| parameter.split_once('='));
+            let (_, node) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+            *hop = node.trim().to_owned();
+        }
+    }
+    let mut nearest = None;
+    for hop in hops.iter().rev() {
+        nearest = Some(node(hop)?);
+        if !nearest.is_some_and(is_trusted) {
+            break;
+        }
+    }
+    nearest
 }
 
-async fn serve(stream: TcpStream, from: IpAddr, is_proxy: bool, routes: Router) {
+/// An address as proxies write it: with a port or without, in brackets, in quotes, with a zone.
+fn node(text: &str) -> Option<IpAddr> {
+    let text = text.trim_matches('"');
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let bare = bare.split_once('%').map_or(bare, |(address, _zone)| address);
+    bare.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
+}
+
+async fn serve(stream: TcpStream, pass: Pass, from: IpAddr, door: Door) {
+    let Door { routes, proxy, answers, .. } = door;
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(%error, "a connection was gone at once");
     }
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         // A proxy speaks for others: where it does not say for whom, nobody is known.
-        let from = if is_proxy { forwarded_for(request.headers()) } else { Some(from) };
+        let from = match proxy.as_deref() {
+            Some(is_trusted) => forwarded_for(request.headers(), is_trusted),
+            None => Some(from),
+        };
         request.extensions_mut().insert(CameFrom(from));
         let response = routes.clone().oneshot(request.map(Body::new));
-        async move { Ok::<_, Infallible>(response.await.unwrap_or_else(|never| match never {})) }
+        // Whom nobody is known for is the proxy itself, which asks how we are.
+        let (paced, is_proxied) = (answers.clone().zip(from), proxy.is_some());
+        async move {
+            let response = response.await.unwrap_or_else(|never| match never {});
+            Ok::<_, Infallible>(match paced {
+                Some((answers, from)) => answers.pace(from, is_proxied, response).await,
+                None => response,
+            })
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Progress::new(stream)), service)
+        .serve_connection(TokioIo::new(Progress::new(stream, pass)), service)
         .with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection ended");
@@ -226,22 +286,64 @@ async fn serve(stream: TcpStream, from: IpAddr, is_proxy: bool, routes: Router) 
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_the_last_entry_is_the_proxys_own_word() {
-        let read = |lines: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append("x-forwarded-for", line.parse().unwrap());
-            }
-            forwarded_for(&headers).map(|address| address.to_string())
+    fn read(name: &str, lines: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(axum::http::HeaderName::try_from(name).unwrap(), line.parse().unwrap());
+        }
+        let trusted = |address: IpAddr| {
+            ["10.0.0.", "198.51.100.", "2001:db8:ff::"]
+                .iter()
+                .any(|part| address.to_string().starts_with(part))
         };
-        assert_eq!(read(&["198.51.100.7"]).as_deref(), Some("198.51.100.7"));
-        assert_eq!(read(&["10.0.0.1, 198.51.100.7"]).as_deref(), Some("198.51.100.7"));
-        assert_eq!(read(&["10.0.0.1", "2001:db8::7"]).as_deref(), Some("2001:db8::7"));
-        assert_eq!(read(&["[2001:db8::7]:4711"]).as_deref(), Some("2001:db8::7"));
-        assert_eq!(read(&["[2001:db8::7]"]).as_deref(), Some("2001:db8::7"));
-        assert_eq!(read(&["\"198.51.100.7\""]).as_deref(), Some("198.51.100.7"));
-        assert_eq!(read(&["::ffff:198.51.100.7"]).as_deref(), Some("198.51.100.7"));
-        assert_eq!((read(&[]), read(&["unknown"]), read(&["198.51.100.7, "])), (None, None, None));
+        forwarded_for(&headers, &trusted).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn the_last_entry_that_is_no_proxys_counts_in_every_form() {
+        let client = |lines: &[&str]| read("x-forwarded-for", lines);
+        for (lines, address) in [
+            (&["203.0.113.5"][..], "203.0.113.5"),
+            (&["203.0.113.5:4711"], "203.0.113.5"),
+            (&["2001:db8::5"], "2001:db8::5"),
+            (&["[2001:db8::5]:4711"], "2001:db8::5"),
+            (&["[2001:db8::5]"], "2001:db8::5"),
+            (&["203.0.113.5,"], "203.0.113.5"),
+            (&["\"203.0.113.5\""], "203.0.113.5"),
+            (&["\"[2001:db8::5]:4711\""], "2001:db8::5"),
+            (&["fe80::5%eth0"], "fe80::5"),
+            (&["::ffff:203.0.113.5"], "203.0.113.5"),
+            // What the client itself may have written stands before it, in this line or in another.
+            (&["192.0.2.1, 203.0.113.5"], "203.0.113.5"),
+            (&["192.0.2.1", "203.0.113.5"], "203.0.113.5"),
+            // Two proxies, and three.
+            (&["203.0.113.5, 198.51.100.9"], "203.0.113.5"),
+            (&["192.0.2.1, 203.0.113.5, 10.0.0.7", "[2001:db8:ff::1]:80"], "203.0.113.5"),
+            // Somebody in the proxy's own network.
+            (&["10.0.0.7"], "10.0.0.7"),
+            (&["10.0.0.8, 10.0.0.7"], "10.0.0.8"),
+        ] {
+            assert_eq!(client(lines).as_deref(), Some(address), "{lines:?}");
+        }
+        for lines in
+            [&[][..], &["unknown"], &[" , "], &["203.0.113.5, _hidden"], &["203.0.113.5, unknown, 10.0.0.7"]]
+        {
+            assert_eq!(client(lines), None, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_say_it_by_forwarded() {
+        let client = |line: &str| read("forwarded", &[line]);
+        assert_eq!(client("for=203.0.113.5").as_deref(), Some("203.0.113.5"));
+        assert_eq!(
+            client("For=\"[2001:db8::5]:4711\";proto=https;by=10.0.0.7").as_deref(),
+            Some("2001:db8::5")
+        );
+        assert_eq!(
+            client("for=192.0.2.1, for=203.0.113.5;proto=http, for=10.0.0.7").as_deref(),
+            Some("203.0.113.5")
+        );
+        assert_eq!((client("for=unknown"), client("for=_secret"), client("proto=https")), (None, None, None));
     }
 }

@@ -3,18 +3,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::{Semaphore, mpsc};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use twocan_base::Household;
 use twocan_lobby::{ClientId, Close, Door, Ended, frame_cost};
 
+use crate::frames::{Frames, TooMany};
 use crate::machine::{Input, Said};
+use crate::metrics::Metrics;
 use crate::queue::{Next, Queue};
 
+/// A socket as it is after its upgrade.
+pub(crate) type WebSocket = WebSocketStream<Frames<TokioIo<Upgraded>>>;
+
+/// What our SDK closes with for a page that goes: Chromium may keep such a page with its socket open, and has no 1001 for it then.
+const UNLOADED: u16 = 4900;
 /// For the client to answer a close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+/// The same where there is no room: so that what it had sent already does not tear the close away, and not so long that those who are refused fill the house.
+const REFUSED_WITHIN: Duration = Duration::from_millis(100);
 /// Frames written before the next is read.
 const BATCH_MAX: usize = 64;
 /// Written bytes of which the machine is told at once; of fewer, with what follows.
@@ -31,8 +45,10 @@ pub(crate) struct Pulse {
 
 /// How the exchange came to its end.
 enum Outcome {
-    /// We close, with this code and reason.
-    Ours(u16, &'static str),
+    /// The machine closes.
+    Ours(Close),
+    /// It cannot be read any further: we close, with this code and reason.
+    Broken(u16, &'static str),
     /// The client closes, with this code.
     Theirs(Option<u16>),
     /// No more to be had from this socket.
@@ -45,6 +61,7 @@ pub(crate) async fn run(
     (door, hello): (Door, Option<Utf8Bytes>),
     pulse: Pulse,
     machine: mpsc::Sender<Input>,
+    metrics: Arc<Metrics>,
 ) {
     let queue = Arc::new(Queue::default());
     let whose = Household::from(door.address);
@@ -58,7 +75,11 @@ pub(crate) async fn run(
         let _ = machine.text(hello).await;
     }
     let code = match exchange(&mut socket, &queue, pulse, &machine).await {
-        Outcome::Ours(code, reason) => close(&mut socket, code, reason).await,
+        Outcome::Ours(why) => close(&mut socket, why.code(), why.reason()).await,
+        Outcome::Broken(code, reason) => {
+            metrics.closed(code);
+            close(&mut socket, code, reason).await
+        }
         Outcome::Theirs(code) => {
             // The library has the answer ready (RFC 6455 5.5.1); without it the client would take this for a cut.
             let _ = timeout(CLOSE_WITHIN, socket.flush()).await;
@@ -66,9 +87,11 @@ pub(crate) async fn run(
         }
         Outcome::Dead => None,
     };
-    // 1001 is what a browser says for a page that is closed or reloaded (RFC 6455 7.4.1): its session is lost with it.
-    let goodbye = [Close::Complete, Close::GoingAway].map(Close::code);
-    let how = if code.is_some_and(|code| goodbye.contains(&code)) { Ended::Goodbye } else { Ended::Cut };
+    let how = match code {
+        Some(1000) => Ended::Goodbye,
+        Some(1001 | UNLOADED) => Ended::Unloaded,
+        _ => Ended::Cut,
+    };
     // A machine that is gone has no more use for it.
     let _ = machine.tell(Said::Disconnected { how }).await;
 }
@@ -89,10 +112,26 @@ impl Machine {
         Ok(())
     }
 
-    /// A frame; waits while the machine has not handled those before.
+    /// A message, and what comes between them; waits while the machine has not handled those before.
     async fn text(&self, text: Utf8Bytes) -> Result<(), Gone> {
-        let permit = Arc::clone(&self.unhandled).acquire_owned().await.map_err(|_| Gone)?;
+        let permit = self.turn().await?;
         self.tell(Said::Text { text, permit }).await
+    }
+
+    async fn ping(&self) -> Result<(), Gone> {
+        let permit = self.turn().await?;
+        self.tell(Said::Ping { permit }).await
+    }
+
+    async fn pong(&self, payload: &[u8]) -> Result<(), Gone> {
+        let permit = self.turn().await?;
+        // Pings that only keep the connection alive carry nothing.
+        let seq = payload.try_into().ok().map(u64::from_be_bytes);
+        self.tell(Said::Pong { seq, permit }).await
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Gone> {
+        Arc::clone(&self.unhandled).acquire_owned().await.map_err(|_| Gone)
     }
 }
 
@@ -106,7 +145,7 @@ async fn exchange(socket: &mut WebSocket, queue: &Queue, pulse: Pulse, machine: 
             next = queue.next() => {
                 match write(socket, queue, next, &mut untold).await {
                     Ok(None) => {}
-                    Ok(Some(why)) => return Outcome::Ours(why.code(), why.reason()),
+                    Ok(Some(why)) => return Outcome::Ours(why),
                     Err(Gone) => return Outcome::Dead,
                 }
                 if untold >= TOLD_BYTES
@@ -117,25 +156,17 @@ async fn exchange(socket: &mut WebSocket, queue: &Queue, pulse: Pulse, machine: 
             },
             message = socket.next() => {
                 heard_at = Instant::now();
-                let text = match message {
-                    Some(Ok(Message::Text(text))) => text,
+                let taken = match message {
+                    Some(Ok(Message::Text(text))) => machine.text(text).await,
                     // No frame of ours is binary; an empty text is answered as one that cannot be read.
-                    Some(Ok(Message::Binary(_))) => Utf8Bytes::from_static(""),
-                    Some(Ok(Message::Pong(payload))) => {
-                        // Pings that only keep the connection alive carry nothing.
-                        if let Ok(seq) = <[u8; 8]>::try_from(&payload[..])
-                            && machine.tell(Said::Seen { seq: u64::from_be_bytes(seq) }).await.is_err()
-                        {
-                            return Outcome::Dead;
-                        }
-                        continue;
-                    }
-                    Some(Ok(Message::Ping(_))) => continue,
-                    Some(Ok(Message::Close(frame))) => return Outcome::Theirs(frame.map(|frame| frame.code)),
-                    Some(Err(error)) => return broken(&error),
+                    Some(Ok(Message::Binary(_) | Message::Frame(_))) => machine.text(Utf8Bytes::from_static("")).await,
+                    Some(Ok(Message::Ping(_))) => machine.ping().await,
+                    Some(Ok(Message::Pong(payload))) => machine.pong(&payload).await,
+                    Some(Ok(Message::Close(frame))) => return Outcome::Theirs(frame.map(|frame| frame.code.into())),
+                    Some(Err(error)) => return broken(error),
                     None => return Outcome::Dead,
                 };
-                if machine.text(text).await.is_err() {
+                if taken.is_err() {
                     return Outcome::Dead;
                 }
             }
@@ -143,6 +174,7 @@ async fn exchange(socket: &mut WebSocket, queue: &Queue, pulse: Pulse, machine: 
                 if heard_at.elapsed() >= silence_max {
                     return Outcome::Dead;
                 }
+                socket.get_mut().ask();
                 if socket.send(Message::Ping(bytes::Bytes::new())).await.is_err() {
                     return Outcome::Dead;
                 }
@@ -172,6 +204,7 @@ async fn write(
             }
             Some(Next::Ping(seq)) => {
                 let payload = bytes::Bytes::copy_from_slice(&seq.to_be_bytes());
+                socket.get_mut().ask();
                 socket.feed(Message::Ping(payload)).await.map_err(|_| Gone)?;
             }
             Some(Next::Close(why)) => {
@@ -191,31 +224,36 @@ async fn write(
 
 /// Closes the socket and waits for the client's answer, whose code it returns.
 async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) -> Option<u16> {
-    let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+    let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(reason) };
     let answer = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;
         loop {
             match socket.next().await? {
-                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code),
+                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
                 Ok(_) => {}
                 Err(_) => return None,
             }
         }
     };
-    timeout(CLOSE_WITHIN, answer).await.ok().flatten()
+    let patience = if code == Close::Full.code() { REFUSED_WITHIN } else { CLOSE_WITHIN };
+    let answered = timeout(patience, answer).await.ok().flatten();
+    if answered.is_none() {
+        // Of a socket that cannot be read any further, what still comes is taken unread.
+        let _ = timeout(REFUSED_WITHIN, tokio::io::copy(socket.get_mut(), &mut tokio::io::sink())).await;
+    }
+    answered
 }
 
-/// How to end a socket that cannot be read any further (RFC 6455 7.4.1). The library's error has no public type here, so
-/// its words are looked at; a test holds each.
-fn broken(error: &axum::Error) -> Outcome {
-    let words = error.to_string();
-    if words.contains("too long") {
-        Outcome::Ours(Close::TooLong.code(), Close::TooLong.reason())
-    } else if words.contains("UTF-8") {
-        Outcome::Ours(close_code::INVALID, "text that is not UTF-8")
-    } else if words.contains("protocol error") {
-        Outcome::Ours(close_code::PROTOCOL, "not the WebSocket protocol")
-    } else {
-        Outcome::Dead
+/// How to end a socket that cannot be read any further (RFC 6455 7.4.1).
+fn broken(error: Error) -> Outcome {
+    match error {
+        Error::Capacity(_) => Outcome::Broken(Close::TooLong.code(), Close::TooLong.reason()),
+        Error::Utf8(_) => Outcome::Broken(CloseCode::Invalid.into(), "text that is not UTF-8"),
+        Error::Protocol(_) => Outcome::Broken(CloseCode::Protocol.into(), "not the WebSocket protocol"),
+        Error::Io(error) => match error.downcast::<TooMany>() {
+            Ok(TooMany) => Outcome::Broken(Close::TooManyRequests.code(), Close::TooManyRequests.reason()),
+            Err(_) => Outcome::Dead,
+        },
+        _ => Outcome::Dead,
     }
 }

@@ -44,7 +44,7 @@ async fn a_socket_whose_address_names_the_application_is_welcome_without_a_word(
         let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
         Client { socket, session: String::new(), peer: String::new(), id: 0, seen: 0 }
     };
-    for query in ["?app=test", "?from=here&app=test&app=other", "?app=%74est"] {
+    for query in ["?app=test", "?from=here&app=test", "?app=%74est"] {
         let mut ada = enter(query).await;
         let welcome = ada.next().await;
         assert_eq!((&welcome["type"], &welcome["resumed"]), (&json!("welcome"), &json!(false)), "{query}");
@@ -58,7 +58,10 @@ async fn a_socket_whose_address_names_the_application_is_welcome_without_a_word(
         ada.raw(json!({"type":"hello","id":0,"app":"test"})).await;
         assert_eq!(ada.next().await["code"], "bad-message");
     }
-    for query in ["?app", "?app=", "?app=a%20b", "?app=%FF", &format!("?app={}", "a".repeat(65))] {
+    // Two applications are none, and a session's secret does not go into an address.
+    let two = ["?app=test&app=test", "?app=test&app=", "?app=test&session=s", "?resume=s"];
+    let long = format!("?app={}", "a".repeat(65));
+    for query in ["?app", "?app=", "?app=a%20b", "?app=%FF", &long].into_iter().chain(two) {
         let end = enter(query).await.closed().await.unwrap();
         assert_eq!(u16::from(end.code), 4000, "{query}");
     }
@@ -143,13 +146,18 @@ async fn a_page_of_another_origin_is_refused_with_a_sentence() {
         request.headers_mut().insert("origin", origin.parse().unwrap());
         request
     };
-    for origin in ["https://evil.example", "null", "http://127.0.0.1"] {
+    for origin in ["https://evil.example", "null", "http://127.0.0.1.evil.example"] {
         let (status, body) = refused(with_origin(&server, origin)).await;
         assert_eq!(status, 403);
         assert!(body.contains("--origin"), "{body}");
     }
-    let own = format!("http://{}", server.address);
-    assert!(tokio_tungstenite::connect_async(with_origin(&server, &own)).await.is_ok());
+    assert_eq!(server.metric("twocan_origins_refused_total").await, Some(3.0));
+    // Its own, and what a development server of this machine serves.
+    for own in
+        [format!("http://{}", server.address), "http://localhost:5173".into(), "http://127.0.0.1".into()]
+    {
+        assert!(tokio_tungstenite::connect_async(with_origin(&server, &own)).await.is_ok(), "{own}");
+    }
 
     let mut config = config();
     config.origins = vec!["https://game.example".into()];
@@ -234,6 +242,121 @@ async fn who_answers_pings_stays_and_who_is_silent_is_given_up() {
     .await;
     assert_eq!(server.metric("twocan_sessions").await, Some(2.0), "its session waits");
     drop(silent);
+}
+
+/// A frame as a client sends it, masked with zeros: a ping, a pong, a piece of a text.
+const CONTROLS: [(&str, [u8; 6]); 3] = [
+    ("pings", [0x89, 0x80, 0, 0, 0, 0]),
+    ("pongs", [0x8A, 0x80, 0, 0, 0, 0]),
+    ("pieces of a message", [0x00, 0x80, 0, 0, 0, 0]),
+];
+
+#[tokio::test]
+async fn who_sends_too_many_frames_of_whichever_kind_is_closed_with_4003() {
+    let server = Server::start().await;
+    for (closed, (what, frame)) in CONTROLS.into_iter().enumerate() {
+        let mut ada = Client::hello(&server).await;
+        let MaybeTlsStream::Plain(stream) = ada.socket.get_mut() else { panic!("no TLS here") };
+        let begin: &[u8] = if frame[0] == 0 { &[0x01, 0x80, 0, 0, 0, 0] } else { &[] };
+        let flood = [begin, &frame.repeat(1_000)].concat();
+        // The server may have closed before all of it is written.
+        let _ = tokio::io::AsyncWriteExt::write_all(stream, &flood).await;
+        assert_eq!(u16::from(ada.closed().await.expect(what).code), 4003, "{what}");
+        let counted = server.metric("twocan_sockets_closed_total{code=\"4003\"}").await;
+        assert_eq!(counted, Some((closed + 1) as f64), "{what}");
+    }
+    // Empty messages are refused one by one first.
+    let mut bob = Client::hello(&server).await;
+    let MaybeTlsStream::Plain(stream) = bob.socket.get_mut() else { panic!("no TLS here") };
+    let flood = [0x81, 0x80, 0, 0, 0, 0].repeat(1_000);
+    let _ = tokio::io::AsyncWriteExt::write_all(stream, &flood).await;
+    assert_eq!(u16::from(bob.closed().await.expect("empty texts").code), 4003);
+}
+
+#[tokio::test]
+async fn a_hundred_pings_at_once_are_a_clients_own_affair_and_are_answered() {
+    let server = Server::start().await;
+    let mut ada = Client::hello(&server).await;
+    for n in 0..100_u8 {
+        ada.socket.send(Message::Ping(vec![n].into())).await.unwrap();
+    }
+    // Of pings that came in between, the last needs an answer alone (RFC 6455 5.5.3).
+    while ada.message().await.expect("it stays") != Message::Pong(vec![99].into()) {}
+    assert_eq!(ada.ask(json!({"type":"ping"})).await["type"], "pong");
+}
+
+#[tokio::test]
+async fn a_key_that_is_no_key_opens_no_socket() {
+    let server = Server::start().await;
+    for key in ["x", "", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZXh4", "dGhlIHNhbXBsZSBub25j!Q=="] {
+        let head = format!(
+            "GET /v1 HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: twocan.v1\r\n\r\n"
+        );
+        let answer = exchange(server.address, head.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("16 bytes"), "{key:?}: {answer}");
+    }
+    let old = "GET /v1 HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\
+               Sec-WebSocket-Version: 8\r\nSec-WebSocket-Protocol: twocan.v1\r\n\r\n";
+    let answer = exchange(server.address, old.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 426") && answer.contains("sec-websocket-version: 13"), "{answer}");
+}
+
+/// What one client asks for on a proxy's connection: how many were answered before the first 429.
+async fn answered_before_429(server: &Server, from: &str, most: usize) -> usize {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let (read, mut write) = stream.into_split();
+    let head = format!("HEAD / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {from}\r\n\r\n").repeat(most);
+    let writing = tokio::spawn(async move {
+        let _ = write.write_all(head.as_bytes()).await;
+        write
+    });
+    let (mut lines, mut answered) = (BufReader::new(read).lines(), 0);
+    while answered < most {
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
+        match line.expect("it stays: it is others' too") {
+            line if line.starts_with("HTTP/1.1 429") => break,
+            line => answered += usize::from(line.starts_with("HTTP/1.1 200")),
+        }
+    }
+    writing.abort();
+    answered
+}
+
+#[tokio::test]
+async fn a_client_behind_a_proxy_has_its_own_budget_of_answers_and_the_proxy_none() {
+    let mut config = config();
+    config.trusted_proxy = Some(std::sync::Arc::new(|address| address.is_loopback()));
+    let server = Server::start_with(config).await;
+    let answered = answered_before_429(&server, "203.0.113.5", 20_000).await;
+    assert!((4_096..20_000).contains(&answered), "{answered}");
+    assert_eq!(answered_before_429(&server, "203.0.113.6", 400).await, 400, "a neighbour of his");
+    for path in ["/healthz", "/metrics"] {
+        assert!(server.get(path).await.starts_with("HTTP/1.1 200"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_too_much_is_answered_more_slowly() {
+    use tokio::io::AsyncWriteExt;
+    let server = Server::start().await;
+    let mut asking = Vec::new();
+    for _ in 0..5 {
+        let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        asking.push(tokio::spawn(async move {
+            let _ = stream.write_all(&b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000)).await;
+            let mut answers = Vec::new();
+            let read = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answers);
+            let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
+            String::from_utf8(answers).unwrap().matches("HTTP/1.1 200").count()
+        }));
+    }
+    let mut answered = 0;
+    for each in asking {
+        answered += each.await.unwrap();
+    }
+    assert!((2_000..5_000).contains(&answered), "{answered} of 5,000 in two seconds");
 }
 
 #[tokio::test]
@@ -355,6 +478,42 @@ async fn connections_of_one_address_beyond_the_limit_are_not_served() {
     .await;
 }
 
+/// The connection behind a WebSocket is one like any other.
+#[tokio::test]
+async fn web_sockets_count_as_connections_as_long_as_they_are_there() {
+    let mut config = config();
+    config.connections = Quota { total: 100, household: 2, site: 100, floor: 1 };
+    let server = Server::start_with(config).await;
+    let held = [Client::hello(&server).await, Client::hello(&server).await];
+    let mut third = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let mut byte = [0; 1];
+    let read = tokio::io::AsyncReadExt::read(&mut third, &mut byte);
+    assert_eq!(tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap_or(0), 0, "closed at once");
+    drop(held);
+    eventually("a socket again", async || tokio_tungstenite::connect_async(server.request()).await.is_ok())
+        .await;
+}
+
+/// Whoever is refused and stays would fill the house all the same.
+#[tokio::test]
+async fn a_socket_that_finds_no_room_is_gone_at_once_though_its_client_does_not_answer() {
+    let mut config = config();
+    config.limits.sockets = Quota { total: 100, household: 1, site: 100, floor: 1 };
+    let server = Server::start_with(config).await;
+    let _held = Client::hello(&server).await;
+    let mut refused = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let head = "GET /v1?app=test HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                Sec-WebSocket-Protocol: twocan.v1\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut refused, head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::io::AsyncReadExt::read_to_end(&mut refused, &mut answer);
+    let ended = tokio::time::timeout(Duration::from_secs(2), read).await;
+    assert!(ended.is_ok(), "it is still there");
+    let code = 4004_u16.to_be_bytes();
+    assert!(answer.windows(2).any(|pair| pair == code), "and it was told why");
+}
+
 /// Memory of this process in use, KiB.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -415,7 +574,7 @@ async fn a_proxy_that_does_not_say_for_whom_it_speaks_opens_no_socket() {
     let mut config = config();
     config.trusted_proxy = Some(std::sync::Arc::new(|_| true));
     let server = Server::start_with(config).await;
-    for header in ["", "X-Forwarded-For: unknown\r\n", "X-Forwarded-For: 203.0.113.5, \r\n"] {
+    for header in ["", "X-Forwarded-For: unknown\r\n", "X-Forwarded-For: 203.0.113.5, _hidden\r\n"] {
         let head = format!("GET /v1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n");
         assert!(exchange(server.address, head.as_bytes()).await.starts_with("HTTP/1.1 400"), "{header:?}");
     }

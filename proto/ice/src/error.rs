@@ -80,6 +80,9 @@ pub enum Discard {
     /// Both sides had the same role, and we keep ours: answered with 487.
     #[error("role conflict")]
     RoleConflict,
+    /// A nomination by way of a relay before direct pairs had their time ([`crate::Agent::set_patient`]): not answered.
+    #[error("a relay nominated before direct pairs had their time")]
+    Hasty,
     /// The answer came from elsewhere than was asked (RFC 8445 7.2.5.2.1).
     #[error("answered from another address")]
     Asymmetric,

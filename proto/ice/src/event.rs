@@ -50,6 +50,8 @@ pub struct Transmit {
     pub to: SocketAddr,
     /// One whole STUN message.
     pub bytes: Vec<u8>,
+    /// Routers that it may pass (IPv4 time to live, RFC 791 section 3.2); `None`: as many as the system's packets do.
+    pub ttl: Option<u8>,
 }
 
 /// What the caller is to do besides sending.

@@ -337,3 +337,63 @@ fn the_same_seed_gives_the_same_trace() {
     assert_eq!(trace(5), trace(5));
     assert_ne!(trace(5), trace(6));
 }
+
+/// Both behind routers, where the controlled side opens its own NAT before its checks go all the way.
+fn opening() -> World {
+    let mut world = behind_routers(1, NatKind::PortRestricted);
+    world.sides[B].agent.set_opening(true);
+    world
+}
+
+#[test]
+fn an_opener_goes_to_each_reflexive_address_once_and_the_answering_check_waits_for_nothing() {
+    // Theirs follow 10 ms later, when our NAT lets them in.
+    let live = |mut world: World| {
+        world.introduce(B);
+        world.run_for(ms(10));
+        world.introduce(A);
+        world.run_for(ms(10_000));
+        assert_agreed(&world);
+        world
+    };
+    let world = live(opening());
+    let reflexive = |(_, to): &(_, std::net::SocketAddr)| to.ip().to_string() == "203.0.113.1";
+    let openers = &world.sides[B].openers;
+    assert_eq!(openers.len(), 1, "{openers:?}");
+    assert!(openers.iter().all(reflexive), "{openers:?}");
+    assert!(world.sides[A].openers.is_empty());
+    let plain = live(behind_routers(1, NatKind::PortRestricted));
+    for side in [A, B] {
+        assert_eq!(world.sides[side].usable_at(), plain.sides[side].usable_at(), "side {side}");
+    }
+}
+
+#[test]
+fn where_no_check_comes_ours_goes_all_the_way_150_ms_after_its_opener() {
+    let mut world = opening();
+    // The other side has not heard of us yet.
+    world.introduce(B);
+    world.run_for(ms(400));
+    let (at, to) = world.sides[B].openers[0];
+    let socket = world.sides[B].sent.iter().find(|sent| (sent.0, sent.2) == (at, to)).unwrap().1;
+    let later: Vec<_> = world.sides[B]
+        .sent
+        .iter()
+        .filter(|sent| (sent.1, sent.2) == (socket, to) && sent.0 > at)
+        .map(|sent| sent.0 - at)
+        .collect();
+    assert_eq!(later.first(), Some(&ms(150)), "{later:?}");
+    world.introduce(A);
+    world.run_for(ms(10_000));
+    assert_agreed(&world);
+}
+
+#[test]
+fn an_opener_is_for_reflexive_addresses_over_ipv4_alone() {
+    let mut world = two_public_hosts(1);
+    world.sides[A].agent.set_opening(true);
+    world.meet();
+    world.run_for(ms(1_000));
+    assert_agreed(&world);
+    assert!(world.sides[A].openers.is_empty());
+}

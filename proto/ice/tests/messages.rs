@@ -276,3 +276,45 @@ fn a_peer_that_nominates_whatever_it_checks_is_followed_to_the_direct_pair() {
     world.inject(A, SOCKET, addr("198.51.100.9:5000"), &request.bytes()).unwrap();
     assert_eq!(world.sides[A].agent.selected().unwrap().remote, addr("198.51.100.9:5000"));
 }
+
+/// A controlled B, with the direct address of A and that of A's relay.
+fn hurried(is_patient: bool) -> (World, twocan_ice::Credentials, String) {
+    let mut world = World::new(4, ms(50));
+    world.host(A, A_HOST, None);
+    world.relayed(A, RELAY, ms(5));
+    world.host(B, B_HOST, None);
+    world.net.ports.retain(|port| port.side == B);
+    world.sides[B].agent.set_patient(is_patient);
+    world.introduce(B);
+    world.run_for(ms(1));
+    let ours = world.sides[B].agent.local_credentials().clone();
+    let theirs = world.sides[A].agent.local_credentials().ufrag.clone();
+    (world, ours, theirs)
+}
+
+const RELAY: &str = "198.51.100.9:5000";
+
+#[test]
+fn who_keeps_the_first_pair_that_answers_gets_no_answer_by_a_relay_before_direct_pairs_had_their_time() {
+    let ask =
+        |world: &mut World, from: &str, nominate: bool, ours: &twocan_ice::Credentials, theirs: &str, id| {
+            let forged =
+                Forged { nominate, controlling: Some(u64::MAX), ..Forged::request(ours, theirs, id) };
+            world.inject(B, SOCKET, addr(from), &forged.bytes())
+        };
+    let (mut world, ours, theirs) = hurried(true);
+    assert_eq!(ask(&mut world, RELAY, true, &ours, &theirs, 1), Err(Discard::Hasty));
+    world.run_for(ms(500));
+    // The direct one is answered at once, and so is who asks before he nominates.
+    assert_eq!(ask(&mut world, A_HOST, true, &ours, &theirs, 2), Ok(()));
+    assert_eq!(ask(&mut world, RELAY, true, &ours, &theirs, 1), Err(Discard::Hasty));
+    world.run_for(ms(200));
+    assert_eq!(ask(&mut world, RELAY, true, &ours, &theirs, 1), Ok(()));
+
+    let (mut world, ours, theirs) = hurried(true);
+    assert_eq!(ask(&mut world, RELAY, false, &ours, &theirs, 1), Ok(()));
+    assert_eq!(ask(&mut world, RELAY, true, &ours, &theirs, 2), Ok(()));
+
+    let (mut world, ours, theirs) = hurried(false);
+    assert_eq!(ask(&mut world, RELAY, true, &ours, &theirs, 1), Ok(()));
+}

@@ -8,8 +8,8 @@ pub mod server;
 pub mod wire;
 
 pub use server::{
-    Close, ClosedWhy, Command, Discard, Door, Ended, Event, Grant, HashId, HashJob, Keys, Limits, Lobbies,
-    MEMORY_DEFAULT, Purpose, frame_cost,
+    Close, ClosedWhy, Command, Discard, Door, Ended, Event, Grant, HashId, HashJob, Keys, Life, Limits,
+    Lobbies, MEMORY_DEFAULT, Purpose, frame_cost,
 };
 pub use twocan_base::{Quota, Rate, Spent};
 pub use wire::names::{AppName, ClientId, GroupId, LobbyCode, PeerId, SessionId};

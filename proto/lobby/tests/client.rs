@@ -4,11 +4,13 @@
 
 mod meeting;
 
+use std::time::Duration;
+
 use meeting::{Meeting, create, join, quick};
 use serde_json::json;
 use twocan_lobby::client::limits::{
-    ALONE_FOR, DOUBT_WITHIN, FALTER_AFTER, HEAR_WITHIN, LISTED_MAX, MEMBERS_MAX, OUTBOX_FRAMES_MAX,
-    PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
+    ALONE_FOR, ANEW_EVERY, AWAY_WITHIN, DOUBT_WITHIN, FALTER_AFTER, HEAR_WITHIN, LISTED_MAX, MEMBERS_MAX,
+    OUTBOX_FRAMES_MAX, PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
 };
 use twocan_lobby::client::{
     Command, Discard, Event, Failure, LinkCommand, LinkInput, LinkState, OutWhy, RoomEvent, ServerEvent,
@@ -20,7 +22,7 @@ const ADA: usize = 0;
 const BOB: usize = 1;
 const EVE: usize = 2;
 
-fn millis(duration: std::time::Duration) -> u64 {
+fn millis(duration: Duration) -> u64 {
     duration.as_millis() as u64
 }
 
@@ -94,17 +96,38 @@ fn a_request_under_way_when_the_socket_is_cut_is_answered_once() {
     assert_eq!(meeting.replies(ADA, request), [Ok(())]);
 }
 
+/// Its hello lay in the network while another socket took its place, and takes the session back when it comes.
 #[test]
-fn a_server_that_restarts_has_forgotten_the_lobby_and_links_stay() {
+fn a_socket_that_was_given_up_and_gets_through_late_does_not_end_the_session() {
+    for given_up in [true, false] {
+        let mut meeting = Meeting::pair();
+        if given_up {
+            meeting.cut(ADA);
+            meeting.pass(5_000);
+        }
+        let end = &mut meeting.ends[ADA];
+        let socket = *end.sockets.keys().next().unwrap();
+        end.client.handle_closed(socket, 4001, meeting.now);
+        end.sockets.clear();
+        meeting.pass(5_000);
+        assert_eq!(meeting.ends[ADA].sockets.len(), usize::from(given_up));
+        assert_eq!(meeting.update(ADA, &json!({})).is_ok(), given_up);
+    }
+}
+
+/// The server may never be back, and what would mend the link lies in its outbox.
+#[test]
+fn where_the_socket_to_the_server_is_away_signals_go_over_the_link_as_well() {
     let mut meeting = Meeting::pair();
-    meeting.events(ADA);
-    meeting.restart_server();
-    meeting.pass(10_000);
-    let events = meeting.room_events(ADA);
-    assert!(events.contains(&RoomEvent::Server(ServerEvent::Resumed { kept: false })));
-    assert!(events.contains(&RoomEvent::Removed(OutWhy::SessionLost)));
-    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
-    meeting.enter(ADA, &create(json!({}))).unwrap();
+    meeting.server = None;
+    for end in [ADA, BOB] {
+        meeting.cut(end);
+    }
+    meeting.said.clear();
+    meeting.offer(ADA, BOB);
+    meeting.settle();
+    let descriptions = meeting.said.iter().filter(|(_, text)| text.contains("description"));
+    assert_eq!(descriptions.map(|(who, _)| *who).collect::<Vec<_>>(), [ADA, BOB], "{:?}", meeting.said);
 }
 
 #[test]
@@ -130,13 +153,13 @@ fn a_server_that_is_not_there_is_said_so_at_once() {
 }
 
 #[test]
-fn a_server_that_stays_away_is_given_up_after_a_minute_or_so() {
+fn a_server_that_stays_away_is_given_up_after_longer_than_a_seat_waits() {
     let mut meeting = Meeting::pair();
     meeting.server = None;
     meeting.cut(ADA);
-    meeting.pass(30_000);
+    meeting.pass(millis(AWAY_WITHIN));
     assert!(!meeting.room_events(ADA).contains(&RoomEvent::Removed(OutWhy::SessionLost)));
-    meeting.pass(60_000);
+    meeting.pass(millis(AWAY_WITHIN));
     let events = meeting.room_events(ADA);
     assert!(events.contains(&RoomEvent::Removed(OutWhy::SessionLost)), "{events:?}");
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Open));
@@ -353,6 +376,34 @@ fn an_answer_to_a_restart_is_said_again_over_the_link_when_the_server_lets_go() 
     );
 }
 
+/// It was said while the link was open, so by the server alone, and the link falters before the server says that nobody took it.
+#[test]
+fn an_answer_that_the_server_refuses_goes_over_a_link_that_falters_meanwhile() {
+    let mut meeting = Meeting::pair();
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    let answer = LinkInput::Description { offer: false, data: r#"{"type":"answer"}"# };
+    meeting.hold_to_server = true;
+    let client = &mut meeting.ends[ADA].client;
+    client.handle_link(room, bob, answer, meeting.now);
+    let (_, said) = client.poll_transmit().unwrap();
+    client.handle_link(room, bob, LinkInput::Disconnected, meeting.now);
+    meeting.now += FALTER_AFTER;
+    meeting.ends[ADA].client.handle_timeout(meeting.now);
+    meeting.settle();
+    assert_eq!((meeting.link(ADA, BOB), &*meeting.said), (Some(LinkState::Mending), &[][..]));
+    let id = &serde_json::from_str::<serde_json::Value>(&said).unwrap()["id"];
+    // What it has heard already is passed over.
+    for seq in 1..100 {
+        if !meeting.said.is_empty() {
+            break;
+        }
+        let refusal = json!({"type": "error", "id": id, "seq": seq, "code": "no-link", "message": ""});
+        meeting.say_to(ADA, &refusal.to_string());
+    }
+    let again = r#"{"type":"signal","kind":"description","data":{"type":"answer"}}"#;
+    assert_eq!(meeting.said, [(ADA, again.to_owned())]);
+}
+
 #[test]
 fn after_completion_a_dead_link_is_mended_by_ticket_and_the_server_is_left_again() {
     let mut meeting = Meeting::pair();
@@ -377,6 +428,36 @@ fn after_completion_a_dead_link_is_mended_by_ticket_and_the_server_is_left_again
     );
 }
 
+/// Nothing is said of the link yet, and it may come back by itself: the server is on the way meanwhile, and is left again.
+#[test]
+fn who_falters_without_the_server_is_on_the_way_back_to_it_at_once() {
+    let mut meeting = Meeting::pair();
+    meeting.start(ADA);
+    meeting.events(ADA);
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Disconnected, meeting.now);
+    meeting.pass(100);
+    assert!(meeting.room_events(ADA).contains(&RoomEvent::Server(ServerEvent::Returning)));
+    assert_eq!((meeting.link(ADA, BOB), meeting.sockets()), (Some(LinkState::Open), 1));
+    meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Connected, meeting.now);
+    meeting.pass(5_000);
+    assert_eq!((meeting.link(ADA, BOB), meeting.sockets()), (Some(LinkState::Open), 0));
+    assert_eq!(meeting.ends[ADA].restarts, 0);
+}
+
+/// Both are back before either calls the link mended: it is, from then on.
+#[test]
+fn who_meets_again_at_the_server_while_the_link_falters_restarts_at_once() {
+    let mut meeting = Meeting::pair();
+    meeting.start(ADA);
+    meeting.cable = false;
+    let before = meeting.ends[ADA].restarts + meeting.ends[BOB].restarts;
+    meeting.falter();
+    meeting.pass(millis(FALTER_AFTER) - 1);
+    assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Mending));
+    assert_eq!(meeting.ends[ADA].restarts + meeting.ends[BOB].restarts, before + 1);
+}
+
 #[test]
 fn who_returns_alone_tries_again_until_the_link_is_given_up() {
     let mut meeting = Meeting::pair();
@@ -388,6 +469,8 @@ fn who_returns_alone_tries_again_until_the_link_is_given_up() {
     assert_eq!(meeting.sockets(), 1);
     meeting.give_up(ADA, BOB, Reason::Timeout);
     assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
+    meeting.pass(millis(AWAY_WITHIN) - 1_000);
+    assert_eq!(meeting.sockets(), 1, "it is waited for");
     meeting.pass(20_000);
     assert_eq!(meeting.sockets(), 0, "nothing is left to mend");
 }
@@ -413,8 +496,10 @@ fn neither_a_ticket_that_expired_nor_a_server_that_is_gone_keeps_a_link_from_its
         meeting.give_up(ADA, BOB, Reason::Timeout);
         assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
         assert!(meeting.room_events(ADA).contains(&RoomEvent::Fail(bob, Reason::Timeout)));
-        meeting.pass(60_000);
+        meeting.pass(millis(AWAY_WITHIN) + 30_000);
         assert_eq!(meeting.link(ADA, BOB), Some(LinkState::Failed));
+        meeting.room_events(ADA);
+        meeting.pass(60_000);
         assert!(!meeting.room_events(ADA).contains(&returning), "nothing is left to mend");
         assert_eq!(meeting.sockets(), 0);
     }
@@ -503,6 +588,61 @@ fn whoever_came_back_for_an_offer_leaves_again_when_its_answer_comes_over_the_li
     meeting.ends[ADA].client.handle_link(room, bob, LinkInput::Control(answer), meeting.now);
     meeting.pass(10_000);
     assert_eq!((meeting.sockets(), meeting.link(ADA, BOB)), (0, Some(LinkState::Open)));
+}
+
+/// Its page was loaded again, or its connection died under it.
+#[test]
+fn a_link_whose_other_side_begins_anew_is_closed_and_another_one_takes_its_place() {
+    let mut meeting = Meeting::pair();
+    let (room, bob) = (meeting.room(ADA), meeting.name(BOB));
+    let mut hear = |generation: u64, pass: Duration| {
+        meeting.now += pass;
+        let offer = json!({"type": "offer", "sdp": "", "anew": generation});
+        let signal = json!({"type": "signal", "kind": "description", "data": offer}).to_string();
+        let client = &mut meeting.ends[ADA].client;
+        client.handle_link(room, bob, LinkInput::Control(&signal), meeting.now);
+        let mut done = Vec::new();
+        while let Some(command) = client.poll_command() {
+            let Command::Link(_, _, command) = command else { continue };
+            done.push(match command {
+                LinkCommand::Close { bye: false } => "close",
+                LinkCommand::Connect { offers: false, .. } => "connect",
+                LinkCommand::Signal(..) => "signal",
+                other => panic!("{other:?}"),
+            });
+        }
+        let mut states = Vec::new();
+        while let Some(event) = client.poll_event() {
+            match event {
+                Event::Room(_, RoomEvent::Link(_, state, _)) => states.push(state),
+                Event::Room(_, RoomEvent::Leave(..)) => panic!("nobody left"),
+                _ => {}
+            }
+        }
+        (done, states)
+    };
+    let anew = (vec!["close", "connect", "signal"], vec![LinkState::Closed]);
+    assert_eq!(hear(1, Duration::ZERO), (vec![], vec![]), "so soon");
+    assert_eq!(hear(1, ANEW_EVERY), anew);
+    assert_eq!(hear(1, Duration::ZERO), (vec!["signal"], vec![]), "the same offer again");
+    assert_eq!(hear(0, Duration::ZERO), (vec![], vec![]), "of the connection before");
+    assert_eq!(hear(2, Duration::ZERO), (vec![], vec![]), "not that often");
+    assert_eq!(hear(2, ANEW_EVERY), (vec![], vec![]), "twice as long for the next one");
+    assert_eq!(hear(2, ANEW_EVERY), anew);
+    // What we say belongs to the same connection.
+    meeting.hold_to_server = true;
+    let answer = LinkInput::Description { offer: false, data: r#"{"type":"answer"}"# };
+    let client = &mut meeting.ends[ADA].client;
+    client.handle_link(room, bob, answer, meeting.now);
+    let (_, said) = client.poll_transmit().unwrap();
+    assert!(said.contains(r#""data":{"anew":2,"type":"answer"}"#), "{said}");
+    client.handle_link(room, bob, LinkInput::Open, meeting.now);
+    let opened = std::iter::from_fn(|| client.poll_event());
+    let took = opened.filter_map(|event| match event {
+        Event::Room(_, RoomEvent::Link(_, LinkState::Open, took)) => took,
+        _ => None,
+    });
+    assert_eq!(took.collect::<Vec<_>>(), [Duration::ZERO], "it is a link that comes up for the first time");
 }
 
 #[test]

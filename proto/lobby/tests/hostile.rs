@@ -16,6 +16,7 @@ enum Act {
     Text(usize, String),
     Cut(usize),
     Goodbye(usize),
+    Unload(usize),
     Resume(usize, u64),
     Pass(u64),
     Hash(usize),
@@ -33,6 +34,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (who.clone(), ".{0,60}").prop_map(|(who, text)| Act::Text(who, text)),
         1 => who.clone().prop_map(Act::Cut),
         1 => who.clone().prop_map(Act::Goodbye),
+        1 => who.clone().prop_map(Act::Unload),
         2 => (who.clone(), 0..40u64).prop_map(|(who, back)| Act::Resume(who, back)),
         2 => (0..40_000u64).prop_map(Act::Pass),
         2 => who.clone().prop_map(Act::Hash),
@@ -61,7 +63,7 @@ fn message() -> impl Strategy<Value = Value> {
         1 => (0..PLAYERS).prop_map(|n| json!({"type":"kick","peer":format!("@{n}")})),
         1 => Just(json!({"type":"leave"})),
         3 => Just(json!({"type":"seal"})),
-        2 => (0..4).prop_map(|n| json!({"type":"return","ticket":format!("${n}")})),
+        4 => (0..4).prop_map(|n| json!({"type":"return","ticket":format!("${n}")})),
         2 => (0..PLAYERS).prop_map(|n| json!({"type":"signal","to":format!("@{n}"),"kind":"end-of-candidates"})),
         12 => (0..PLAYERS).prop_map(|n| json!({"type":"linked","peer":format!("@{n}"),"path":"direct","ms":1})),
         1 => (0..PLAYERS).prop_map(|n| json!({"type":"failed","peer":format!("@{n}"),"reason":"timeout"})),
@@ -100,7 +102,11 @@ impl Seen {
                     let members = lobby["members"].as_array().unwrap();
                     assert!(members.len() as u64 <= lobby["size"].as_u64().unwrap(), "oversold: {lobby}");
                     assert!(members.iter().any(|member| member["peer"] == lobby["owner"]), "{lobby}");
+                    let names: std::collections::BTreeSet<&str> =
+                        members.iter().map(|member| member["peer"].as_str().unwrap()).collect();
+                    assert_eq!(names.len(), members.len(), "one seat each: {lobby}");
                     self.codes.push(lobby["code"].as_str().unwrap().into());
+                    self.tickets.extend(frame["ticket"].as_str().map(str::to_owned));
                 }
                 "complete" => self.tickets.push(frame["ticket"].as_str().unwrap().into()),
                 _ => {}
@@ -118,6 +124,7 @@ fn perform(world: &mut World, players: &mut [Player], seen: &mut Seen, act: Act)
         Act::Text(who, text) => world.text(players[who].client, &text),
         Act::Cut(who) => world.cut(&players[who]),
         Act::Goodbye(who) => world.end(players[who].client, Ended::Goodbye),
+        Act::Unload(who) => world.end(players[who].client, Ended::Unloaded),
         Act::Resume(who, back) => {
             let player = &mut players[who];
             seen.hear(world, player);
@@ -170,7 +177,7 @@ proptest! {
         for job in std::mem::take(&mut world.hashes) {
             world.make_hash(&job);
         }
-        world.pass(30_000);
+        world.pass(600_000);
         prop_assert_eq!((world.lobbies.sessions(), world.lobbies.lobbies()), (0, 0));
         world.pass(4 * 3_600_000);
         prop_assert!(world.lobbies.poll_timeout().is_none());

@@ -62,7 +62,7 @@ fn fields_are_refused_just_beyond_their_limits() {
     for (message, field, inside, outside) in [
         ("create", "data", object(2_048), object(2_049)),
         ("create", "me", object(512), object(513)),
-        ("create", "password", text(128), text(129)),
+        ("create", "password", text(512), text(513)),
         ("create", "password", text(1), text(0)),
         ("create", "size", json!(64), json!(65)),
         ("create", "size", json!(2), json!(1)),
@@ -164,6 +164,20 @@ fn after_two_hundred_refusals_the_socket_is_closed() {
     assert!(world.closed.is_empty());
     world.say(&mut ada, json!({"type":"ping"}));
     assert_eq!(world.closed[&ada.client], Close::TooManyRequests);
+}
+
+#[test]
+fn sockets_that_find_no_place_take_nobody_elses() {
+    let sockets = Quota { total: 6, household: 3, site: 3, floor: 1 };
+    let mut world = World::with(Limits { sockets, ..Limits::default() });
+    let crowd: Vec<_> = (0..100).map(|_| world.connect("192.0.2.1")).collect();
+    let honest = world.connect("198.51.100.7");
+    assert!(!world.closed.contains_key(&honest), "{} were refused", world.closed.len());
+    for socket in crowd {
+        world.end(socket, Ended::Cut);
+    }
+    let again: Vec<_> = (0..3).map(|_| world.connect("192.0.2.1")).collect();
+    assert!(again.iter().any(|socket| !world.closed.contains_key(socket)), "what was taken has come back");
 }
 
 #[test]
@@ -312,6 +326,39 @@ fn a_list_of_large_lobbies_stays_under_its_bytes() {
     let list = world.ask(&mut eve, json!({"type":"list"}));
     assert!(list.to_string().len() <= 24_576 + 200);
     assert_eq!((list["lobbies"].as_array().unwrap().len(), list["total"].as_u64()), (11, Some(50)));
+}
+
+/// Forty people have a lobby each; then households, or a site with many of them, open lobbies that fill the list by themselves.
+#[test]
+fn who_has_many_or_long_lobbies_hides_nobody_elses() {
+    type Crowd = (&'static str, fn(usize) -> String, usize, usize);
+    let crowds: [Crowd; 3] = [
+        ("one address, long", |_| "198.51.100.66".into(), 14, 1_900),
+        ("three addresses, short", |n| format!("198.51.100.{}", 66 + n % 3), 180, 300),
+        ("one site, long", |n| format!("2001:db8:0:{n:x}00::1"), 100, 1_900),
+    ];
+    for (name, from, count, bytes) in crowds {
+        let mut world = World::with(roomy());
+        let mut honest = std::collections::BTreeSet::new();
+        for n in 0..40 {
+            let mut player = world.player_from(&format!("192.0.2.{n}"), "test");
+            let lobby = json!({"public":true,"data":{"map":"dust","x":"y".repeat(200)}});
+            honest.insert(world.create(&mut player, lobby));
+        }
+        for n in 0..count {
+            let mut player = world.player_from(&from(n), "test");
+            world.create(&mut player, json!({"public":true,"data":{"map":"dust","x":"y".repeat(bytes)}}));
+        }
+        for filter in [json!({}), json!({"map":"dust"})] {
+            let mut eve = world.player();
+            let list = world.ask(&mut eve, json!({"type":"list","filter":filter}));
+            let codes =
+                list["lobbies"].as_array().unwrap().iter().map(|lobby| lobby["code"].as_str().unwrap());
+            let shown = codes.filter(|code| honest.contains(*code)).count();
+            assert_eq!(shown, 40, "{name}, {filter}");
+            assert!(list.to_string().len() <= 24_576 + 200);
+        }
+    }
 }
 
 #[test]

@@ -31,11 +31,18 @@ fn a_cut_session_comes_back_and_hears_what_it_missed() {
 }
 
 #[test]
-fn a_cut_session_that_does_not_come_back_is_lost_after_thirty_seconds() {
+fn a_cut_session_that_does_not_come_back_is_lost_after_ten_minutes_with_a_seat_and_thirty_seconds_without() {
     let mut world = World::new();
+    let without = world.player();
     let (mut players, _) = world.lobby_of(2);
+    world.cut(&without);
     world.cut(&players[1]);
     world.pass(29_999);
+    assert_eq!(world.lobbies.sessions(), 3);
+    world.pass(1);
+    assert_eq!(world.lobbies.sessions(), 2);
+    assert_eq!(world.hear(&mut players[0])[0]["type"], "away");
+    world.pass(569_999);
     assert!(world.hear(&mut players[0]).is_empty());
     world.pass(1);
     assert_eq!(world.hear(&mut players[0])[0]["why"], "lost");
@@ -102,19 +109,46 @@ fn nobody_resumes_without_the_secret() {
     assert!(world.closed.is_empty(), "the true session was not touched");
 }
 
+/// The answer to a ping is the socket's: the client may not have read what came before it, and says so when it comes back.
 #[test]
-fn what_is_acknowledged_is_not_kept_and_what_is_not_kept_cannot_be_resumed() {
+fn what_a_sockets_pong_says_is_not_what_the_client_says() {
     let mut world = World::new();
     let mut ada = world.player();
     for _ in 0..3 {
         world.ask(&mut ada, json!({"type":"ping"}));
     }
-    world.ask(&mut ada, json!({"type":"ping","ack":3}));
+    world.lobbies.handle_seen(ada.client, 3, world.now);
     world.cut(&ada);
-    ada.seq = 2;
-    let welcome = world.resume(&mut ada, "192.0.2.1");
-    assert_eq!(welcome["resumed"], false, "frame 3 is gone");
-    assert_eq!(world.lobbies.sessions(), 1, "and so is the session");
+    ada.seq = 1;
+    assert_eq!(
+        world.resume(&mut ada, "192.0.2.1")["resumed"],
+        false,
+        "what it missed is gone, and it begins anew"
+    );
+}
+
+/// A socket that was given up may get through after the one that took its place: what it says is older than what the client has said since.
+#[test]
+fn a_hello_that_lay_in_the_network_touches_neither_the_session_nor_its_socket() {
+    for is_cut in [false, true] {
+        let mut world = World::new();
+        let mut ada = world.player();
+        for _ in 0..3 {
+            world.ask(&mut ada, json!({"type":"ping"}));
+        }
+        world.ask(&mut ada, json!({"type":"ping","ack":3}));
+        if is_cut {
+            world.cut(&ada);
+        }
+        let late = world.connect("192.0.2.1");
+        let resume = json!({"session":ada.session,"seq":2});
+        world.text(late, &json!({"type":"hello","id":0,"app":"test","resume":resume}).to_string());
+        assert_eq!((world.closed[&late], world.lobbies.sessions()), (Close::Resumed, 1));
+        if is_cut {
+            assert_eq!(world.resume(&mut ada, "192.0.2.1")["resumed"], true);
+        }
+        assert_eq!(world.ask(&mut ada, json!({"type":"ping"}))["type"], "pong");
+    }
 }
 
 #[test]

@@ -137,11 +137,17 @@ fn once_sealed_and_linked_by_both_ends_all_complete_and_the_lobby_is_gone() {
         "{:?}",
         world.relay
     );
-    let closed = world
+    let lives: Vec<_> = world
         .events
         .iter()
-        .filter(|event| matches!(event, Event::LobbyClosed { why: ClosedWhy::Completed, .. }));
-    assert_eq!(closed.count(), 1);
+        .filter_map(|event| match event {
+            Event::LobbyClosed { why: ClosedWhy::Completed, life, .. } => Some(life),
+            _ => None,
+        })
+        .collect();
+    let [life] = lives[..] else { panic!("one lobby: {lives:?}") };
+    assert_eq!((life.app.as_str(), life.entered, life.direct, life.relayed), ("test", 3, 3, 0));
+    assert!(life.failed.is_empty());
     let made = world.events.iter().filter(|event| matches!(event, Event::Linked { both: true, .. }));
     assert_eq!(made.count(), 3, "one for each pair");
 }

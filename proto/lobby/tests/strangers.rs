@@ -113,7 +113,7 @@ fn changes_in_the_list_never_cut_a_watcher_that_does_not_read() {
     let mut watcher = world.player();
     world.ask(&mut watcher, json!({"type":"list","watch":true}));
     world.stop_reading(&watcher);
-    let mut owners: Vec<Player> = (0..100).map(|_| world.player_from("198.51.100.1", "test")).collect();
+    let mut owners: Vec<Player> = (0..80).map(|_| world.player_from("198.51.100.1", "test")).collect();
     let mut codes = Vec::new();
     for round in 0..20 {
         codes.clear();

@@ -72,7 +72,7 @@ fn what_cannot_be_read_says_how_far_it_could_be() {
         (r#"{"type":"create","id":7,"size":"2"}"#, ParseError::Fields { id: 7 }),
         (r#"{"type":"failed","id":7,"peer":"x","reason":"bored"}"#, ParseError::Fields { id: 7 }),
         (r#"{"type":"signal","id":7,"to":"x","kind":"gossip"}"#, ParseError::Fields { id: 7 }),
-        (r#"{"type":"create","id":7,"size":1}"#, ParseError::Value { id: 7 }),
+        (r#"{"type":"create","id":7,"size":1}"#, ParseError::Value { id: 7, limit: "size is 2 to 64" }),
     ] {
         assert_eq!(parse(text).err(), Some(error), "{text}");
     }

@@ -263,4 +263,6 @@ pub struct Transmit {
     pub bytes: Vec<u8>,
     /// `Some(size)`: several datagrams one after another, each of `size` bytes but the last, which may be shorter (GSO).
     pub segment_size: Option<usize>,
+    /// Routers that it may pass (IPv4 time to live); `None`: as many as the system's packets do.
+    pub ttl: Option<u8>,
 }

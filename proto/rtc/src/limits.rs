@@ -31,6 +31,8 @@ pub const HOSTS_WITHIN: Duration = Duration::from_secs(1);
 pub const FAREWELL_TIME: Duration = Duration::from_millis(100);
 /// How long data may remain unacknowledged, beside two round trips, before ICE is to ask whether the path is still there.
 pub const STALL_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long it may remain so, or a HEARTBEAT without its answer, while the checks of ICE are answered: they are by a page that has lost every way that it would send by. Then the path is not one.
+pub const UNHEARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two such questions, or a round trip and a quarter.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 /// And at most this, the longer nothing is acknowledged: an eighth of that time.

@@ -32,6 +32,16 @@ fn numbers(world: &World) -> Vec<u32> {
     messages.filter_map(|(_, _, bytes)| Some(u32::from_be_bytes(bytes[..].try_into().ok()?))).collect()
 }
 
+/// All numbers below `next` have come in time.
+fn all_arrive(world: &mut World, next: u32, within: Duration) {
+    assert!(world.run_until(within, |world| numbers(world).len() == next as usize), "{}", world.describe());
+}
+
+/// From now on DTLS is lost (its first byte, RFC 7983), and checks of ICE are not.
+fn lose_dtls(world: &mut World) {
+    world.filter = Box::new(|_, _, bytes| !(20..64).contains(&bytes[0]));
+}
+
 /// The longest silence between two numbered messages.
 fn longest_pause(world: &World) -> Duration {
     let times: Vec<Duration> = world.peers[BOB]
@@ -52,11 +62,7 @@ fn an_interface_lost_under_data_is_replaced_and_nothing_is_lost() {
     let next = stream(&mut world, channels[ADA][0], next, 50);
     world.plug(ADA, Interface::public("8.0.0.9"));
     let next = stream(&mut world, channels[ADA][0], next, 200);
-    assert!(
-        world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
-        "{}",
-        world.describe()
-    );
+    all_arrive(&mut world, next, ms(10_000));
     assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
     assert!(world.is_up());
     assert!(world.peers.iter().all(|peer| peer.failure().is_none()));
@@ -72,11 +78,7 @@ fn what_waited_for_a_path_goes_out_as_soon_as_there_is_one() {
     let next = stream(&mut world, channels[ADA][0], 0, 500);
     world.run_for(ms(300));
     world.plug(ADA, Interface::public("8.0.0.9"));
-    assert!(
-        world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
-        "{}",
-        world.describe()
-    );
+    all_arrive(&mut world, next, ms(10_000));
     let is_path = |event: &&(Duration, Event)| matches!(event.1, Event::Path(_));
     let path = world.peers[ADA].events.iter().rfind(is_path).expect("a path").0;
     let first = world.peers[BOB].messages.iter().find(|(_, _, bytes)| bytes.len() == 4).expect("a message").0;
@@ -108,11 +110,7 @@ fn the_other_interface_takes_over_where_one_is_lost() {
     let used = if used.ip() == ip("9.0.0.1") { world.trace.last().unwrap().2 } else { used };
     world.unplug(ADA, &used.ip().to_string());
     let next = stream(&mut world, channels[ADA][0], next, 200);
-    assert!(
-        world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
-        "{}",
-        world.describe()
-    );
+    all_arrive(&mut world, next, ms(10_000));
     assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
     let pause = longest_pause(&world);
     assert!(pause < ms(1_000), "{pause:?}");
@@ -199,11 +197,7 @@ fn an_outage_of_ten_seconds_is_a_pause() {
     world.net.loss = 100.0;
     let next = stream(&mut world, channels[ADA][0], 0, 1_000);
     world.net.loss = 0.0;
-    assert!(
-        world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
-        "{}",
-        world.describe()
-    );
+    all_arrive(&mut world, next, ms(10_000));
     assert_eq!(numbers(&world), (0..next).collect::<Vec<_>>());
     world.run_for(ms(10_000));
     assert!(world.is_up(), "{}", world.describe());
@@ -219,13 +213,39 @@ fn a_path_that_dies_silently_is_replaced_by_a_restart() {
     let next = stream(&mut world, channels[ADA][0], 0, 50);
     world.filter = Box::new(move |from, to, _| from != dead && to != dead);
     let next = stream(&mut world, channels[ADA][0], next, 3_000);
-    assert!(
-        world.run_until(ms(30_000), |world| numbers(world).len() == next as usize),
-        "{}",
-        world.describe()
-    );
+    all_arrive(&mut world, next, ms(30_000));
     assert!(world.peers.iter().all(|peer| peer.failure().is_none()));
     assert!(longest_pause(&world) < ms(1_300), "{:?}", longest_pause(&world));
+}
+
+#[test]
+fn a_path_whose_checks_are_answered_and_that_carries_nothing_is_mended_though_nobody_says_anything() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    world.run_for(ms(5_000));
+    // DTLS alone is lost, as of a page that has no pair of its own left to send it by.
+    lose_dtls(&mut world);
+    let is_faltering = |world: &World| world.peers[ADA].connection.state() == ConnectionState::Disconnected;
+    assert!(world.run_until(ms(22_000), is_faltering), "{}", world.describe());
+    world.run_for(ms(20_000));
+    assert!(is_faltering(&world), "checks alone mend nothing: {}", world.describe());
+    world.filter = Box::new(|_, _, _| true);
+    assert!(world.run_until(ms(20_000), World::is_up), "{}", world.describe());
+    let next = stream(&mut world, channels[ADA][0], 0, 100);
+    all_arrive(&mut world, next, ms(1_000));
+}
+
+/// More is always underway: what is acknowledged of it says that the path carries.
+#[test]
+fn whoever_goes_on_sending_is_up_again_as_soon_as_something_is_acknowledged() {
+    let (mut world, channels) = two_public(&["8.0.0.1"], &["9.0.0.1"]);
+    world.run_for(ms(5_000));
+    lose_dtls(&mut world);
+    let next = stream(&mut world, channels[ADA][0], 0, 1_000);
+    assert_eq!(world.peers[ADA].connection.state(), ConnectionState::Disconnected, "{}", world.describe());
+    world.filter = Box::new(|_, _, _| true);
+    let next = stream(&mut world, channels[ADA][0], next, 1_000);
+    assert!(world.is_up(), "{}", world.describe());
+    all_arrive(&mut world, next, ms(1_000));
 }
 
 #[test]
@@ -373,11 +393,7 @@ fn a_relay_that_restarts_is_asked_again() {
     world.run_for(ms(5_000));
     world.restart_relay(relay);
     let next = stream(&mut world, channels[ADA][0], 0, 100);
-    assert!(
-        world.run_until(ms(60_000), |world| numbers(world).len() == next as usize),
-        "{}",
-        world.describe()
-    );
+    all_arrive(&mut world, next, ms(60_000));
     assert!(world.peers.iter().all(|peer| peer.failure().is_none()));
 }
 
@@ -438,11 +454,7 @@ fn pause_of_a_move(mover: usize) -> Duration {
     let moved = world.elapsed();
     assert_eq!(world.peers[mover].state(), ConnectionState::Disconnected);
     let next = stream(&mut world, channels[ADA][0], next, 100);
-    assert!(
-        world.run_until(ms(10_000), |world| numbers(world).len() == next as usize),
-        "{}",
-        world.describe()
-    );
+    all_arrive(&mut world, next, ms(10_000));
     let is_direct = |world: &World| world.peers.iter().all(|peer| peer.path().path == Path::Direct);
     assert!(world.run_until(ms(5_000), is_direct), "{}", world.describe());
     let mover = &world.peers[mover];

@@ -113,7 +113,7 @@ impl Default for Limits {
         Limits {
             allocations: 16_384,
             allocations_per_user: 128,
-            allocations_per_member: 64,
+            allocations_per_member: 192,
             allocations_per_household: 768,
             allocations_per_site: 1_536,
             allocations_floor: 4,

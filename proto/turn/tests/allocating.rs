@@ -4,6 +4,8 @@
 
 mod kit;
 
+use std::time::Duration;
+
 use kit::{Client, EXTERNAL, PEER, PEER_V6, Ports, Reply, UNIX, World, addr, port_of, unknown_of};
 use twocan_stun::attribute::{
     AdditionalAddressFamily, AddressErrorCode, EvenPort, Family, Lifetime, RequestedAddressFamily,
@@ -535,6 +537,23 @@ fn a_renewed_credential_of_the_same_id_carries_the_allocation_on() {
     assert_eq!(world.open_ports().len(), 1);
     assert_eq!(Client::timed(FROM, UNIX + 5_000, "mallory").refresh(&mut world, 0).code(), 441);
 }
+
+/// A board without a battery, a restored machine, one that slept: the wall clock is put right after the start.
+#[test]
+fn a_time_limited_credential_is_judged_by_the_clock_as_it_is_now() {
+    let real = Duration::from_secs(UNIX);
+    for wrong in [Duration::ZERO, real - 3 * DAY, real + 2 * DAY] {
+        let mut world = World::new();
+        world.server.handle_clock(wrong, world.now);
+        let mut client = Client::timed(FROM, UNIX + 43_200, "alice");
+        assert_eq!(client.allocate_with(&mut world, |_| ()).code(), 401, "{wrong:?}");
+        world.server.handle_clock(real, world.now);
+        let mut client = Client::timed(FROM, UNIX + 43_200, "alice");
+        assert!(client.allocate_with(&mut world, |_| ()).lifetime_s() > 0);
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 #[test]
 fn a_request_of_a_method_that_is_not_known_is_dropped() {

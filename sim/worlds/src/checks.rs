@@ -8,7 +8,7 @@ use twocan_rtc::{Path, PathInfo};
 use twocan_sim::packet::Payload;
 use twocan_sim::{Chance, Drop, Link, Packet};
 
-use crate::oracle::{Expected, expected};
+use crate::oracle::{Expected, expected, is_starved};
 use crate::plan::{At, GUEST, HOST, Plan, What};
 use crate::player::{News, Player, PlayerKind, Settings};
 use crate::world::{World, has_ended};
@@ -228,6 +228,7 @@ impl Findings {
             && !is_by_chance(&world.plan)
             && !world.players.iter().any(is_still_trying)
             && !is_restarting(world)
+            && !has_just_changed(world)
         {
             self.add(
                 "relayed",
@@ -273,7 +274,7 @@ impl Findings {
                 format!("one side is at the end, and the other calls the link open: {}", reasons(world)),
             );
         }
-        let is_hopeless = expected_to_end(&world.plan);
+        let is_hopeless = expected_to_end(&world.plan) || is_starved(&world.plan);
         if world.players.iter().any(has_ended) && !is_hopeless {
             self.add("given-up", reasons(world));
         }
@@ -285,7 +286,7 @@ impl Findings {
         if malformed > 0 {
             self.add("malformed", format!("{malformed} packets"));
         }
-        if stats.error(508) + stats.error(486) > 0 {
+        if stats.error(508) + stats.error(486) > 0 && !is_starved(&world.plan) {
             self.add("quota", "an ordinary pair reached a quota of the relay");
         }
         let is_there = !world.server.dead.signaling;
@@ -334,6 +335,17 @@ fn is_by_chance(plan: &Plan) -> bool {
 /// Whether a way past the relay is still under check: where packets are lost a world may end before that has an answer.
 fn is_still_trying(player: &Player) -> bool {
     player.is_still_trying()
+}
+
+/// Whether a way has only just been lost for another: the search for a direct one begins then.
+fn has_just_changed(world: &World) -> bool {
+    let now = world.elapsed();
+    world.players.iter().any(|player| {
+        let mut changes = player.news().iter().rev().filter(|(_, news)| matches!(news, News::Path(_)));
+        let last = changes.next();
+        changes.next().is_some()
+            && last.is_some_and(|(at, _)| now.saturating_sub(*at) < Duration::from_secs(1))
+    })
 }
 
 /// Whether one side has begun ICE anew and the other has not heard of it yet.

@@ -108,7 +108,7 @@ impl Native {
 
     /// Enters the lobby of this code.
     pub fn join(&mut self, code: &str, now: Instant) {
-        let join = ClientMessage::Join(Join { code: code.into(), password: None, me: None });
+        let join = ClientMessage::Join(Join { code: code.into(), password: None, me: None, run: None });
         self.entering = Some(self.client.enter(&join, now));
         self.work(now);
     }
@@ -580,13 +580,14 @@ impl Native {
 }
 
 fn send(link: &Link, tcp: &mut Tcp, packets: &mut VecDeque<Packet>, transmit: Transmit, now: Instant) {
-    let Transmit { socket, to, bytes, segment_size } = transmit;
+    let Transmit { socket, to, bytes, segment_size, ttl } = transmit;
     if let Some(stream) = link.streams.get(&socket) {
         return tcp.send(*stream, &bytes, now);
     }
     let Some(&local) = link.sockets.get(&socket) else { return };
     for datagram in bytes.chunks(segment_size.unwrap_or(bytes.len()).max(1)) {
-        packets.push_back(Packet::udp(local, to, datagram.to_vec()));
+        let packet = Packet::udp(local, to, datagram.to_vec());
+        packets.push_back(Packet { hop_limit: ttl.unwrap_or(packet.hop_limit), ..packet });
     }
 }
 

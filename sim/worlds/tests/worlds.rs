@@ -6,7 +6,8 @@ use sim::plan::{At, GUEST, HOST, Plan};
 use sim::player::{Planted, PlayerKind};
 use sim::scenarios::{self, tell};
 use sim::{World, findings, live};
-use twocan_sim::Kind;
+use twocan_rtc::Path;
+use twocan_sim::{Access, Kind, Link};
 
 /// Worlds that showed something wrong once, each mended with a test where it was wrong.
 const KEPT: [u64; 24] = [
@@ -15,8 +16,10 @@ const KEPT: [u64; 24] = [
 ];
 
 /// The same of worlds with pages.
-const KEPT_WITH_PAGES: [u64; 8] =
-    [4177, 200_459, 1_000_410, 6_001_147, 10_051_105, 10_019_062, 10_077_866, 10_058_440];
+const KEPT_WITH_PAGES: [u64; 15] = [
+    4177, 200_459, 1_000_410, 6_001_147, 10_051_105, 10_019_062, 10_077_866, 10_058_440, 20_017_493,
+    20_019_217, 50_002_292, 60_005_439, 60_041_549, 60_028_123, 70_079_317,
+];
 
 fn wrong(plan: Plan) -> Vec<&'static str> {
     let (_, found) = live(plan);
@@ -123,6 +126,20 @@ fn a_moment_without_a_network_is_a_pause_and_a_move_is_a_longer_one() {
     assert!(pause("the server dies once they are linked") < Duration::from_millis(200));
 }
 
+/// The server passes signals on as they come, so that whoever of the two is ready first checks first: timing is of no help.
+#[test]
+fn behind_linux_routers_a_native_peer_opens_its_own_nat_before_it_checks_a_page() {
+    for seed in 0..30 {
+        let kinds = [Kind::LinuxRace, if seed % 2 == 0 { Kind::LinuxRace } else { Kind::Home }];
+        let delay = |ms: u64| Access::both(Link::delayed(Duration::from_millis(ms)));
+        let access = [delay(3 + seed % 40), delay(3 + (seed * 7) % 60)];
+        let plan = Plan { holds: false, access, leaves: false, ..Plan::new(seed, kinds) };
+        let (world, _) = live(plan.with([PlayerKind::Native, PlayerKind::Page]));
+        let paths = world.players.each_ref().map(|player| player.path().map(|path| path.path));
+        assert_eq!(paths, [Some(Path::Direct); 2], "seed {seed}");
+    }
+}
+
 #[test]
 fn planted_bugs_are_seen() {
     let planted = [
@@ -155,5 +172,5 @@ fn a_world_says_what_happened_line_by_line() {
     ] {
         assert!(table.contains(line), "{line}");
     }
-    assert_eq!(world.players[HOST].path().map(|path| path.path), Some(twocan_rtc::Path::Relayed));
+    assert_eq!(world.players[HOST].path().map(|path| path.path), Some(Path::Relayed));
 }

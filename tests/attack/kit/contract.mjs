@@ -67,7 +67,7 @@ export const bytes = {
 
 export const share = {
   /** Relayed ports of one user, of an IPv4 address or /56, of a /48. */
-  portsPerUser: 64,
+  portsPerUser: 192,
   portsPerHousehold: 768,
   portsPerSite: 1_536,
   /** Wrong passwords or codes a minute that are looked at, from one address. */

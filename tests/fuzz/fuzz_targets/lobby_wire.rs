@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!((frame_again.id, frame_again.ack), (frame.id, frame.ack));
             assert_eq!(write(&frame_again), again);
         }
-        Err(ParseError::UnknownType { id } | ParseError::Fields { id } | ParseError::Value { id }) => {
+        Err(ParseError::UnknownType { id } | ParseError::Fields { id } | ParseError::Value { id, .. }) => {
             let fields: BTreeMap<String, &RawValue> = from_str(text).expect("its number was read");
             let read = fields.get("id").map_or(Ok(0), |id| from_str(id.get()));
             assert_eq!(read.expect("a number"), id);

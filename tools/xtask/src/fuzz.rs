@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::step::{Counted, Steps};
 
 /// How long each target runs where nothing else is said.
-pub const SECONDS: u32 = 6;
+pub const SECONDS: u32 = 5;
 
 /// How many targets run at a time.
 const CORES: usize = 2;

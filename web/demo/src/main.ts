@@ -9,6 +9,7 @@ import { exposed, record, recordNet } from './record.ts';
 import { Room } from './room.ts';
 import { Sound } from './sound.ts';
 import { Start } from './start.ts';
+import { recallInTab, rememberInTab } from './store.ts';
 import { wordsForError } from './words.ts';
 
 /** Separates this demo's lobbies from those of other applications at the same server. */
@@ -59,6 +60,7 @@ function room(lobby: Lobby, opened: Net): void {
   view?.destroy();
   history.replaceState(null, '', `${location.pathname}${location.search}#${lobby.code}`);
   document.title = `${lobby.code} · Twocan`;
+  rememberInTab('lobby', lobby.code);
   record('page', 'entered', lobby.code);
   const page = new Room(lobby, opened, sound, start);
   view = page;
@@ -73,11 +75,22 @@ window.addEventListener('hashchange', () => {
   else if (view instanceof Room) void view.leave(code);
 });
 
-// A page that goes says so, so that the other side need not wait and wonder.
-window.addEventListener('pagehide', () => {
-  if (view instanceof Room) void exposed.lobby?.leave().catch(() => undefined);
-});
+/** A page that was reloaded has its can again: its address names the lobby that this tab was in. */
+async function begin(): Promise<void> {
+  const invite = invited();
+  if (invite !== undefined && invite === recallInTab('lobby')) {
+    fill(app, el('main', { class: 'start plain' }, el('header', { class: 'hero' }, el('h1', { class: 'brand' }, wordmark()), el('p', { class: 'tagline' }, 'Picking up your can again …'))));
+    try {
+      const opened = await net();
+      const lobby = await opened.rejoin();
+      if (lobby) return room(lobby, opened);
+    } catch (error) {
+      record('page', 'error', wordsForError(error).code);
+    }
+  }
+  start(invite);
+}
 
 if (typeof RTCPeerConnection === 'undefined' || typeof WebSocket === 'undefined') {
   fill(app, el('main', { class: 'start plain' }, el('header', { class: 'hero' }, el('h1', { class: 'brand' }, wordmark())), notice(wordsForError({ code: 'no-webrtc' }))));
-} else start(invited());
+} else void begin();

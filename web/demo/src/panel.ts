@@ -1,6 +1,7 @@
 //! The panel: a picture of the string, its figures, where the server stands, and a log of what happened.
 
-import type { Lobby, Path, Trace } from 'twocan';
+import type { Lobby, Path } from 'twocan';
+import type { Trace } from 'twocan/trace';
 import { announce, el, fill, setText, svg } from './dom.ts';
 import { Picture, type ServerPicture } from './picture.ts';
 import { type Line, lineOf } from './story.ts';
@@ -9,14 +10,15 @@ const LOG_LINES_MAX = 200;
 const RTT_SAMPLES_MAX = 48;
 const STATS_EVERY_MS = 1000;
 
-/** `forgotten`: it was restarted, or we were away for too long, and it knows this lobby no more. */
-export type ServerState = 'connecting' | 'connected' | 'reconnecting' | 'let-go' | 'forgotten' | 'lost';
+/** `relays`: it has forgotten the lobby, and carries the packets. `forgotten`: it was restarted, or we were away for too long, and it knows this lobby no more. */
+export type ServerState = 'connecting' | 'connected' | 'reconnecting' | 'let-go' | 'relays' | 'forgotten' | 'lost';
 
 const SERVER_WORDS: Record<ServerState, string> = {
   connecting: 'Calling the server …',
   connected: 'The server is with you',
   reconnecting: 'The server is out of reach; trying again …',
   'let-go': 'The server has forgotten you',
+  relays: 'The server has forgotten the lobby; its relay carries your string',
   forgotten: 'The server has lost this lobby',
   lost: 'The server is gone',
 };
@@ -26,6 +28,7 @@ const SERVER_PICTURES: Record<ServerState, ServerPicture> = {
   connected: 'there',
   reconnecting: 'lost',
   'let-go': 'gone',
+  relays: 'there',
   forgotten: 'gone',
   lost: 'lost',
 };
@@ -53,10 +56,10 @@ export class Panel {
   readonly #caption = el('p', { class: 'caption', 'data-test': 'stage' });
   readonly #path = el('output', { class: 'figure-value', 'data-test': 'path' });
   readonly #ends = el('span', { class: 'figure-detail' });
-  readonly #rtt = el('output', { class: 'figure-value', 'data-test': 'rtt' });
+  readonly #rtt = el('output', { class: 'figure-value', 'aria-live': 'off', 'data-test': 'rtt' });
   readonly #spark = svg('path', { class: 'spark' });
-  readonly #time = el('output', { class: 'figure-value', 'data-test': 'connect-ms' });
-  readonly #bytes = el('output', { class: 'figure-value small', 'data-test': 'bytes' });
+  readonly #time = el('output', { class: 'figure-value', 'aria-live': 'off', 'data-test': 'connect-ms' });
+  readonly #bytes = el('output', { class: 'figure-value small', 'aria-live': 'off', 'data-test': 'bytes' });
   readonly #counts = el('span', { class: 'figure-detail' });
   readonly #server = el('p', { class: 'server-line', 'data-test': 'server-state' });
   readonly #log = el('ol', { class: 'log', 'data-test': 'log', tabindex: 0, 'aria-label': 'What happened, newest first' });
@@ -85,7 +88,7 @@ export class Panel {
         figure('Sent · received', this.#bytes),
       ),
       this.#server,
-      el('h3', { class: 'log-title' }, 'What happened'),
+      el('h2', { class: 'log-title' }, 'What happened'),
       this.#log,
     );
     this.server('connected');
@@ -105,7 +108,7 @@ export class Panel {
   }
 
   server(state: ServerState): void {
-    if (this.#state === 'let-go' && state !== 'let-go') return;
+    if (this.#state === 'relays' || (this.#state === 'let-go' && state !== 'relays')) return;
     this.#state = state;
     this.#server.dataset['state'] = state;
     setText(this.#server, SERVER_WORDS[state]);
@@ -164,6 +167,8 @@ export class Panel {
         break;
       case 'state':
         view.picture.state(event.state);
+        // A string that is cut goes no way.
+        if (event.state === 'closed' || event.state === 'failed') view.path = view.pathMs = undefined;
         break;
       case 'fail':
         view.picture.state('failed');
@@ -186,7 +191,7 @@ export class Panel {
     const high = Math.max(...view.rtts, 1) * 1.15;
     const step = 96 / (RTT_SAMPLES_MAX - 1);
     this.#spark.setAttribute('d', view.rtts.map((value, at) => `${at === 0 ? 'M' : 'L'}${(at * step).toFixed(1)} ${(23 - (value / high) * 21).toFixed(1)}`).join(''));
-    setText(this.status, view.path ? `${view.path}${rtt === undefined ? '' : ` · ${milliseconds(rtt)}`}` : 'The string');
+    setText(this.status, view.path === undefined && view.openMs !== undefined ? 'The string is cut' : view.path ? `${view.path}${rtt === undefined ? '' : ` · ${milliseconds(rtt)}`}` : 'The string');
   }
 
   async #poll(): Promise<void> {

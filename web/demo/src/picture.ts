@@ -1,6 +1,7 @@
 //! The picture in the panel: two tins, the server's pole behind them, and a thread for each pair of addresses that is tried.
 
-import type { PairInfo, Path, PeerState } from 'twocan';
+import type { Path, PeerState } from 'twocan';
+import type { PairInfo } from 'twocan/trace';
 import { bird, lyingTin, pole, relayBox } from './art.ts';
 import { setText, svg } from './dom.ts';
 

@@ -1,6 +1,7 @@
 //! Everything that the network told this page, in order: `window.twocan.events`, for tests and for the curious.
 
 import type { Lobby, Net } from 'twocan';
+import { trace } from 'twocan/trace';
 import type { Table } from './game/table.ts';
 
 export interface RecordedEvent {
@@ -53,7 +54,7 @@ export function recordLobby(lobby: Lobby): void {
   lobby.on('sealed', (within) => record('lobby', 'sealed', within));
   lobby.on('unsealed', (missing) => record('lobby', 'unsealed', missing));
   lobby.on('complete', () => record('lobby', 'complete'));
-  lobby.on('trace', (event) => {
+  trace(lobby, (event) => {
     if (event.type !== 'rtt') record('lobby', 'trace', event);
   });
 }

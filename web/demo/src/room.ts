@@ -1,6 +1,7 @@
 //! A lobby on the page: who is here, the invitation, the moment when the server lets go, the match, and every way it can end.
 
 import type { Failure, Lobby, Message, Net, Peer, PeerState } from 'twocan';
+import { trace } from 'twocan/trace';
 import { Chat } from './chat.ts';
 import { fill, setText } from './dom.ts';
 import { Frame } from './frame.ts';
@@ -65,6 +66,7 @@ export class Room {
     this.#phase('alone');
     this.#refresh();
     if (lobby.members.length > 1) this.#arrived();
+    else if (lobby.state === 'complete') this.#lookAround();
   }
 
   destroy(): void {
@@ -143,7 +145,7 @@ export class Room {
     const lobby = this.#lobby;
     const net = this.#net;
     this.#off.push(
-      lobby.on('trace', (event) => this.#panel.trace(event)),
+      trace(lobby, (event) => this.#panel.trace(event)),
       lobby.on('arrive', (member) => {
         this.#chat.note(`${this.#nameOf(member.peer)} picked up a can.`);
         this.#arrived();
@@ -153,8 +155,17 @@ export class Room {
       lobby.on('fail', (failure) => this.#failed(failure)),
       lobby.on('leave', (member, why) => {
         const name = this.#nameOf(member.peer);
-        this.#chat.note(why === 'kicked' ? `${name} was shown out.` : why === 'lost' ? `The server lost ${name}.` : `${name} left.`);
+        this.#chat.note(why === 'kicked' ? `${name} was shown out.` : why === 'lost' ? `${name} was away for too long.` : `${name} left.`);
         if (why !== 'lost' || !this.#openPeers().some((peer) => peer.id === member.peer)) this.#gone(member.peer);
+      }),
+      lobby.on('away', (member) => {
+        this.#chat.note(`${this.#nameOf(member.peer)} is away. The can is kept for them.`);
+        if (this.element.dataset['phase'] === 'playing' && this.#opponent === member.peer) this.#panel.caption(`${this.#nameOf(member.peer)} is away for a moment …`);
+        this.#refresh();
+      }),
+      lobby.on('back', (member) => {
+        this.#chat.note(`${this.#nameOf(member.peer)} is back.`);
+        this.#refresh();
       }),
       lobby.on('owner', () => {
         this.#refresh();
@@ -187,6 +198,13 @@ export class Room {
     } else if (state === 'reconnecting' && playing) this.#chat.note('The server is out of reach. Your string holds: play on.');
     else if (state === 'reconnecting') this.#panel.caption('The server is out of reach. Trying again …');
     else if (state === 'connected') this.#chat.note('The server is back.');
+  }
+
+  /** Back after the server had let go, by a page that knows nothing of before: the others are met at the server, once they miss us. */
+  #lookAround(): void {
+    this.#phase('connecting');
+    this.#panel.caption('You are back. Looking for the other can …');
+    this.#frame.moment('Picking up your can again …', 'The others notice in a moment, and the string is tied anew.', 'tightening');
   }
 
   /** Somebody is here besides us, and the link is on its way. */
@@ -226,12 +244,18 @@ export class Room {
 
   #changed(peer: Peer, state: PeerState): void {
     this.#refresh();
-    if (state === 'closed') {
+    if (state === 'closed' && this.#lobby.peers.has(peer.id)) {
+      // Another link to the same peer is on its way, and the game waits for it.
+      this.#panel.caption('The string broke. Tying a new one …');
+    } else if (state === 'closed') {
       // A lobby that the server has lost tells nothing of who leaves.
       if (this.#lobby.state === 'gone' && !this.#ended) this.#chat.note(`${this.#nameOf(peer.id)} left.`);
       this.#gone(peer.id);
     }
-    if (state === 'mending') this.#panel.caption('The string went slack. Tying it again …');
+    if (state === 'mending') {
+      const away = this.#lobby.members.find((member) => member.peer === peer.id)?.away ?? false;
+      this.#panel.caption(away ? `${this.#nameOf(peer.id)} is away for a moment …` : 'The string went slack. Tying it again …');
+    }
     if (state === 'open') {
       fill(this.#frame.errors);
       this.#panel.caption('The string is tight again.');
@@ -259,18 +283,27 @@ export class Room {
 
   #complete(): void {
     this.#panel.server('let-go');
-    this.#panel.caption('The server has forgotten you. You’re still talking.');
-    this.#chat.note('The server has forgotten this lobby. From here on it is only you.');
     this.#refresh();
+    void this.#farewell();
     if (this.element.dataset['phase'] === 'playing') {
-      this.#frame.moment('The server lets go', 'It has forgotten you. You’re still talking.', 'gone');
       window.setTimeout(() => fill(this.#frame.overlay), MOMENT_MS);
       return;
     }
-    this.#frame.moment('The server lets go', 'It has forgotten you. You’re still talking.', 'gone');
     window.setTimeout(() => {
       if (!this.#ended && this.#lobby.isOwner) this.#seat();
     }, MOMENT_MS);
+  }
+
+  /** What becomes of the server: nothing any more, or its relay carries every packet. */
+  async #farewell(): Promise<void> {
+    const open = this.#openPeers();
+    const relayed = (await Promise.all(open.map((peer) => peer.stats().then(({ path }) => path === 'relayed', () => false)))).includes(true);
+    if (this.#ended) return;
+    if (relayed) this.#panel.server('relays');
+    const sentence = relayed ? 'It has forgotten the lobby. No direct way was found, so its relay carries the string.' : 'It has forgotten you. You’re still talking.';
+    this.#panel.caption(relayed ? 'The lobby is forgotten. The server’s relay carries your string.' : 'The server has forgotten you. You’re still talking.');
+    this.#chat.note(relayed ? 'The server has forgotten this lobby. Its relay goes on carrying what you say, and cannot read it.' : 'The server has forgotten this lobby. From here on it is only you.');
+    this.#frame.moment('The server lets go', sentence, 'gone');
   }
 
   /** The owner says who plays: itself and the first whose link is up. The others watch. */

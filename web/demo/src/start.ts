@@ -14,6 +14,8 @@ const CODE_LETTERS = /[^23456789ABCDEFGHJKMNPRSTVWXYZ]/g;
 const MOODS = ['Brave', 'Calm', 'Clever', 'Jolly', 'Lucky', 'Merry', 'Nimble', 'Proud', 'Quick', 'Sunny', 'Tiny', 'Witty'];
 const NAMES = ['Tomato', 'Peach', 'Sardine', 'Bean', 'Olive', 'Cherry', 'Pea', 'Plum', 'Corn', 'Pear', 'Tuna', 'Apricot'];
 
+/** From a click to a word about the server that does not answer. */
+const SLOW_MS = 2_500;
 const LIVE = 'This list keeps itself up to date';
 
 export interface StartHooks {
@@ -36,6 +38,8 @@ export class Start {
   readonly #code = el('input', { class: 'field code-field', type: 'text', 'data-test': 'join-code', maxlength: 60, autocomplete: 'off', autocapitalize: 'characters', spellcheck: 'false', id: 'code', placeholder: 'ED84' });
   readonly #joinPassword = el('input', { class: 'field', type: 'text', 'data-test': 'join-password', maxlength: 60, autocomplete: 'off', id: 'join-password', placeholder: 'if it has one' });
   readonly #join = el('button', { class: 'button primary', type: 'submit', 'data-test': 'join' }, 'Join');
+  readonly #wrong = el('p', { class: 'field-error', id: 'wrong-password', role: 'alert', hidden: true });
+  readonly #quick = el('button', { class: 'button', type: 'button', 'data-test': 'quick' }, 'Play with anybody');
   readonly #invited = el('p', { class: 'invited', hidden: true });
   readonly #errors = el('div', { class: 'errors' });
   readonly #list = el('ul', { class: 'lobbies', 'data-test': 'list' });
@@ -54,6 +58,15 @@ export class Start {
     this.#public.checked = recall('public') !== 'no';
     this.#size.value = recall('size') ?? '2';
     this.#code.addEventListener('input', () => this.#tidyCode());
+    this.#joinPassword.setAttribute('aria-describedby', 'wrong-password');
+    this.#quick.addEventListener('click', () => void this.#doQuick());
+    // Enter in one's name goes on with what the page is opened for.
+    this.#name.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter') return;
+      event.preventDefault();
+      if (this.#code.value === '') void this.#doCreate();
+      else void this.#doJoin(this.#code.value);
+    });
     this.element = this.#build();
     if (invite !== undefined) this.invite(invite);
     void this.watch();
@@ -131,6 +144,8 @@ export class Start {
   #state(state: string, words: string): void {
     this.#live.dataset['state'] = state;
     setText(this.#live, words);
+    // Rows of a list that nobody keeps up to date lead nowhere.
+    if (state === 'lost') for (const row of this.#list.querySelectorAll('button')) row.disabled = true;
   }
 
   #build(): HTMLElement {
@@ -139,7 +154,7 @@ export class Start {
       { class: 'card open-card', onsubmit: (event: Event) => { event.preventDefault(); void this.#doCreate(); } },
       el('h2', {}, 'Take a can'),
       el('div', { class: 'row two' }, labelled('password', 'Password', this.#password), labelled('size', 'Seats', this.#size)),
-      el('div', { class: 'row go' }, el('label', { class: 'check' }, this.#public, el('span', {}, 'Show it in the list')), this.#create),
+      el('div', { class: 'row go' }, el('label', { class: 'check' }, this.#public, el('span', {}, 'Show it in the list')), this.#quick, this.#create),
     );
     const join = el(
       'form',
@@ -147,6 +162,7 @@ export class Start {
       el('h2', {}, 'Pick up the other one'),
       this.#invited,
       el('div', { class: 'row join' }, labelled('code', 'Code', this.#code), labelled('join-password', 'Password', this.#joinPassword), this.#join),
+      this.#wrong,
     );
     return el(
       'main',
@@ -174,7 +190,7 @@ export class Start {
   #tidyCode(): void {
     const text = this.#code.value;
     const after = text.includes('#') ? text.slice(text.lastIndexOf('#') + 1) : text;
-    this.#code.value = after.toUpperCase().replace(/[\s-]/g, '').slice(0, 6);
+    this.#code.value = after.toUpperCase().replace(/[\s-]/g, '').slice(0, 10);
   }
 
   #show(lobbies: readonly ListedLobby[]): void {
@@ -238,21 +254,40 @@ export class Start {
       return Promise.resolve();
     }
     const password = this.#joinPassword.value;
-    return this.#enter(this.#join, (net) => net.join(code, { me: this.#me(), ...(password === '' ? {} : { password }) }));
+    return this.#enter(this.#join, (net) => net.join(code, { me: this.#me(), ...(password === '' ? {} : { password }) }), (error) => {
+      // The list shows that there is such a lobby: so it is the password.
+      const isThere = this.#watching?.all().some((lobby) => lobby.password && lobby.code === code) ?? false;
+      if (!isThere || password === '' || (error as { code?: string }).code !== 'not-found') return false;
+      this.#wrong.hidden = false;
+      setText(this.#wrong, `That is not the password of ${code}.`);
+      this.#joinPassword.select();
+      record('page', 'error', 'not-found');
+      return true;
+    });
   }
 
-  async #enter(button: HTMLButtonElement, how: (net: Net) => Promise<Lobby>): Promise<void> {
+  /** Into any lobby that waits, or one of one's own in the list. */
+  #doQuick(): Promise<void> {
+    const me = this.#me();
+    return this.#enter(this.#quick, (net) => net.quick({ game: 'string' }, { size: 2, me, data: { host: me.name, game: 'string' } }));
+  }
+
+  async #enter(button: HTMLButtonElement, how: (net: Net) => Promise<Lobby>, explains: (error: unknown) => boolean = () => false): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
     this.#hooks.wake();
     button.dataset['busy'] = 'yes';
     fill(this.#errors);
+    this.#wrong.hidden = true;
+    // A click that nothing comes of for a while is not left without a word.
+    const slow = window.setTimeout(() => this.fail({ code: 'unreachable' }), SLOW_MS);
     try {
       const net = await this.#hooks.net();
       this.#hooks.enter(await how(net), net);
     } catch (error) {
-      this.fail(error);
+      if (!explains(error)) this.fail(error);
     } finally {
+      clearTimeout(slow);
       this.#busy = false;
       delete button.dataset['busy'];
     }

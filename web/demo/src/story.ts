@@ -1,6 +1,6 @@
 //! What a trace event says to a person: one line of the panel's log.
 
-import type { CandidateInfo, PairInfo, Trace } from 'twocan';
+import type { CandidateInfo, PairInfo, Trace } from 'twocan/trace';
 import { kindOf, wordsForFailure } from './words.ts';
 
 export type Tone = 'plain' | 'found' | 'tried' | 'good' | 'bad' | 'server';

@@ -38,7 +38,7 @@ const ERRORS: Record<ErrorCode, Words> = {
   'server-full': words('The server is full.', 'Too many people are here, or too many from your address.', 'Try again in a few minutes.'),
   timeout: words('The server took too long to answer.', 'The connection is slow, or was cut.', 'Try again.'),
   closed: words('The lobby was closed.', 'You left, or the page was about to.', 'Open a new one, or join by code.'),
-  'session-lost': words('The server has forgotten you.', 'It was restarted, or you were out of reach for more than half a minute.', 'Join again by code. Strings that are tight stay tight.'),
+  'session-lost': words('The server has forgotten you.', 'You were away for too long, and somebody else has your seat or its code.', 'Join again by code. Strings that are tight stay tight.'),
   unsealed: words('The server cannot let go yet.', 'Not everybody is connected to everybody.', 'Wait, show somebody out, or go on with the server.'),
   'no-channel': words('That went to a channel that does not exist.', 'This page and the other one are of different versions.', 'Both reload the page.'),
   'too-large': words('That message is too long.', 'A channel carries only so much at once.', 'Send it in parts.'),

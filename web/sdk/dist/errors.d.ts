@@ -37,8 +37,8 @@ export declare class TwocanError extends Error {
     constructor(
     /** For a program; stable. */
     code: ErrorCode, 
-    /** For a person. */
-    message: string, 
+    /** For a person; where the code says it all, its words. */
+    message?: string, 
     /** Seconds after which to try again, with `rate-limited`. */
     retry?: number | undefined);
 }

@@ -1,10 +1,18 @@
-import type { ConnectionClass, SocketClass } from './io/ports.js';
+import type { ConnectionClass, SocketClass, TicketStorage } from './io/ports.js';
+export type { TicketStorage };
 /** A JSON object that the server passes on without looking inside. */
 export type JsonObject = {
     [key: string]: unknown;
 };
-/** What `send` takes: bytes, text, or any other value that `JSON.stringify` can write. */
-export type Sendable = string | number | boolean | null | object;
+/** An object that JSON can carry: no `Map`, no `Set`, no function. What lies inside of it is looked at when it is sent. */
+export type Plain = object & {
+    readonly [Symbol.toStringTag]?: never;
+    readonly [Symbol.hasInstance]?: never;
+};
+/** What `send` takes: bytes (a `Blob` or `File` is read first), text, or a value of JSON. What JSON would change without a word is refused with `bad-value`: `Map`, `Set`, `NaN`, functions, bytes inside of it. */
+export type Sendable = string | number | boolean | null | ArrayBuffer | ArrayBufferView | Blob | Plain | {
+    readonly [key: string]: unknown;
+};
 /** What arrives: `Uint8Array` where bytes were sent, `string` where text was sent, else the JSON value. */
 export type Received = unknown;
 /** How an application's own data channel behaves. Both sides must declare the same names in the same way. */
@@ -33,6 +41,11 @@ export interface ConnectOptions {
     iceTransportPolicy?: 'all' | 'relay';
     /** STUN and TURN servers beside those that the server names. */
     iceServers?: RTCIceServer[];
+    /**
+     * Where the way back to a seat is kept, so that a page that is reloaded has it again with `rejoin`. Default: `sessionStorage`, which lives as long as the tab.
+     * `null`: nowhere; then a page that is closed or reloaded has left its lobby at once.
+     */
+    storage?: TicketStorage | null;
     /** Used in place of the global of this name, outside of a browser. */
     WebSocket?: SocketClass;
     /** Used in place of the global of this name, outside of a browser. */
@@ -44,7 +57,7 @@ export interface CreateOptions {
     public?: boolean;
     /** Seats, 2 to 64. Default: 8. */
     size?: number;
-    /** Asked of whoever joins, at most 128 bytes. */
+    /** Asked of whoever joins, at most 512 bytes of UTF-8. */
     password?: string;
     /** `long`: ten letters that nobody can guess, for invitations by link. Default: as short as can be without being guessed. */
     code?: 'short' | 'long';
@@ -104,7 +117,7 @@ export interface LobbyList extends AsyncIterable<ListedLobby[]> {
 export interface NetEvents {
     /** The socket to the server was cut; the next attempt, counted from 1, starts in `inMs`. */
     reconnecting: [attempt: number, inMs: number];
-    /** The server is back. `kept` says whether it still knew us; if not, `net.peer` is new and our lobby there is gone. */
+    /** The server is back. `kept` says whether it still knew us; if not, `net.peer` is new, and our seat in the lobby is asked for again. */
     resumed: [kept: boolean];
     /** No socket to the server, and none is sought: after `complete` (1000), after `close`, or for good reason. The next `create`, `join`, `quick` or `lobbies` opens one. */
     closed: [code: number, reason: string];
@@ -119,6 +132,12 @@ export interface Net {
     join(code: string, options?: JoinOptions): Promise<Lobby>;
     /** Enters the fullest open public lobby whose data matches, or opens one. */
     quick(filter?: JsonObject, options?: QuickOptions): Promise<Lobby>;
+    /**
+     * Comes back to the seat of before a reload, a crash or a long sleep: under the same name, and linked again with whoever is there. A lobby that is gone meanwhile is opened
+     * again, under its code where that is free; of one that is complete, the others are met at the server. Resolves with undefined where there is nothing to come back to.
+     * With a `ticket` (`lobby.ticket`) it comes back by that instead of what `storage` keeps, and rejects where that is refused: `bad-ticket`, `kicked`, `full`, `locked`, `sealed`.
+     */
+    rejoin(ticket?: string): Promise<Lobby | undefined>;
     /** The public lobbies whose data matches, live. */
     lobbies(filter?: JsonObject): Promise<LobbyList>;
     on<K extends keyof NetEvents>(event: K, listener: (...args: NetEvents[K]) => void): Unsubscribe;
@@ -131,6 +150,8 @@ export interface Member {
     readonly peer: string;
     /** What the member says of itself. */
     readonly me: JsonObject;
+    /** Its device sleeps or has no network, or its page is reloaded: its seat waits. */
+    readonly away?: boolean;
 }
 /** Where a lobby stands: `gone` after `leave`, or after we were removed. */
 export type LobbyState = 'open' | 'sealed' | 'complete' | 'gone';
@@ -145,9 +166,9 @@ export interface Failure {
     /** For a person: one sentence. */
     message: string;
 }
-/** Why a member is gone: `lost` means that the server has not heard of it for half a minute, which says nothing about the link. */
+/** Why a member is gone: `lost` means that it was away for too long, which says nothing about the link. */
 export type LeftWhy = 'left' | 'kicked' | 'lost';
-/** Why we are out: with `session-lost`, the server has forgotten us; links that are up stay up. */
+/** Why we are out: with `session-lost`, the server has forgotten us, and our seat could not be had again; links that are up stay up. */
 export type RemovedWhy = 'kicked' | 'lobby-closed' | 'session-lost';
 /** One message. */
 export interface Message {
@@ -155,9 +176,9 @@ export interface Message {
     channel: string;
     data: Received;
 }
-/** The events of a `Lobby`, with the arguments of their listeners. */
+/** The events of a `Lobby`, with the arguments of their listeners. `peer` and `message` wait for their first listener: up to 4 MiB of messages. */
 export interface LobbyEvents {
-    /** The link to this peer is up. */
+    /** The link to this peer is up. A peer whose connection had to begin anew is told again, with another link: what was under way on the one before (its `close` is told first) is lost, as for whoever comes late. */
     peer: [peer: Peer];
     message: [message: Message, peer: Peer];
     /** A link did not come up, or could not be mended. `peer.retry()` tries again. */
@@ -165,6 +186,12 @@ export interface LobbyEvents {
     /** Someone came in. The link follows. */
     arrive: [member: Member];
     leave: [member: Member, why: LeftWhy];
+    /** Someone's device sleeps or has no network, or the page is reloaded. The seat waits: ten minutes, or 20 s (after `complete`: a minute) where the page was closed. */
+    away: [member: Member];
+    /** Someone who was away is there again. After a reload another link follows, with `peer`. */
+    back: [member: Member];
+    /** Someone, or we ourselves, says something else now: `member.me`. */
+    member: [member: Member];
     /** The lobby belongs to someone else now. */
     owner: [peer: string];
     /** The lobby's data, visibility or lock changed. */
@@ -177,9 +204,13 @@ export interface LobbyEvents {
     unsealed: [missing: [string, string][]];
     /** Everyone is linked; the server lets go, and forgets the lobby. */
     complete: [];
-    /** What happens as it happens, for a panel. Statistics are polled only while someone listens. */
-    trace: [event: Trace];
+    /** A link to a member begins; `peer` follows when it is up. */
+    link: [peer: Peer];
+    /** How things stand with the server; with `closed`, the WebSocket's code. */
+    server: [state: ServerState, code?: number];
 }
+/** `returning`: to mend a link, after `complete`. `closed`: the session is at its end. */
+export type ServerState = 'reconnecting' | 'resumed' | 'returning' | 'closed';
 /** A lobby: first at the server, and after `complete` between its members alone. */
 export interface Lobby {
     /** Four, five, six, eight or ten characters that lead here. */
@@ -198,6 +229,8 @@ export interface Lobby {
     /** A password is asked. */
     readonly password: boolean;
     readonly state: LobbyState;
+    /** The way back to our seat, for `rejoin`: a secret, good for 12 hours, and another one after `complete`. Empty once we are out. */
+    readonly ticket: string;
     /** The others, by name, whatever the state of their link. */
     readonly peers: ReadonlyMap<string, Peer>;
     /** All links that are up. */
@@ -218,6 +251,8 @@ export interface Lobby {
     kick(peer: string | Peer, options?: {
         ban?: boolean;
     }): Promise<void>;
+    /** Says something else of ourselves, at most 512 bytes of JSON: all hear of it, and we too, with `member`. Until the lobby is complete. */
+    setMe(me: JsonObject): Promise<void>;
     /** Owner only: keeps newcomers out, or lets them in again. */
     lock(locked?: boolean): Promise<void>;
     /** Owner only: replaces the data, or changes who can see the lobby. */
@@ -278,82 +313,3 @@ export interface Peer {
     /** Says goodbye and closes the link. */
     close(): void;
 }
-/** A candidate, as a panel shows it. */
-export interface CandidateInfo {
-    type: CandidateType;
-    /** `udp` or `tcp`. */
-    protocol: string;
-    /** IP address, or an mDNS name, or empty where the browser hides it. */
-    address: string;
-    port: number;
-}
-/** A pair of candidates, as a panel shows it. */
-export interface PairInfo {
-    local: CandidateInfo;
-    remote: CandidateInfo;
-}
-/** What happened, with its time in milliseconds since the lobby was entered. */
-export type Trace = {
-    at: number;
-} & ({
-    type: 'link';
-    peer: string;
-    role: 'offer' | 'answer';
-    polite: boolean;
-} | {
-    type: 'description';
-    peer: string;
-    side: 'local' | 'remote';
-    kind: string;
-} | {
-    type: 'candidate';
-    peer: string;
-    side: 'local' | 'remote';
-    candidate: CandidateInfo;
-} | {
-    type: 'candidate-error';
-    peer: string;
-    url: string;
-    code: number;
-    message: string;
-} | {
-    type: 'gathered';
-    peer: string;
-    side: 'local' | 'remote';
-} | {
-    type: 'pair';
-    peer: string;
-    id: string;
-    state: 'waiting' | 'tried' | 'succeeded' | 'failed';
-    pair: PairInfo;
-} | {
-    type: 'selected';
-    peer: string;
-    path: Path;
-    pair: PairInfo;
-} | {
-    type: 'open';
-    peer: string;
-    ms: number;
-} | {
-    type: 'rtt';
-    peer: string;
-    ms: number;
-} | {
-    type: 'state';
-    peer: string;
-    state: PeerState;
-} | {
-    type: 'restart';
-    peer: string;
-    via: 'server' | 'link';
-} | {
-    type: 'fail';
-    peer: string;
-    reason: FailReason;
-    message: string;
-} | {
-    type: 'server';
-    state: 'sealed' | 'unsealed' | 'complete' | 'reconnecting' | 'resumed' | 'returning' | 'closed';
-    code?: number | undefined;
-});

@@ -1,6 +1,7 @@
-// What a candidate line says (RFC 8839 5.1), as far as a panel and a verdict need it.
+// What a candidate line says (RFC 8839 5.1), as far as a panel needs it.
 
-import type { CandidateInfo, CandidateType } from './types.js'
+import type { CandidateInfo } from './trace.js'
+import type { CandidateType } from './types.js'
 
 /** Reads `candidate:1 1 udp 2122260223 192.0.2.1 54321 typ host …`; undefined where it is something else. */
 export function readCandidate(line: string): CandidateInfo | undefined {

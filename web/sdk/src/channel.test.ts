@@ -18,6 +18,7 @@ function makeLine(pieceMax = 65_535): Line & { world: World; channels: Channel[]
     _held: false,
     _after: (ms, then) => world._after(ms, then),
     _keep: () => true,
+    _spend: () => true,
     _pieceMax: () => pieceMax,
     _ended: (ended) => channels.filter((each) => each !== ended).forEach((each) => each._pump()),
   }

@@ -87,11 +87,11 @@ export class Channel {
   _send([kind, content]: Encoded, forAll = false): Promise<void> {
     return new Promise((resolve, reject) => {
       const whole = this._reassembler._joins || content.length <= this._line._pieceMax()
-      if (!whole || !fits(kind, content, this._max)) return reject(new TwocanError('too-large', 'Too large.'))
+      if (!whole || !fits(kind, content, this._max)) return reject(new TwocanError('too-large'))
       if (/^clos/.test(this._channel.readyState)) return reject(closed())
       const most = forAll && this._slow ? SLOW_BYTES_MAX : BACKLOG_BYTES_MAX
       if (this._reliable && this._queued && this._queued + content.length > most) {
-        return reject(new TwocanError('backlog', 'Too much waits.'))
+        return reject(new TwocanError('backlog', 'Too much.'))
       }
       const job: Job = { _kind: kind, _content: content, _offset: 0, _forAll: forAll, _resolve: resolve, _reject: reject }
       this._queue.push(job)
@@ -130,7 +130,7 @@ export class Channel {
 
   /** The first message was too long on its way: the other side drops it when it hears of its end. */
   _giveUp(): void {
-    this._shift()._reject(new TwocanError('timeout', 'Too slow.'))
+    this._shift()._reject(new TwocanError('timeout'))
     try {
       this._channel.send(new Uint8Array([KIND]))
     } catch {
@@ -177,5 +177,5 @@ export class Channel {
 }
 
 function closed(): TwocanError {
-  return new TwocanError('link-closed', 'No longer linked.')
+  return new TwocanError('link-closed')
 }

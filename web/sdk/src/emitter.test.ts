@@ -8,10 +8,9 @@ test('a listener hears until it is stopped', () => {
   const heard: number[] = []
   const stop = emitter.on('a', (value) => heard.push(value))
   emitter._emit('a', 1)
-  expect(emitter._heard('a')).toBe(true)
   stop()
   emitter._emit('a', 2)
-  expect([heard, emitter._heard('a')]).toEqual([[1], false])
+  expect(heard).toEqual([1])
 })
 
 test('one that throws stops nobody else, and is reported', () => {
@@ -26,5 +25,5 @@ test('one that throws stops nobody else, and is reported', () => {
   emitter._emit('a')
   vi.unstubAllGlobals()
   expect(heard).toEqual(['second'])
-  expect(reported[0]).toThrow('mine')
+  expect(reported.at(-1)).toThrow('mine')
 })

@@ -8,10 +8,14 @@ export class Emitter<E extends { [K in keyof E]: unknown[] }> {
   on<K extends keyof E>(event: K, listener: (...args: E[K]) => void): Unsubscribe {
     const set = (this._listeners[event] ??= new Set())
     set.add(listener)
+    queueMicrotask(() => this._catchUp())
     return () => {
       set.delete(listener)
     }
   }
+
+  /** Somebody listens now, perhaps to what waits. */
+  _catchUp(): void {}
 
   /** Tells each listener; one that throws is reported as uncaught, and stops nobody else. */
   _emit<K extends keyof E>(event: K, ...args: E[K]): void {
@@ -24,9 +28,5 @@ export class Emitter<E extends { [K in keyof E]: unknown[] }> {
         })
       }
     }
-  }
-
-  _heard(event: keyof E): boolean {
-    return !!this._listeners[event]?.size
   }
 }

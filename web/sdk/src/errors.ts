@@ -56,8 +56,8 @@ export class TwocanError extends Error {
   constructor(
     /** For a program; stable. */
     readonly code: ErrorCode,
-    /** For a person. */
-    message: string,
+    /** For a person; where the code says it all, its words. */
+    message = code.replace('-', ' '),
     /** Seconds after which to try again, with `rate-limited`. */
     readonly retry?: number,
   ) {

@@ -22,7 +22,7 @@ test('Chromium: the transport names the selected pair', () => {
   expect(figures._stats).toEqual({
     path: 'relayed', local: 'relay', remote: 'srflx', protocol: 'udp', relayProtocol: 'tls', rttMs: 21.3, bytesSent: 15, bytesReceived: 3,
   })
-  expect(figures._pairs.map((each) => each._state)).toEqual(['succeeded', 'tried'])
+  expect(figures._pairs.map((each) => each._state)).toEqual(['succeeded', 'in-progress'])
 })
 
 test('Firefox: the pair says itself that it is selected', () => {

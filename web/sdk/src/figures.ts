@@ -1,9 +1,9 @@
 // What getStats says, read the same way from every browser.
 
-import type { CandidateInfo, CandidateType, PairInfo, Path, PeerStats } from './types.js'
+import type { CandidateType, Path, PeerStats } from './types.js'
 
 /** The members of the dictionaries of W3C webrtc-stats that are read here. */
-interface Row {
+export interface Row {
   id: string
   type: string
   state?: string
@@ -28,11 +28,11 @@ type PairStats = Omit<PeerStats, 'pathMs' | 'bytesSent' | 'bytesReceived' | 'dis
 /** One pair of candidates. */
 export interface Pair {
   _id: string
-  _state: 'waiting' | 'tried' | 'succeeded' | 'failed'
+  /** As W3C webrtc-stats names it. */
+  _state: string | undefined
   _selected: boolean
-  /** Bytes that came by it. */
-  _received: number
-  _pair: PairInfo
+  _local: Row
+  _remote: Row
   _stats: PairStats
 }
 
@@ -50,25 +50,34 @@ export interface Report {
 }
 
 export function readReport(report: Report): Figures {
-  const rows = new Map<string, Row>()
-  report.forEach((row) => rows.set((row as Row).id, row as Row))
-  const all = [...rows.values()]
-  const chosen = all.find((row) => row.type === 'transport' && row.selectedCandidatePairId)?.selectedCandidatePairId
+  const rows: Record<string, Row> = {}
+  report.forEach((row) => {
+    rows[(row as Row).id] = row as Row
+  })
+  const all = Object.values(rows)
+  // Chromium says it in the transport.
+  const chosen = all.find((row) => row.selectedCandidatePairId)?.selectedCandidatePairId
 
   const pairs: Pair[] = []
+  const stats: Figures['_stats'] = { bytesSent: 0, bytesReceived: 0 }
   let received = 0
   for (const row of all) {
-    const local = rows.get(row.localCandidateId ?? '')
-    const remote = rows.get(row.remoteCandidateId ?? '')
-    if (row.type !== 'candidate-pair' || !local || !remote) continue
-    const state = row.state
-    received += row.bytesReceived ?? 0
+    const { state, bytesReceived = 0 } = row
+    if (row.type === 'data-channel') {
+      stats.bytesSent += row.bytesSent ?? 0
+      stats.bytesReceived += bytesReceived
+    }
+    // Pairs alone have both.
+    const local = rows[row.localCandidateId!]
+    const remote = rows[row.remoteCandidateId!]
+    if (!local || !remote) continue
+    received += bytesReceived
     pairs.push({
       _id: row.id,
-      _received: row.bytesReceived ?? 0,
-      _state: state === 'succeeded' || state === 'failed' ? state : state === 'in-progress' ? 'tried' : 'waiting',
+      _state: state,
       _selected: chosen ? row.id === chosen : (row.selected ?? (!!row.nominated && state === 'succeeded')),
-      _pair: { local: candidate(local), remote: candidate(remote) },
+      _local: local,
+      _remote: remote,
       _stats: {
         path: local.candidateType === 'relay' || remote.candidateType === 'relay' ? 'relayed' : 'direct',
         local: local.candidateType,
@@ -81,20 +90,5 @@ export function readReport(report: Report): Figures {
   }
 
   const selected = pairs.find((pair) => pair._selected)
-  const stats = { bytesSent: 0, bytesReceived: 0, ...selected?._stats }
-  for (const row of all) {
-    if (row.type !== 'data-channel') continue
-    stats.bytesSent += row.bytesSent ?? 0
-    stats.bytesReceived += row.bytesReceived ?? 0
-  }
-  return { _pairs: pairs, _selected: selected, _received: received, _stats: stats }
-}
-
-function candidate(row: Row): CandidateInfo {
-  return {
-    type: row.candidateType!,
-    protocol: row.protocol!,
-    address: row.address ?? row.ip ?? '',
-    port: row.port ?? 0,
-  }
+  return { _pairs: pairs, _selected: selected, _received: received, _stats: Object.assign(stats, selected?._stats) }
 }

@@ -24,6 +24,7 @@ function make(joins = true, max = MESSAGE_BYTES, most = Infinity) {
   const kept = { now: 0, most: 0 }
   const reassembler = new Reassembler(joins, max, {
     _after: (ms, then) => world._after(ms, then),
+    _spend: () => true,
     _keep: (bytes) => {
       kept.now += bytes
       kept.most = Math.max(kept.most, kept.now)

@@ -26,6 +26,9 @@ export const JSON_DEPTH_MAX = 64
 export const HALF_MESSAGES_PEER_MAX = 2
 /** Half-received messages of all peers of a lobby: so many times `maxMessage`. Beyond, the peer with the most loses them. */
 export const HALF_MESSAGES_LOBBY_MAX = 8
+/** How many values of JSON, and how many bytes of it or of text, are read in the time that another message takes. */
+export const VALUES_A_MESSAGE = 32
+export const BYTES_A_MESSAGE = 2_048
 /** What a piece counts for beside its bytes, while the rest is waited for. */
 export const PIECE_BYTES_COST = 512
 /** From the first piece of a message to its last, at most. */
@@ -45,6 +48,9 @@ const OPENS = 0x7b
 const BACKSLASH = 0x5c
 const CLOSES = 0x7d
 
+/** What JSON would change without a word: kinds of objects and values that come out as `{}`, `null`, or a list of numbers. */
+const ODD = /^(Map|Set|Weak.*|Promise|.*Function|Symbol|BigInt|RegExp|Error|Blob|File|DataView|.*Buffer|.+Array)$/
+
 /** A message as kind and content. */
 export type Encoded = [kind: number, content: Uint8Array]
 
@@ -53,25 +59,31 @@ export function encode(data: Sendable): Encoded {
   if (data instanceof ArrayBuffer) data = new Uint8Array(data)
   if (ArrayBuffer.isView(data)) return [BYTES, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)]
   const text = typeof data === 'string'
+  let odd = ''
   try {
-    return [text ? TEXT : JSON_VALUE, new TextEncoder().encode(text ? (data as string) : (JSON.stringify(data) ?? 'null'))]
+    const json = text ? (data as string) : JSON.stringify(data, function (this: Record<string, unknown>, key, value: unknown) {
+      const kind = Object.prototype.toString.call(this[key]).slice(8, -1)
+      if (ODD.test(kind) || (typeof value === 'number' && !isFinite(value))) odd ||= `${kind} ${key}`
+      return value
+    })
+    if (json !== undefined && !odd) return [text ? TEXT : JSON_VALUE, new TextEncoder().encode(json)]
   } catch {
     // A circle, a BigInt, or thousands of levels.
-    throw new TwocanError('bad-value', 'Not JSON.')
   }
+  throw new TwocanError('bad-value', `Not JSON: ${odd || typeof data}`)
 }
 
 /** Whether a message is within its limits, where `maxMessage` is `max`. */
 export function fits(kind: number, content: Uint8Array, max: number): boolean {
-  return content.length <= longest(kind, max) && (kind !== JSON_VALUE || isSmall(content))
+  return content.length <= longest(kind, max) && (kind !== JSON_VALUE || valuesIn(content) <= JSON_VALUES_MAX)
 }
 
 function longest(kind: number, max: number): number {
   return kind === BYTES ? max : Math.min(max, TEXT_BYTES_MAX)
 }
 
-/** Whether JSON has so few values, and so few levels, that it can be read in a moment. Looks at each byte once, and keeps nothing. */
-function isSmall(json: Uint8Array): boolean {
+/** How many values there are in JSON; more than any message may have where it has too many levels. Looks at each byte once, and keeps nothing. */
+function valuesIn(json: Uint8Array): number {
   let values = 0
   let depth = 0
   let quoted = false
@@ -85,10 +97,10 @@ function isSmall(json: Uint8Array): boolean {
     } else {
       values += +(byte === OPENS || byte === COMMA)
       depth += +(byte === OPENS) - +(byte === CLOSES)
-      if (values > JSON_VALUES_MAX || depth > JSON_DEPTH_MAX) return false
+      if (depth > JSON_DEPTH_MAX) return Infinity
     }
   }
-  return true
+  return values
 }
 
 /** The piece that begins at `offset`. */
@@ -102,6 +114,8 @@ export function cut(kind: number, content: Uint8Array, offset: number, pieceMax:
 
 /** What putting together asks of the link. */
 export interface Keeper {
+  /** Counts what it costs to read a message; false where it is too much. */
+  _spend(cost: number): boolean
   /** Counts bytes that are kept for half-received messages, or no longer are; false where they are too many. */
   _keep(bytes: number): boolean
   _after(ms: number, then: () => void): () => void
@@ -165,7 +179,8 @@ export class Reassembler {
     }
     try {
       if (kind === BYTES) return { data: whole }
-      if (kind === TEXT || isSmall(whole)) {
+      const values = kind === TEXT ? 0 : valuesIn(whole)
+      if (values <= JSON_VALUES_MAX && this._keeper._spend(values / VALUES_A_MESSAGE + length / BYTES_A_MESSAGE)) {
         const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(whole)
         return { data: kind === TEXT ? text : (JSON.parse(text) as Received) }
       }

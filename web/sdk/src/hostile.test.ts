@@ -2,8 +2,9 @@
 
 import { expect, test } from 'vitest'
 import { BUFFER_BYTES_MAX, SLOW_MS } from './channel.js'
-import { HALF_MESSAGES_LOBBY_MAX, HALF_MESSAGES_PEER_MAX, MESSAGE_BYTES, PIECE_BYTES_MAX, WHOLE_MS } from './framing.js'
-import { CONTROL_MAX, type Link } from './link.js'
+import { HALF_MESSAGES_LOBBY_MAX, HALF_MESSAGES_PEER_MAX, JSON_VALUES_MAX, MESSAGE_BYTES, PIECE_BYTES_MAX, VALUES_A_MESSAGE, WHOLE_MS } from './framing.js'
+import { CONTROL_COST, type Link } from './link.js'
+import { COST_MAX, COST_PER_SECOND } from './lobby.js'
 import { CANDIDATES_MAX, DESCRIPTIONS_MAX } from './signals.js'
 import { Table } from './testing/table.js'
 import type { ConnectOptions } from './types.js'
@@ -59,14 +60,47 @@ test('who floods the control channel loses its link, and the others keep theirs'
     connection.channels[0]!.onmessage?.({ data: new Uint8Array([2, ...new TextEncoder().encode(JSON.stringify(message))]).buffer })
   }
   for (let second = 0; second < 3; second++) {
-    for (let said = 0; said < CONTROL_MAX; said++) control({ type: 'of a later version' })
+    for (let said = 0; said < 500; said++) control({ type: 'of a later version' })
     expect(link.state).toBe('open')
     table.world.pass(1_000)
   }
-  for (let said = 0; said <= CONTROL_MAX; said++) control({ type: 'signal', kind: 'candidate', data: 7 })
+  for (let said = 0; said <= COST_MAX / CONTROL_COST; said++) control({ type: 'signal', kind: 'candidate', data: 7 })
   expect(link.state).toBe('closed')
   expect(others.map((other) => other.state)).toEqual(others.map(() => 'open'))
   allAreHeard(table, friends)
+})
+
+/** A message of JSON with so many values, on the reliable channel. */
+const costly = (values: number): { data: ArrayBuffer } => ({ data: new Uint8Array([2, ...new TextEncoder().encode(`[${Array(values - 1).fill(1).join()}]`)]).buffer })
+
+test('who sends JSON that takes the page its time loses the link after so much of it, and some of it costs nothing', async () => {
+  const { table, link, connection, others, friends } = await crowd()
+  const message = costly(JSON_VALUES_MAX)
+  const say = (): void => connection.channels[1]!.onmessage?.(message)
+  for (let second = 0; second < 20; second++) {
+    for (let said = 0; said < 5; said++) say()
+    table.world.pass(1_000)
+  }
+  expect(link.state).toBe('open')
+  let said = 0
+  for (; link.state === 'open'; said++) say()
+  expect(said).toBeLessThanOrEqual((COST_MAX * VALUES_A_MESSAGE) / JSON_VALUES_MAX + 1)
+  expect(others.map((other) => other.state)).toEqual(others.map(() => 'open'))
+  allAreHeard(table, friends)
+})
+
+test('many who flood, each a little, lose their links, and whoever says little keeps the link', async () => {
+  const { table, link, connection, others, friends } = await crowd()
+  const piece = { data: new Uint8Array([0]).buffer }
+  const [quiet, ...loud] = friends
+  const flooders = [connection, ...loud]
+  for (let ms = 0; ms < 5_000; ms += 10) {
+    for (const flooder of flooders) for (let said = 0; said < COST_PER_SECOND / 100 / flooders.length + 40; said++) flooder.channels[1]!.onmessage?.(piece)
+    quiet!.channels[1]!.onmessage?.(piece)
+    table.world.pass(10)
+  }
+  expect([link.state, ...others.map((other) => other.state)].filter((state) => state === 'closed').length).toBeGreaterThan(0)
+  allAreHeard(table, [quiet!])
 })
 
 test('halves of messages are kept up to a limit, for a minute, and those of others stay', async () => {

@@ -1,8 +1,9 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
 import { expect, test, vi } from 'vitest'
-import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_MAX, FALTER_MS, LOOK_BEAT_MS, LOOK_OPEN_MS, MEND_MS, PIECES_BURST, PIECES_PER_SECOND, PROBES, PROBE_MS, RELAY_MS, REPLY_MS, RESTART_MS, SECOND_MS, SILENCE_MS, STEPS_MAX } from './link.js'
+import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_COST, FALTER_MS, LOOK_BEAT_MS, MEND_MS, PROBES, PROBE_MS, RELAY_MS, REPLY_MS, RESTART_MS, SECOND_MS, SILENCE_MS, STEPS_MAX } from './link.js'
 import { CONTROL_BYTES_MAX, PIECE_BYTES_MAX } from './framing.js'
+import { COST_MAX, COST_PER_SECOND } from './lobby.js'
 import { CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS } from './signals.js'
 import { BOB, SERVERS, Table } from './testing/table.js'
 import { settled } from './testing/world.js'
@@ -234,11 +235,12 @@ test('while a link is mended its signals go both ways, and over the link alone t
   table.says({ type: 'error', code: 'no-link', message: '', id: table.sent('signal').at(-1)!.id })
   gathered()
   await settled()
-  expect(count()).toEqual([sent[0]! + 1, 2])
+  // The one that was refused, and the next.
+  expect(count()).toEqual([sent[0]! + 1, 3])
   table.says({ type: 'link', peer: BOB, role: 'offer', polite: true })
   gathered()
   await settled()
-  expect(count()).toEqual([sent[0]! + 2, 2])
+  expect(count()).toEqual([sent[0]! + 2, 3])
 })
 
 test('a description that the server refuses goes over the link', async () => {
@@ -249,6 +251,51 @@ test('a description that the server refuses goes over the link', async () => {
   table.says({ type: 'error', code: 'no-link', message: '', id: answer.id })
   await settled()
   expect(table.control()).toMatchObject([{ type: 'signal', kind: 'description', data: { type: 'answer', offer: 1 } }])
+})
+
+test('an answer that the server refuses when the link falters again goes over the link', async () => {
+  const table = await (await (await new Table().enter()).arrive('answer')).up()
+  await table.signal('description', { type: 'offer', sdp: 'o=- 9 1 IN' })
+  const answer = table.sent('signal').at(-1)!
+  table.connection.becomes('failed')
+  table.says({ type: 'error', code: 'no-link', message: '', id: answer.id })
+  await table.bobSays({ type: 'ping' })
+  await table.pass(LOOK_BEAT_MS)
+  await table.bobSays({ type: 'pong' })
+  await table.pass(350)
+  expect(table.overLink()).toMatchObject([{ kind: 'description', data: { type: 'answer', offer: 1 } }])
+})
+
+test('what the server refuses before a link is up does not wait for it', async () => {
+  const table = await (await new Table().enter()).arrive('offer')
+  table.says({ type: 'error', code: 'no-link', message: '', id: table.sent('signal').at(-1)!.id })
+  await settled()
+  expect([table.link._named, table.link._all[0]!._queue]).toEqual([false, []])
+})
+
+test('an open link whose own offer finds no answer is mended, for it passes over theirs', async () => {
+  const table = await (await (await new Table().enter()).arrive('answer')).up()
+  table.link._restart()
+  await settled()
+  const { version } = table.connection
+  await table.pass(RESTART_MS - 100)
+  await table.signal('description', { type: 'offer', sdp: 'o=- 9 70 IN' })
+  expect([table.link.state, table.connection.version]).toEqual(['open', version])
+  await table.pass(200)
+  expect([table.link.state, table.connection.version]).toEqual(['mending', version + 1])
+})
+
+test('where the other side restarts over the link and answers by another way than ours, nothing is restarted for it', async () => {
+  const table = await (await (await (await new Table().enter()).arrive('answer')).up()).complete()
+  const { restarts } = table.connection
+  table.connection.carries = false
+  for (const answers of [true, false]) {
+    await table.bobSays({ type: 'signal', kind: 'description', data: { type: 'offer', sdp: `o=- 9 ${answers ? 20 : 21} IN` } })
+    expect(table.control().at(-1)).toMatchObject({ type: 'ping', reply: true })
+    if (answers) await table.bobSays({ type: 'pong' })
+    await table.pass(LOOK_BEAT_MS)
+    expect([table.link.state, table.connection.restarts]).toEqual([answers ? 'open' : 'mending', restarts])
+  }
 })
 
 test('an answer to an offer before ours is passed over, and an offer that came twice is answered twice as it was', async () => {
@@ -335,6 +382,8 @@ test('an offer that comes over the link is answered once the way there is known 
     if (!alive) table.connection.carries = false
     await table.bobSays({ type: 'signal', kind: 'description', data: { type: 'offer', sdp: 'o=- 9 1 IN' } })
     expect(table.overLink(), 'SCTP has room for one packet if it is not').toEqual([])
+    expect(table.control().at(-1)).toEqual({ type: 'ping', reply: true })
+    if (alive) await table.bobSays({ type: 'pong' })
     await table.pass(LOOK_BEAT_MS)
     expect([table.link.state, table.overLink().length]).toEqual(alive ? ['open', 1] : ['mending', 0])
   }
@@ -602,7 +651,7 @@ test.each(['server', 'link'] as const)('a flood of candidates over the %s costs 
   const signal = (kind: string, data: unknown): void =>
     way === 'server' ? table.says({ type: 'signal', from: BOB, kind, data }) : void table.bobSays({ type: 'signal', kind, data })
   // Over the link itself, more in a second closes it.
-  const floods = way === 'server' ? 10_000 : CONTROL_MAX
+  const floods = way === 'server' ? 10_000 : CONTROL_MAX / 2
   for (let flood = 0; flood < floods; flood++) signal(flood % 2 ? 'candidate' : 'end-of-candidates', { candidate: HOST })
   expect(table.link._waiting).toBe(CANDIDATES_MAX)
   await settled()
@@ -657,21 +706,6 @@ test('maxMessage says how long a message may be, both ways', async () => {
   await expect(table.link.send('reliable', new Uint8Array(2_001))).rejects.toMatchObject({ code: 'too-large' })
 })
 
-test('a panel remembers the pairs that are there, and no others', async () => {
-  const table = await (await (await new Table().enter()).arrive()).up()
-  table.room.on('trace', () => {})
-  const { _figures: figures } = table.link
-  for (let round = 0; round < 20; round++) {
-    table.link._figures = async () => {
-      const read = await figures.call(table.link)
-      return { ...read, _pairs: Array.from({ length: 10 }, (_, index) => ({ ...read._pairs[0]!, _id: `${round}.${index}` })) }
-    }
-    table.world.pass(LOOK_OPEN_MS)
-    await settled()
-  }
-  expect(table.link._pairStates.size).toBe(10)
-})
-
 test('control messages and kinds that are none are passed over', async () => {
   const table = await (await (await new Table().enter()).arrive()).up()
   for (const message of [null, 5, 'bye', {}, { type: 'signal' }, { type: 'signal', kind: 'other' }, { type: 'signal', kind: 'candidate' }]) {
@@ -682,9 +716,12 @@ test('control messages and kinds that are none are passed over', async () => {
   expect(table.connection.candidates).toEqual([undefined])
 })
 
+/** Control messages that are taken at once. */
+const CONTROL_MAX = COST_MAX / CONTROL_COST
+
 test.each([
-  ['what cannot be read', 1, new Uint8Array([3]), PIECES_BURST],
-  ['empty messages', 1, new Uint8Array([0]), PIECES_BURST],
+  ['what cannot be read', 1, new Uint8Array([3]), COST_MAX],
+  ['empty messages', 1, new Uint8Array([0]), COST_MAX],
   ['what cannot be read on the control channel', 0, new Uint8Array([3]), CONTROL_MAX],
 ])('a flood of %s closes the link at once', async (_, channel, piece, most) => {
   const table = await (await (await new Table().enter()).arrive()).up()
@@ -701,12 +738,12 @@ test('a peer that says much for long, and all that waited while the page stood s
     for (let sent = 0; sent < count; sent++) table.connection.channels[1]!.onmessage?.({ data: new Uint8Array([0]).buffer })
   }
   for (let second = 0; second < 20; second++) {
-    burst(PIECES_PER_SECOND)
+    burst(COST_PER_SECOND)
     table.world.pass(1_000)
     await settled()
   }
   table.world.now += 2_000
-  burst(PIECES_BURST)
+  burst(COST_MAX)
   expect(table.link.state).toBe('open')
 })
 
@@ -723,4 +760,14 @@ test('channels that are opened besides are counted', async () => {
   let closed = 0
   for (let flood = 0; flood <= CONTROL_MAX; flood++) table.connection.ondatachannel?.({ channel: { close: () => closed++ } })
   expect([link.state, closed]).toEqual(['closed', CONTROL_MAX + 1])
+})
+
+test('where the socket to the server is away signals go over the link as well: it may never be back', async () => {
+  const table = await (await (await new Table().enter()).arrive()).up()
+  table.socket.cut()
+  table.connection.channels[0]!.sent.length = 0
+  await table.bobSays({ type: 'signal', kind: 'description', data: { type: 'offer', sdp: 'o=- 9 7 IN' } })
+  await table.bobSays({ type: 'pong' })
+  await table.pass(2_000)
+  expect(table.overLink()).toMatchObject([{ kind: 'description', data: { type: 'answer', offer: 7 } }])
 })

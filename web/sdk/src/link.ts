@@ -3,16 +3,14 @@
 //   connecting ── first channel opens ──> open ── falters ──> mending ── connected ──> open
 //       └───────── no way found ──> failed <── no way found ──┘            any ── close, bye ──> closed
 
-import { readCandidate } from './candidate.js'
 import { Channel, type Line } from './channel.js'
 import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import { readReport, type Figures } from './figures.js'
 import { CONTROL_BYTES_MAX, cut, encode, HALF_MESSAGES_PEER_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, type Encoded } from './framing.js'
 import type { Connection, Io } from './io/ports.js'
-import { candidatesIn, Gate } from './signals.js'
+import { candidatesIn, candidateType, Gate, origin } from './signals.js'
 import type {
-  CandidateInfo,
   ChannelOptions,
   FailReason,
   JsonObject,
@@ -23,10 +21,9 @@ import type {
   PeerStats,
   Received,
   Sendable,
-  Trace,
 } from './types.js'
-import { sentence, UNREACHABLE, verdict, type Evidence } from './verdict.js'
-import type { Outgoing, SignalKind } from './wire.js'
+import { UNREACHABLE, verdict, type Evidence } from './verdict.js'
+import type { ControlMessage, Outgoing, SignalKind } from './wire.js'
 
 /** From the beginning to the first open channel. */
 export const CONNECT_MS = 20_000
@@ -56,8 +53,15 @@ export const FALTER_MS = 2_000
 export const MEND_MS = 90_000
 /** From the first restart to the second, besides four round trips: a browser learns of its networks a second or two late, and the first may have come before that. */
 export const SECOND_MS = 1_000
+/** How long a page that was closed may take to come back, as a reload does. */
+export const RELOAD_MS = 60_000
+/** How long one whose link was given up is waited for at the server. */
+export const AWAY_MS = 600_000
 /** Between two restarts while a link is mended, which come ever later up to this; whoever answered begins half of this later. */
 export const RESTART_MS = 8_000
+/** From one connection of a link to the next, and twice as long from that to its next, up to ANEW_DOUBLINGS times; half of that is too soon for the other side's. A browser has 500, and those that are closed count for a while. */
+export const ANEW_MS = 1_000
+export const ANEW_DOUBLINGS = 4
 /** For a restart to bring a way, before another one takes its place where the server links us again. */
 export const WITHIN_MS = 3_000
 /** The same by the clock alone, in a browser that does not live through a restart within a restart: there the server says when the network is back. */
@@ -70,21 +74,13 @@ export const RELAY_MS = 400
 export const STEPS_MAX = 256
 /** From the goodbye to the end of the connection. */
 export const BYE_MS = 100
-/** Control messages, and channels opened besides, taken in a second; the link is closed at more. */
-export const CONTROL_MAX = 500
-/** Messages, or pieces of them, taken of one peer in a second, and at once; the link is closed at more, for a browser puts them all in front of the page's own work. */
-export const PIECES_PER_SECOND = 10_000
-export const PIECES_BURST = 20_000
-/** Between two looks at the statistics, while a link comes up and when it is up. */
-export const LOOK_MS = 200
-export const LOOK_OPEN_MS = 2_000
+/** What a control message counts for, or a channel opened besides, in messages (`COST_PER_SECOND`). */
+export const CONTROL_COST = 20
+/** Between two looks at the statistics for the pair that a link took. */
+export const REPORT_MS = 100
 
 /** Channels that every link has, by id. */
 export const BUILT_IN = ['twocan', 'reliable', 'unreliable']
-
-/** `Omit` and friends would lose the variants of a union. */
-type Untimed<T> = T extends unknown ? Omit<T, 'at' | 'peer'> : never
-export type LinkTrace = Untimed<Extract<Trace, { peer: string }>>
 
 /** What a link needs of its lobby. */
 export interface Host {
@@ -94,16 +90,26 @@ export interface Host {
   readonly _messageMax: number
   /** Counts bytes of half-received messages, over all links. Where they are too many, the link that keeps the most loses them: false if that is this one. */
   _keep(link: Link, bytes: number): boolean
+  /** Counts what comes, over all links; false where this one has cost too much, and is closed. */
+  _spend(link: Link, cost: number): boolean
   _configuration(): RTCConfiguration
+  /** Has a value ready to be sent, in its turn. */
+  _encode<T>(data: Sendable, then: (message: Encoded) => Promise<T>): Promise<T>
+  /** The link begins anew, with a connection of its own: ours is dead, or theirs was. */
+  _anew(link: Link, generation: number, offers: boolean): Link
   /** Signals go over this, even if its socket is away for a moment; undefined after we left the server. */
-  readonly _session: { readonly _up: boolean; _note(frame: Outgoing): void; _doubt(): void } | undefined
+  readonly _session: { readonly _up: boolean; readonly _doubted: boolean; _note(frame: Outgoing): void; _doubt(): void } | undefined
+  /** The other side may come back: its page is closed or reloaded, or it could not be reached for long. */
+  _away(link: Link): void
+  /** Nothing may be left to mend, or to wait for. */
+  _settle(): void
   /** The link needs the server again, which we have left. */
   _return(): void
-  _tracing(): boolean
-  _trace(link: Link, event: LinkTrace): void
   /** The link is up, or up again. */
   _opened(link: Link, first: boolean): void
   _message(link: Link, message: Message): void
+  /** Somebody listens now, perhaps to what waits. */
+  _catchUp(): void
   _failed(link: Link, reason: FailReason): void
   _closed(link: Link): void
 }
@@ -111,14 +117,8 @@ export interface Host {
 /** An answer names the version (`o=`) of the offer that it answers: those of a link that was dead for a while come late, and in a row. */
 interface Description extends RTCSessionDescriptionInit {
   offer?: number
-}
-
-interface ControlMessage {
-  type?: string
-  /** A `ping` that is to be answered by the page itself. */
-  reply?: boolean
-  kind?: SignalKind
-  data?: unknown
+  /** How often this link has begun anew: what belongs to a connection of before, or to a later one, does not fit. */
+  anew?: number | undefined
 }
 
 export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
@@ -141,6 +141,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _underway = 0
   _ice = false
   _left = false
+  /** It has said that its page is closed or reloaded; it is waited for at the server. */
+  _unloads = false
+  _awaited = false
   _incompatible = false
   _local = new Set<string>()
   _remote = 0
@@ -152,13 +155,8 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _origin: [string, number] = ['', -1]
   /** The server links us with the other side in the session we have there: signals over it arrive. */
   _named = true
-  /** Control messages within this second. */
-  _said = 0
-  /** Pieces that have not been forgotten yet, and when that was. */
-  _pieces = 0
-  _piecesAt = 0
-  _pairStates = new Map<string, string>()
-  _selectedId = ''
+  /** What it has cost since all of them were last within what they may. */
+  _spent = 0
   /** Answers that came, by count. */
   _answers = 0
   /** Something came since the last beat; the other side answered since the link is mended. */
@@ -185,28 +183,37 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** When it was last asked. */
   _pinged = 0
   _beating?: (() => void) | undefined
+  /** Where it would be restarted another connection takes its place: its DTLS is dead, or it is such a one and has not come up yet. */
+  _replaces: boolean
+  /** When `_deadline` is; before, for a connection that takes another one's place, in how long. */
+  _ends = MEND_MS
+  /** It is mended, or comes up anew: for longer, and by way of the server where that was left. */
+  _mends = false
   _deadline?: (() => void) | undefined
   _restarting?: (() => void) | undefined
-  _looking?: (() => void) | undefined
 
   constructor(
     readonly _host: Host,
     readonly id: string,
     readonly me: JsonObject,
-    readonly _offers: boolean,
+    public _offers: boolean,
     readonly _polite: boolean,
+    /** Which run of the other side's page it is with. */
+    readonly _run: number | undefined,
+    readonly _generation = 0,
   ) {
     super()
     this._began = _host._io._now()
+    this._replaces = !!_generation
   }
 
   async send(channel: string, data: Sendable): Promise<void> {
-    return this._sendEncoded(channel, encode(data))
+    return this._host._encode(data, (message) => this._sendEncoded(channel, message))
   }
 
   async _sendEncoded(channel: string, message: Encoded, forAll?: boolean): Promise<void> {
     const found = this._byName.get(channel)
-    if (!found) throw new TwocanError('no-channel', 'No such channel.')
+    if (!found) throw new TwocanError('no-channel')
     return found._send(message, forAll)
   }
 
@@ -217,7 +224,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   }
 
   retry(): void {
-    if (this.state === 'failed') this._mend(true)
+    if (this.state !== 'failed') return
+    this._offers ||= this._replaces
+    this._mend(true)
   }
 
   close(): void {
@@ -229,20 +238,19 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
 
   /** Begins: makes the connection and its channels, and the offer if that is ours to make. */
   _start(): void {
-    this._limit(CONNECT_MS)
+    this._limit(this._replaces ? this._ends : CONNECT_MS)
     try {
       const pc = (this._pc = this._host._io._connection(this._host._configuration()))
       pc.onicecandidate = ({ candidate }) => this._gathered(candidate)
       pc.onicecandidateerror = (event) => {
         if (/^turn/.test(event.url) && (!this._turnError || event.errorCode !== UNREACHABLE)) this._turnError = event.errorCode
-        this._trace({ type: 'candidate-error', url: event.url, code: event.errorCode, message: event.errorText })
       }
       // Both sides declare their channels: one that is opened besides is nobody's.
       pc.ondatachannel = ({ channel }) => {
         channel.close()
-        this._count()
+        this._spend(CONTROL_COST)
       }
-      pc.onconnectionstatechange = pc.oniceconnectionstatechange = pc.onsignalingstatechange = () => this._watch()
+      pc.onconnectionstatechange = pc.onsignalingstatechange = () => this._watch()
 
       const options: Record<string, ChannelOptions> = { unreliable: { ordered: false, maxRetransmits: 0 }, ...this._host._channels }
       const names = [...BUILT_IN, ...Object.keys(this._host._channels).sort()]
@@ -251,15 +259,15 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
         const channel = new Channel(pc.createDataChannel(name, { ...options[name], negotiated: true, id }), this, max, {
           _open: () => this._opened(),
           _message: (data) => (id ? this._received(name, data) : this._controlled(data as ControlMessage | null)),
-          // Only the other side, or an end of its page, closes a channel of a link that is up.
-          _closed: () => this._gone(),
+          _closed: () => this._cut(),
         })
         this._all.push(channel)
         if (id) this._byName.set(name, channel)
       })
 
-      this._look()
       if (this._offers) this._offer()
+      this._mends = this._replaces
+      if (this._mends) this._again(RESTART_MS, RESTART_MS)
     } catch {
       // Servers or channels of the page's that this browser does not take.
       this._unfit()
@@ -270,30 +278,40 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _relink(): void {
     this._named = true
     if (this.state === 'open') void this._report(5)
+    else if (this._replaces) this._restart()
     else this._mend(true)
   }
 
   /** A signal from the other side, over the server or over the link. */
   _signal(kind: SignalKind, data: unknown): void {
-    if (this._waiting >= STEPS_MAX || !this._gate._admits(kind, data)) {
-      this._discarded++
-      return
+    if (this._waiting >= STEPS_MAX || !this._gate._admits(kind, data)) this._discarded++
+    else this._take(kind, data)
+  }
+
+  _take(kind: SignalKind, data: unknown): void {
+    if (kind === 'description') {
+      const generation = +((data as Description).anew ?? 0)
+      // Those that follow belong to it, too.
+      if (generation > this._generation && this._ages(ANEW_MS / 2)) this._host._anew(this, generation, false)._take(kind, data)
+      if (generation !== this._generation) return
     }
     this._step(async () => {
       if (kind === 'description') return this._described(data as Description)
       const candidate = kind === 'candidate' ? (data as RTCIceCandidateInit) : undefined
-      const info = readCandidate(candidate?.candidate ?? '')
-      await this._inTurn(info, () => {
-        if (info) {
-          this._remote++
-          this._trace({ type: 'candidate', side: 'remote', candidate: info })
-        } else {
-          this._trace({ type: 'gathered', side: 'remote' })
-        }
+      await this._inTurn(candidateType(candidate?.candidate), () => {
+        if (candidate) this._remote++
         // A candidate of an offer that was passed over does not fit, nor do all browsers take the end of them.
         return this._pc.addIceCandidate(candidate).catch(() => {})
       })
     })
+  }
+
+  /** A channel of a link that is up was closed: by the other side, or by the end of its page; else DTLS is dead, as in a Firefox whose address is gone, and the other side may be there. */
+  _cut(): void {
+    if (this.state === 'closed' || this._unloads) return
+    if (this._pc.sctp?.transport?.state !== 'failed' || (this.connectMs === undefined && !this._generation)) return this._gone()
+    this._replaces = this._offers = true
+    this._mend(true)
   }
 
   /** The other side is gone for good, and said so, or the server did. */
@@ -311,7 +329,6 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _close(): void {
     if (this.state === 'closed') return
     this._quiet()
-    this._looking?.()
     this._beating?.()
     this._become('closed')
     this._after(BYE_MS, () => this._pc?.close())
@@ -367,7 +384,6 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     if (offer ? !this._polite && pc.signalingState !== 'stable' : pc.signalingState !== 'have-local-offer') return
     if (!offer && description.offer && description.offer !== origin(pc.localDescription!)[1]) return
     this._origin = [session, version]
-    this._trace({ type: 'description', side: 'remote', kind: description.type })
     if (this.state === 'failed') this._mend(false)
     await pc.setRemoteDescription(description)
     this._gate._taken(description.sdp!)
@@ -383,27 +399,24 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     const { type, sdp } = this._pc.localDescription!
     // What waits in the link belongs to the description before.
     if (this._held) this._all[0]!._clear()
-    this._trace({ type: 'description', side: 'local', kind: type })
-    this._send('description', { type, sdp, offer })
+    this._send('description', { type, sdp, offer, anew: this._generation || undefined })
   }
 
   _gathered(candidate: RTCIceCandidate | null): void {
     if (!candidate) {
-      this._trace({ type: 'gathered', side: 'local' })
       this._inTurn(undefined, () => this._send('end-of-candidates', null))
-      if (this.state === 'connecting' && !this._local.size) this._fail()
+      if (this.state === 'connecting' && !this._local.size && !this._replaces) this._fail()
       return
     }
-    const info = readCandidate(candidate.candidate)
-    if (!info) return
-    this._local.add(info.type)
-    this._trace({ type: 'candidate', side: 'local', candidate: info })
-    this._inTurn(info, () => this._send('candidate', candidate.toJSON(), info.type))
+    const type = candidateType(candidate.candidate)
+    if (!type) return
+    this._local.add(type)
+    this._inTurn(type, () => this._send('candidate', candidate.toJSON(), type))
   }
 
   /** Tells or takes a candidate, or the end of them: a relayed one later, where this browser would stay with it. */
-  _inTurn(info: CandidateInfo | undefined, then: () => unknown): unknown {
-    const waits = this._host._io._stays && this._offers && this._local.has('host') && (info?.type ?? 'relay') === 'relay'
+  _inTurn(type: string | undefined, then: () => unknown): unknown {
+    const waits = this._host._io._stays && this._offers && this._local.has('host') && (type ?? 'relay') === 'relay'
     if (!waits) return then()
     this._after(RELAY_MS, () => this.state === 'closed' || then())
     return
@@ -414,13 +427,14 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     const signal: Outgoing = { type: 'signal', kind, data }
     const session = this._named ? this._host._session : undefined
     session?._note({ ...signal, to: this.id, class: type })
-    if (!session || this.state === 'mending') this._control(signal)
+    // A server whose socket is away may never be back, while the link carries.
+    if (!session?._up && this.state !== 'connecting' || this.state === 'mending') this._control(signal)
   }
 
-  /** The server did not pass a signal on: the other side is not there. */
+  /** The server did not pass a signal on: the other side is not there. What went over the link as well is known there. */
   _refused({ kind, data }: Outgoing): void {
     this._named = false
-    if (kind === 'description' && this.state === 'open') this._control({ type: 'signal', kind, data })
+    if (this.state !== 'connecting') this._control({ type: 'signal', kind, data })
   }
 
   /** Says something on the control channel, as far as that can be said. */
@@ -429,16 +443,17 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   }
 
   _watch(): void {
-    const { connectionState: now, iceConnectionState: ice } = this._pc
-    if (ice === 'connected' || ice === 'completed') this._ice = true
+    const { connectionState: now } = this._pc
     if (now === 'connected') {
       // The other side answers checks by what it knew before: until it has answered our offer the link is not what it was.
-      if (this._pc.signalingState !== 'stable') return
-      if (this.state === 'open') this._quiet()
+      if (this._pc.signalingState !== 'stable') {
+        // Nobody else makes it anew, and theirs are passed over for it.
+        if (this.state === 'open') this._restarting ??= this._after(RESTART_MS, () => this._mend(true))
+      } else if (this.state === 'open') this._quiet()
       // A browser says so for seconds after the path is gone: what carries is what the other side has answered by.
       else if (this.state === 'connecting' || this._carries) this._opened()
     } else if (now === 'failed') {
-      if (this.state === 'connecting') this._fail(true)
+      if (this.state === 'connecting' && !this._replaces) this._fail(true)
       else if (this.state === 'open') this._mend(true)
     } else if (now === 'disconnected' && this.state === 'open') {
       this._restarting ??= this._after(FALTER_MS, () => this._mend(true))
@@ -459,9 +474,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       const ice = this._pc.sctp?.transport?.iceTransport
       if (ice) ice.onselectedcandidatepairchange = came
       this.connectMs = Math.round(this._host._io._now() - this._began)
-      this._trace({ type: 'open', ms: this.connectMs })
     }
     this._renewed = this._before = -WITHIN_MS
+    this._replaces = this._awaited = this._unloads = false
     this._become('open')
     this._beatMs = BEAT_MS
     this._asked = undefined
@@ -475,7 +490,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     if (!this._host._session) return
     const selected = (await this._figures())._selected
     if (!selected && tries) {
-      this._after(LOOK_MS / 2, () => void this._report(tries - 1))
+      this._after(REPORT_MS, () => void this._report(tries - 1))
     } else if (this.state === 'open' && this._host._session) {
       const { path, local, remote } = selected?._stats ?? {}
       this._host._session._note({
@@ -498,25 +513,25 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._watch()
   }
 
-  /** Something came. */
-  _hear(channel?: Channel): boolean {
+  /** Something came: it counts, whatever it says. */
+  _hear(channel: Channel): boolean {
     this._came = true
-    return !channel || this._count(channel)
+    return this._spend(channel === this._all[0] ? CONTROL_COST : 1)
   }
 
-  /** Counts what comes, whatever it says: each costs the page its time. False where it is too much, and the link is closed. */
-  _count(channel?: Channel): boolean {
-    const now = this._host._io._now()
-    this._pieces = Math.max(0, this._pieces - ((now - this._piecesAt) * PIECES_PER_SECOND) / 1000) + 1
-    this._piecesAt = now
-    if (!channel || channel === this._all[0]) {
-      if (!this._said++) this._after(1_000, () => (this._said = 0))
-    }
-    if (this._said <= CONTROL_MAX && this._pieces <= PIECES_BURST) return true
-    // Not a moment later: what has come already waits in the browser.
+  _spend(cost: number): boolean {
+    return this._host._spend(this, cost)
+  }
+
+  /** It costs too much. Not a moment later: what has come already waits in the browser. */
+  _flood(): void {
     this.close()
     this._pc.close()
-    return false
+  }
+
+  /** Whether another connection may take the place of this one, where the first may after `ms`. */
+  _ages(ms: number): boolean {
+    return this._host._io._now() - this._began > ms * 2 ** Math.min(this._generation, ANEW_DOUBLINGS)
   }
 
   /** Looks after a while whether anything comes. */
@@ -584,10 +599,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   }
 
   /** Asks whether the link carries: by what is acknowledged, or by an answer where that cannot be seen. */
-  _ping(): void {
-    const { _io: io } = this._host
-    this._pinged = io._now()
-    this._utter({ type: 'ping', reply: !(io._counts && this.state === 'open') || undefined })
+  _ping(reply = !(this._host._io._counts && this.state === 'open')): void {
+    this._pinged = this._host._io._now()
+    this._utter({ type: 'ping', reply: reply || undefined })
   }
 
   /** Says something at once, whatever is held. */
@@ -611,9 +625,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   /** The link falters, or is tried once more. */
   _mend(restart: boolean): void {
     this._quiet()
-    this._ice = this._incompatible = this._left = false
+    this._incompatible = this._left = false
     this._turnError = 0
     this._become(this.connectMs === undefined ? 'connecting' : 'mending')
+    this._mends = true
     this._carries = false
     this._hold(true)
     this._way = this._asked = undefined
@@ -621,19 +636,15 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._listen()
     this._host._session?._doubt()
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
-    this._look()
-    let wait = SECOND_MS + 4 * this._rttMs
-    const again = (first?: boolean): void => {
-      this._restart(first)
-      this._restarting = this._after(wait, () => again())
-      wait = Math.min(wait * 2.5, RESTART_MS)
-    }
+    const wait = SECOND_MS + 4 * this._rttMs
     // An offer of ours that went over the dead link must be made again, or theirs would be passed over for it.
-    if (restart && (this._offers || this._pc.signalingState !== 'stable')) again(true)
-    else this._restarting = this._after(RESTART_MS / 2, () => again())
+    if (restart && (this._offers || this._pc.signalingState !== 'stable')) {
+      this._again(wait, wait * 2.5)
+      this._restart(true)
+    } else this._again(RESTART_MS / 2, wait)
     // The link's own channels are given a moment before the ticket is used.
     const alone = (): void => {
-      if (this.state !== 'mending') return
+      if (!this._mends) return
       if (this._host._session) this._after(ALONE_MS, alone)
       else this._host._return()
     }
@@ -644,17 +655,30 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
    * Restarts ICE. Who is linked anew again and again says the offer that stands once more: the answers to those that it would make came too late, each. Firefox does not live through a restart within a restart.
    */
   _restart(first?: boolean): void {
-    const { _io: io } = this._host
+    const { _io: io, _session: session } = this._host
     const now = io._now()
+    // With the network of before its offer would be of no use; the server says when there is one.
+    if (this._replaces) {
+      if (!session) this._host._return()
+      else if (session._up && !session._doubted && this._named && this._offers && this._ages(ANEW_MS)) this._host._anew(this, this._generation + 1, true)
+      return
+    }
     const stands = this._pc.signalingState !== 'stable'
     if (io._stays ? now - this._renewed < (first ? WITHIN_MS : STAYS_MS) : first && stands && now - this._before < WITHIN_MS) {
       if (stands) this._step(async () => this._describe())
       return
     }
     this._renew()
-    this._trace({ type: 'restart', via: this._host._session ? 'server' : 'link' })
     this._pc.restartIce()
     this._offer()
+  }
+
+  /** Restarts after so long, and then after `next` and ever longer. */
+  _again(ms: number, next: number): void {
+    this._restarting = this._after(ms, () => {
+      this._again(Math.min(next, RESTART_MS), next * 2.5)
+      this._restart()
+    })
   }
 
   _renew(): void {
@@ -663,6 +687,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   }
 
   _limit(ms: number): void {
+    this._ends = this._host._io._now() + ms
     this._deadline = this._after(ms, () => this._fail())
   }
 
@@ -671,6 +696,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._deadline?.()
     this._restarting?.()
     this._deadline = this._restarting = undefined
+    this._mends = false
   }
 
   _fail(gaveUp = false): void {
@@ -678,9 +704,20 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._online = !!this._host._session?._up
     this._relayOnly = this._host._configuration().iceTransportPolicy === 'relay'
     this._gaveUp = gaveUp
+    // `connected` or `completed`.
+    this._ice = /^co/.test(this._pc?.iceConnectionState)
     const reason = verdict(this)
+    if (this.connectMs !== undefined && !this._left) {
+      // Its device may sleep, or have no network.
+      this._awaited = true
+      this._after(AWAY_MS, () => {
+        this._awaited = false
+        this._host._settle()
+      })
+      this._host._away(this)
+      if (!this._host._session) this._host._return()
+    }
     this._become('failed')
-    this._trace({ type: 'fail', reason, message: sentence(reason) })
     this._host._session?._note({ type: 'failed', peer: this.id, reason })
     this._host._failed(this, reason)
   }
@@ -688,41 +725,50 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _become(state: PeerState): void {
     if (this.state === state) return
     this.state = state
-    this._trace({ type: 'state', state })
     this._emit('state', state)
   }
 
   _controlled(message: ControlMessage | null): void {
     if (message?.type === 'bye') this._gone()
+    else if (message?.type === 'away') this._unloading()
     else if (message?.reply) this._utter({ type: 'pong' })
     else if (message?.type === 'pong') this._answered()
     else if (message?.type === 'signal') {
-      if (!this._host._session && message.kind === 'description') this._suspect()
+      if (!this._host._session?._up && message.kind === 'description') this._suspect()
       this._signal(message.kind!, message.data)
     }
   }
 
+  /** The other side's page is closed or reloaded: another run of it may be there in a moment. */
+  _unloading(): void {
+    this._unloads = true
+    this._host._away(this)
+    this._mend(false)
+    this._deadline?.()
+    this._deadline = this._after(RELOAD_MS, () => this._gone())
+  }
+
   /** The other side restarts over the link: it may have lost the way that we still take, where a browser goes on for seconds. Our answer waits until that is known. */
   _suspect(): void {
-    if (this.state !== 'open') return
+    if (this.state !== 'open' || this._suspects) return
     this._suspects = true
     this._carries = false
     this._hold(true)
-    void this._figures().then(({ _selected: before }) => {
-      this._ping()
-      this._after(LOOK_BEAT_MS + 2 * this._rttMs, () => void this._figures().then(({ _selected: after }) => {
-        const idle = this._host._io._counts ? before?._id === after?._id && before?._received === after?._received : !this._carries
-        this._suspects = false
-        if (this.state !== 'open') return
-        if (idle) this._mend(true)
-        else this._hold(false)
-      }))
+    this._ping(true)
+    this._after(LOOK_BEAT_MS + 2 * this._rttMs, () => {
+      this._suspects = false
+      if (this.state !== 'open') return
+      if (this._carries) this._hold(false)
+      else this._mend(true)
     })
   }
 
   _received(channel: string, data: Received): void {
-    this._emit('message', { channel, data })
     this._host._message(this, { channel, data })
+  }
+
+  override _catchUp(): void {
+    this._host._catchUp()
   }
 
   _pieceMax(): number {
@@ -746,40 +792,4 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   async _figures(): Promise<Figures> {
     return readReport(await this._pc.getStats())
   }
-
-  /** Looks at the statistics for a panel, as long as there is one. */
-  _look(): void {
-    this._looking?.()
-    const open = this.state === 'open'
-    this._looking = this._after(open ? LOOK_OPEN_MS : LOOK_MS, () => {
-      if (this.state !== 'failed') this._look()
-      if (this._host._tracing()) void this._figures().then((figures) => this._show(figures))
-    })
-  }
-
-  _show(figures: Figures): void {
-    const before = this._pairStates
-    this._pairStates = new Map(figures._pairs.map(({ _id, _state }) => [_id, _state]))
-    for (const { _id: id, _state: state, _pair: pair } of figures._pairs) {
-      if (before.get(id) !== state) this._trace({ type: 'pair', id, state, pair })
-    }
-    const selected = figures._selected
-    if (!selected) return
-    if (selected._id !== this._selectedId) {
-      this._selectedId = selected._id
-      this._trace({ type: 'selected', path: selected._stats.path, pair: selected._pair })
-    }
-    const { rttMs } = selected._stats
-    if (rttMs !== undefined) this._trace({ type: 'rtt', ms: rttMs })
-  }
-
-  _trace(event: LinkTrace): void {
-    this._host._trace(this, event)
-  }
-}
-
-/** The `o=` line of a description, as session and version. */
-function origin({ sdp }: RTCSessionDescriptionInit): [string, number] {
-  const [, session = '', version] = /^o=\S+ (\S+) (\d+)/m.exec(sdp!) ?? []
-  return [session, Number(version ?? 0)]
 }

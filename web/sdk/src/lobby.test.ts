@@ -61,7 +61,7 @@ test('a kick ends everything here', async () => {
   await expect(table.room.lock()).rejects.toMatchObject({ code: 'closed' })
 })
 
-test('a server that forgot us takes no link with it that is up', async () => {
+test('a server that forgot us, and refuses our seat, takes no link with it that is up', async () => {
   const table = await (await (await new Table().enter()).arrive()).up()
   const start = table.room.start()
   table.socket.cut()
@@ -69,6 +69,9 @@ test('a server that forgot us takes no link with it that is up', async () => {
   table.seq = 0
   table.welcome(false)
   await expect(start).rejects.toMatchObject({ code: 'session-lost' })
+  expect(table.socket.sent.at(-1)).toMatchObject({ type: 'return', ticket: 'ticket-of-me', data: {}, me: {}, run: 1 })
+  table.replies({ type: 'error', code: 'bad-ticket', message: '' })
+  await settled()
   expect([table.room.state, table.link.state, table.log.at(-1)]).toEqual(['gone', 'open', ['removed', 'session-lost']])
   void table.room.all.send('reliable', 'still')
   expect(table.connection.channels[1]!.sent.length).toBe(1)
@@ -98,8 +101,9 @@ test('leaving does not wait for a server that is gone', async () => {
   expect([table.control(), table.room.state]).toEqual([[{ type: 'bye' }], 'gone'])
 })
 
-test('a page that goes away leaves', async () => {
+test('a page that goes away without a way back leaves', async () => {
   const table = await (await (await new Table().enter()).arrive()).up()
+  table.world._storage = undefined
   table.world.leaving[0]!()
   expect([table.sent('leave').length, table.control()]).toEqual([1, [{ type: 'bye' }]])
 })
@@ -108,23 +112,6 @@ test('messages of all links arrive in one place', async () => {
   const table = await (await (await new Table().enter()).arrive()).up()
   table.connection.channels[2]!.onmessage?.({ data: new Uint8Array([1, 104, 105]).buffer })
   expect(table.log.at(-1)).toEqual(['message', { channel: 'unreliable', data: 'hi' }, table.link])
-})
-
-test('a panel hears what happens, with its time', async () => {
-  const table = await new Table().enter()
-  const heard: unknown[] = []
-  table.room.on('trace', (event) => heard.push(event))
-  table.world.pass(40)
-  await (await table.arrive('answer')).up()
-  table.world.pass(200)
-  await settled()
-  expect(heard).toMatchObject([
-    { at: 40, type: 'link', peer: BOB, role: 'answer' },
-    { at: 40, type: 'open', ms: 0 },
-    { at: 40, type: 'state', state: 'open' },
-    { at: 240, type: 'pair', state: 'succeeded' },
-    { at: 240, type: 'selected', path: 'relayed' },
-  ])
 })
 
 test('a member that leaves the lobby of a return again leaves nobody', async () => {

@@ -3,9 +3,9 @@
 import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import type { Io } from './io/ports.js'
-import { encode, HALF_MESSAGES_LOBBY_MAX, MESSAGE_BYTES } from './framing.js'
-import { Link, type Host, type LinkTrace } from './link.js'
-import { closed, FORGOTTEN, Session } from './session.js'
+import { encode, HALF_MESSAGES_LOBBY_MAX, MESSAGE_BYTES, type Encoded } from './framing.js'
+import { Link, type Host } from './link.js'
+import { closed, SEATED_ATTEMPTS_MAX, Session } from './session.js'
 import type {
   ChannelOptions,
   ConnectOptions,
@@ -20,20 +20,41 @@ import type {
   Peer,
   RemovedWhy,
   Sendable,
-  Trace,
 } from './types.js'
 import { sentence } from './verdict.js'
-import type { Happening, Ice, Outgoing, Snapshot } from './wire.js'
+import type { Happening, Ice, Joined, Outgoing, Snapshot } from './wire.js'
 
+type Mutable = { -readonly [K in keyof Member]: Member[K] }
+
+/** What all links may cost the page in a second, in messages as they come (or pieces of them): a browser puts them all in front of the page's own work, of which so many take a third. */
+export const COST_PER_SECOND = 16_000
+/** While it is more, what one link may cost: beyond, it is closed. */
+export const COST_MAX = 20_000
+/** Reloads of others that are followed, in one lobby. */
+export const RUNS_MAX = 100
+/** Messages that wait for a listener, bytes; and what one of JSON counts for in them. */
+export const EARLY_BYTES_MAX = 4 * 1024 * 1024
+const EARLY_COST = 1024
 /** From one return to the server to the next, while a link is down and the other side is not back. */
 export const RETURN_MS = 4_000
+/** The same where nothing is mended, and somebody is waited for. */
+export const LOOK_MS = 12_000
 
-type ServerState = Extract<Trace, { type: 'server' }>['state']
+/** What outlives the page. */
+export interface Kept {
+  ticket: string
+  /** Of a lobby that is opened again. */
+  data?: JsonObject
+  me?: JsonObject | undefined
+}
+
+/** Under which it is kept. */
+export const keyOf = ({ app }: ConnectOptions): string => `twocan ${app}`
 
 export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   code!: string
   owner!: string
-  members: Member[] = []
+  members: Mutable[] = []
   data!: JsonObject
   size!: number
   locked!: boolean
@@ -43,8 +64,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   readonly me: string
   readonly peers = new Map<string, Link>()
   readonly all = {
-    send: async (channel: string, data: Sendable): Promise<Link[]> => {
-      const message = encode(data)
+    send: (channel: string, data: Sendable): Promise<Link[]> => this._encode(data, async (message) => {
       const missed: Link[] = []
       const send = (link: Link): Promise<void> =>
         link._sendEncoded(channel, message, true).catch((error: TwocanError) => {
@@ -54,39 +74,56 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
       const open = [...this.peers.values()].filter((link) => link.state === 'open' || link.state === 'mending')
       await Promise.all(open.map(send))
       return missed
-    },
+    }),
   }
   readonly _io: Io
   readonly _channels: Record<string, ChannelOptions>
   readonly _messageMax: number
   /** Bytes of half-received messages, over all links. */
   _kept = 0
+  /** What links have cost beyond that, and when that was. */
+  _cost = 0
+  _costAt = 0
   /** Undefined once the server let go of us, and we of it. */
   _session: Session | undefined
   _url: string
-  _began: number
   _ice: RTCIceServer[] = []
-  _ticket = ''
+  ticket = ''
   _returning = false
+  /** Messages that nobody has listened to yet, what they cost, and links of which nobody was told. */
+  _early: [Link, Message][] = []
+  _earlyBytes = 0
+  _unmet: Link[] = []
+  /** Whom we have had a link with, and how often another one took its place. */
+  _linked = new Set<string>()
+  _runs = 0
+  /** Blobs that are read, and what waits behind them. */
+  _reading: Promise<Encoded> | undefined
   /** Whoever waits for `start`. */
   _starting: ((error?: TwocanError) => void)[] = []
   _forget: () => void
 
   constructor(
     session: Session,
-    snapshot: Snapshot,
+    joined: Joined,
     readonly _options: ConnectOptions,
+    ticket: string,
   ) {
     super()
     this._io = session._io
     this._url = session._url
     this._session = session
-    this.me = session._peer
+    this.me = joined.peer
     this._channels = _options.channels ?? {}
     this._messageMax = _options.maxMessage ?? MESSAGE_BYTES
-    this._began = this._io._now()
-    this._apply(snapshot)
-    const all = [this._io._leaving(() => void this.leave()), this._io._changes(() => this.peers.forEach((link) => link._doubt()))]
+    session._attemptsMax = SEATED_ATTEMPTS_MAX
+    this.ticket = ticket
+    this._take(joined)
+    if (!joined.ticket) {
+      this.state = 'complete'
+      this._returning = true
+    }
+    const all = [this._io._leaving(() => this._unload()), this._io._changes(() => this.peers.forEach((link) => link._doubt()))]
     this._forget = () => all.forEach((stop) => stop())
   }
 
@@ -116,6 +153,10 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     return this._ask({ type: 'kick', peer: typeof peer === 'string' ? peer : peer.id, ...options })
   }
 
+  setMe(me: JsonObject): Promise<void> {
+    return this._ask({ type: 'me', me })
+  }
+
   lock(locked = true): Promise<void> {
     return this._ask({ type: 'update', locked })
   }
@@ -133,8 +174,19 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
         if (this._member(frame.member.peer)) return
         this.members = [...this.members, frame.member]
         return this._emit('arrive', frame.member)
+      case 'away':
+        return this._presence(frame.peer, true)
+      case 'back':
+      case 'member': {
+        const member = this._member(frame.member.peer)
+        if (!member) return
+        member.me = frame.member.me
+        if (frame.type === 'back') return this._presence(member.peer, false)
+        if (member.peer === this.me) this._keepTicket()
+        return this._emit('member', member)
+      }
       case 'link':
-        return this._link(frame.peer, frame.role, frame.polite)
+        return this._link(frame)
       case 'signal':
         return this.peers.get(frame.from)?._signal(frame.kind, frame.data)
       case 'left': {
@@ -160,13 +212,12 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
       case 'unsealed':
         // A lobby that we returned to stays what it was for those in it.
         if (this.state === 'complete') return
-        this._serverTrace(frame.type)
         if (frame.type === 'sealed') {
           this.state = 'sealed'
           return this._emit('sealed', frame.within)
         }
         this.state = 'open'
-        if (this.isOwner) this._finish(new TwocanError('unsealed', 'Not all were linked.'))
+        if (this.isOwner) this._finish(new TwocanError('unsealed'))
         return this._emit('unsealed', frame.missing)
     }
   }
@@ -177,15 +228,20 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
 
   /** The session has ended: as it should after `complete`, else it is lost with what it held. */
   _sessionEnded(code: number): void {
-    this._serverTrace('closed', code)
-    if (this.state === 'complete') this._session = undefined
-    else if (this.state !== 'gone') this._removed('session-lost')
+    this._emit('server', 'closed', code)
+    if (this.state === 'complete') {
+      this._session = undefined
+      if (this._returning) {
+        this._returning = false
+        this._io._after((this._mending(true) ? RETURN_MS : LOOK_MS) * (1 + this._io._random()), () => this._return())
+      }
+    } else if (this.state !== 'gone') this._removed('session-lost')
   }
 
   /** We are out; after a kick without the links, else with those that are up. */
   _removed(why: RemovedWhy): void {
     if (this.state === 'gone') return
-    this._end(why === 'session-lost' ? new TwocanError(why, FORGOTTEN) : closed(), why !== 'kicked')
+    this._end(why === 'session-lost' ? new TwocanError(why) : closed(), why !== 'kicked')
     for (const link of [...this.peers.values()]) {
       if (why === 'kicked') link.close()
       else if (link.state === 'connecting' && !link._pc.remoteDescription) link._fail()
@@ -194,16 +250,30 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   }
 
   /** The server is there again, and so is the network: what is mended need not wait for the clock, where that is slow. */
-  _resumed(): void {
-    this._serverTrace('resumed')
-    if (this._io._stays) for (const link of this.peers.values()) if (link.state === 'mending') link._restart(true)
-  }
-
-  _serverTrace(state: ServerState, code?: number): void {
-    this._emit('trace', { at: this._at(), type: 'server', state, code })
+  _resumed(kept: boolean): void {
+    this._emit('server', 'resumed')
+    if (!kept) {
+      // Forgotten: our seat by ticket, or the lobby opened again.
+      const { ticket, data, _io: io } = this
+      const { me } = this._member(this.me)!
+      this._session!._request({ type: 'return', ticket, data, me, run: io._run }, (reply) => this._take(reply as Joined), true).catch(() => this._removed('session-lost'))
+    }
+    if (this._io._stays) for (const link of this.peers.values()) if (link._mends) link._restart(true)
   }
 
   // What links ask of their lobby.
+
+  /** What is sent behind a Blob waits until that is read. */
+  async _encode<T>(data: Sendable, then: (message: Encoded) => Promise<T>): Promise<T> {
+    const isBlob = data instanceof Blob
+    if (!isBlob && !this._reading) return then(encode(data))
+    const read = isBlob ? data.arrayBuffer().then(encode) : encode(typeof data === 'object' && data && ArrayBuffer.isView(data) ? structuredClone(data) : data)
+    const turn = (this._reading = Promise.all([read, this._reading?.catch(() => {})]).then(([message]) => message))
+    const message = await turn.finally(() => {
+      if (this._reading === turn) this._reading = undefined
+    })
+    return then(message)
+  }
 
   _keep(link: Link, bytes: number): boolean {
     this._kept += bytes
@@ -213,6 +283,21 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     return most !== link
   }
 
+  _spend(link: Link, cost: number): boolean {
+    const now = this._io._now()
+    this._cost -= ((now - this._costAt) * COST_PER_SECOND) / 1000
+    this._costAt = now
+    if (this._cost <= 0) {
+      this._cost = 0
+      for (const each of this.peers.values()) each._spent = 0
+    }
+    this._cost += cost
+    link._spent += cost
+    if (link._spent <= COST_MAX) return true
+    link._flood()
+    return false
+  }
+
   _configuration(): RTCConfiguration {
     return {
       iceServers: [...this._ice, ...(this._options.iceServers ?? [])],
@@ -220,22 +305,47 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     }
   }
 
-  _tracing(): boolean {
-    return this._heard('trace')
-  }
-
-  _trace(link: Link, event: LinkTrace): void {
-    this._emit('trace', { at: this._at(), peer: link.id, ...event } as Trace)
-  }
-
   _opened(link: Link, first: boolean): void {
-    if (first) this._emit('peer', link)
+    if (first && this._listeners.peer) this._emit('peer', link)
+    else if (first) this._unmet.push(link)
+    if (this.state === 'complete') this._presence(link.id, false)
     // After a return the server completes once more, unless the others never missed us.
     if (this._returning) this._io._after(RETURN_MS, () => this._settle())
   }
 
+  _anew(link: Link, generation: number, offers: boolean): Link {
+    const next = new Link(this, link.id, link.me, offers, link._polite, link._run, generation)
+    // What the other side may say is counted as before.
+    next._gate = link._gate
+    next._spent = link._spent
+    if (offers) next._ends = link._ends - this._io._now()
+    this._begin(next)
+    link._close()
+    return next
+  }
+
+  _begin(link: Link): void {
+    this.peers.set(link.id, link)
+    link._start()
+    this._emit('link', link)
+  }
+
+  /** Tells a message, or keeps it until somebody listens. */
   _message(link: Link, message: Message): void {
-    this._emit('message', message, link)
+    if (this._listeners.message || link._listeners.message) {
+      link._emit('message', message)
+      return this._emit('message', message, link)
+    }
+    const bytes = (message.data as { length?: number } | null)?.length ?? EARLY_COST
+    this._earlyBytes += bytes
+    if (!this._early.length || this._earlyBytes <= EARLY_BYTES_MAX) this._early.push([link, message])
+    else if (this._earlyBytes - bytes <= EARLY_BYTES_MAX) console.warn('twocan: messages are lost, for nobody listens to "message"')
+  }
+
+  override _catchUp(): void {
+    if (this._listeners.peer) for (const link of this._unmet.splice(0)) if (this.peers.get(link.id) === link) this._emit('peer', link)
+    this._earlyBytes = 0
+    for (const [link, message] of this._early.splice(0)) this._message(link, message)
   }
 
   _failed(link: Link, reason: FailReason): void {
@@ -244,17 +354,23 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   }
 
   _closed(link: Link): void {
+    if (this.peers.get(link.id) !== link) return
     this.peers.delete(link.id)
     // Once the server has let go, only the link itself tells.
-    if (this.state === 'complete') this._left(link.id, 'left')
+    if (this.state === 'complete') this._left(link.id, this._member(link.id)?.away ? 'lost' : 'left')
     this._settle()
+  }
+
+  /** The other side's page is closed or reloaded, or it could not be reached for long: it may come back. */
+  _away(link: Link): void {
+    if (this.state === 'complete') this._presence(link.id, true)
   }
 
   /** Back to the server by ticket, for as long as some link is down. */
   _return(): void {
-    if (this._returning || !this._ticket || !this._mending()) return
+    if (this._returning || !this.ticket || this.state !== 'complete' || !this._mending()) return
     this._returning = true
-    this._serverTrace('returning')
+    this._emit('server', 'returning')
     const session = new Session(this._io, this._url, this._options.app, {
       _happening: (frame) => this._happening(frame),
       _refused: (signal) => this._refused(signal),
@@ -262,25 +378,20 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
       _up: (kept) => {
         if (!kept) session._close()
       },
-      _ended: (code) => {
-        this._serverTrace('closed', code)
-        if (this._session === session) this._session = undefined
-        this._returning = false
-        this._io._after(RETURN_MS * (1 + this._io._random()), () => this._return())
-      },
+      _ended: (code) => this._sessionEnded(code),
     })
     session
       ._open()
-      .then(() => session._request({ type: 'return', ticket: this._ticket }, () => void (this._session = session)))
+      .then(() => session._request({ type: 'return', ticket: this.ticket, me: this._member(this.me)?.me, run: this._io._run }, () => void (this._session = session)))
       .then(() => this._settle())
       .catch((error: TwocanError) => {
-        if (error.code === 'bad-ticket') this._ticket = ''
+        if (error.code === 'bad-ticket') this.ticket = ''
         session._close()
       })
   }
 
-  _mending(): boolean {
-    return [...this.peers.values()].some((link) => link.state === 'mending' || link.state === 'connecting')
+  _mending(only = false): boolean {
+    return [...this.peers.values()].some((link) => link.state === 'mending' || link.state === 'connecting' || (!only && link._awaited))
   }
 
   /** Nothing is left to mend: whoever came back to the server for that leaves it again. */
@@ -288,11 +399,7 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     if (this._returning && !this._mending()) this._session?._close()
   }
 
-  _at(): number {
-    return Math.round(this._io._now() - this._began)
-  }
-
-  _member(peer: string): Member | undefined {
+  _member(peer: string): Mutable | undefined {
     return this.members.find((member) => member.peer === peer)
   }
 
@@ -310,6 +417,42 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   _apply(snapshot: Snapshot): void {
     const { sealed: _sealed, ...rest } = snapshot
     Object.assign(this, rest)
+    this._keepTicket()
+  }
+
+  /** We have a seat: the first time, or again. */
+  _take({ lobby, ticket = this.ticket }: Joined): void {
+    const before = this.members
+    this.ticket = ticket
+    this._apply(lobby)
+    if (!before.length) {
+      if (lobby.sealed) this.state = 'sealed'
+      return
+    }
+    for (const member of before) if (!this._member(member.peer)) this._emit('leave', member, 'lost')
+    for (const member of lobby.members) if (!before.some(({ peer }) => peer === member.peer)) this._emit('arrive', member)
+    if (this.state === 'sealed') this._happening({ type: 'unsealed', missing: [] })
+    this._emit('update')
+  }
+
+  _keepTicket(): void {
+    const { ticket, data } = this
+    const kept: Kept = { ticket, data, me: this._member(this.me)?.me }
+    if (ticket) this._io._storage?.setItem(keyOf(this._options), JSON.stringify(kept))
+  }
+
+  /** The page is closed, or reloaded: with a way back it says that it may come, and without it leaves. */
+  _unload(): void {
+    if (!this._io._storage) return void this.leave()
+    for (const link of this.peers.values()) link._utter({ type: 'away' })
+    this._session?._unload()
+  }
+
+  _presence(peer: string, away: boolean): void {
+    const member = this._member(peer)
+    if (!member || !member.away === !away) return
+    member.away = away
+    this._emit(away ? 'away' : 'back', member)
   }
 
   _renew(ice: Ice): void {
@@ -317,20 +460,22 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     for (const link of this.peers.values()) link._configure()
   }
 
-  _link(peer: string, role: 'offer' | 'answer', polite: boolean): void {
+  _link({ peer, role, polite, run }: Happening & { type: 'link' }): void {
     const known = this.peers.get(peer)
-    if (known) return known._relink()
-    const link = new Link(this, peer, this._member(peer)?.me ?? {}, role === 'offer', polite)
-    this.peers.set(peer, link)
-    link._trace({ type: 'link', role, polite })
-    link._start()
+    if (known && known._run === run) return known._relink()
+    // Each run of another's page takes a connection of ours, of which a browser has 500.
+    if (this._linked.has(peer) && ++this._runs > RUNS_MAX) return
+    this._linked.add(peer)
+    this._begin(new Link(this, peer, this._member(peer)?.me ?? {}, role === 'offer', polite, run))
+    // Of a page that was reloaded nothing of the one before is left.
+    known?._close()
   }
 
   _complete(ticket: string, ice: Ice): void {
-    this._ticket = ticket
+    this.ticket = ticket
+    this._keepTicket()
     this._renew(ice)
     for (const link of this.peers.values()) link._named = false
-    this._serverTrace('complete')
     // The server closes the socket next; nothing more is said to it.
     if (this._session) this._session._done = true
     this._session = undefined
@@ -346,7 +491,8 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
 
   _end(error: TwocanError, staying = false): void {
     this.state = 'gone'
-    this._ticket = ''
+    this.ticket = ''
+    this._io._storage?.removeItem(keyOf(this._options))
     if (!staying) this._forget()
     if (this._returning) this._session?._close()
     this._session = undefined

@@ -1,6 +1,6 @@
 // Our side of the server: sessions as they are needed, the lobby and the list that hang on them.
 
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Table } from './testing/table.js'
 import { settled } from './testing/world.js'
 
@@ -16,9 +16,9 @@ test('what is asked goes out as the protocol says', async () => {
   await settled()
   expect(table.world.sockets.length).toBe(1)
   expect(table.socket.sent.slice(1)).toEqual([
-    { type: 'create', public: true, size: 2, password: 'pw', data: { map: 'dust' }, me: { name: 'Ada' }, id: 1, ack: 0 },
-    { type: 'join', code: 'ed84', password: 'pw', me: { name: 'Eve' }, id: 2, ack: 0 },
-    { type: 'quick', filter: { map: 'dust' }, data: { map: 'dust' }, me: { name: 'Ada' }, id: 3, ack: 0 },
+    { type: 'create', public: true, size: 2, password: 'pw', data: { map: 'dust' }, me: { name: 'Ada' }, run: 1, id: 1, ack: 0 },
+    { type: 'join', code: 'ed84', password: 'pw', me: { name: 'Eve' }, run: 1, id: 2, ack: 0 },
+    { type: 'quick', filter: { map: 'dust' }, data: { map: 'dust' }, me: { name: 'Ada' }, run: 1, id: 3, ack: 0 },
   ])
 })
 
@@ -42,7 +42,7 @@ test('the list is live, and asked again by a new session', async () => {
   const table = new Table()
   const asked = table.net.lobbies({ map: 'dust' })
   table.welcome()
-  await settled()
+  await vi.dynamicImportSettled()
   expect(table.sent('list')).toMatchObject([{ filter: { map: 'dust' }, watch: true }])
   table.replies({ type: 'lobbies', total: 0, lobbies: [] })
   const list = await asked
@@ -59,11 +59,20 @@ test('the list is live, and asked again by a new session', async () => {
   expect(table.sent('unwatch').length).toBe(1)
 })
 
+test('a page whose host does not have the list says so', async () => {
+  vi.doMock('./list.js', () => {
+    throw new Error('404')
+  })
+  const asked = new Table().net.lobbies()
+  await expect(asked).rejects.toMatchObject({ code: 'unreachable', message: 'No list.' })
+  vi.doUnmock('./list.js')
+})
+
 test('entering a lobby ends the list', async () => {
   const table = new Table()
   const asked = table.net.lobbies()
   table.welcome()
-  await settled()
+  await vi.dynamicImportSettled()
   table.replies({ type: 'lobbies', total: 0, lobbies: [] })
   const list = await asked
   let ended = 0
@@ -84,7 +93,7 @@ test('the page is told of a server that goes and comes', async () => {
   table.world.pass(250)
   table.welcome(true, 1)
   table.net.close()
-  expect(heard).toEqual([['reconnecting', 1, 250], ['resumed', true], ['closed', 1000, 'closed here']])
+  expect(heard).toEqual([['reconnecting', 1, 250], ['resumed', true], ['closed', 1000, 'closed']])
 })
 
 test('a lobby may be made right after the last one is complete', async () => {

@@ -1,9 +1,10 @@
 // Our side of the server: a session while one is needed, and the lobby and the list that hang on it.
 
+import { TwocanError } from './errors.js'
 import { Emitter } from './emitter.js'
 import type { Io } from './io/ports.js'
-import { LiveList } from './list.js'
-import { Room } from './lobby.js'
+import type { LiveList } from './list.js'
+import { keyOf, Room, type Kept } from './lobby.js'
 import { Session } from './session.js'
 import type {
   ConnectOptions,
@@ -17,6 +18,9 @@ import type {
   QuickOptions,
 } from './types.js'
 import type { Joined, Outgoing, Reply } from './wire.js'
+
+/** Codes after which there is no seat to come back to. */
+const LOST = ['bad-ticket', 'kicked', 'full', 'locked', 'sealed']
 
 export class Client extends Emitter<NetEvents> implements Net {
   peer = ''
@@ -47,8 +51,24 @@ export class Client extends Emitter<NetEvents> implements Net {
     return this._enter({ type: 'quick', filter, data: filter, ...options })
   }
 
+  async rejoin(ticket?: string): Promise<Lobby | undefined> {
+    const kept: Kept | undefined = ticket ? { ticket } : JSON.parse(this._io._storage?.getItem(keyOf(this._options)) ?? 'null')
+    if (!kept) return
+    try {
+      return await this._enter({ type: 'return', ...kept })
+    } catch (error) {
+      if (ticket || !LOST.includes((error as TwocanError).code)) throw error
+      this._io._storage!.removeItem(keyOf(this._options))
+      return
+    }
+  }
+
   async lobbies(filter: JsonObject = {}): Promise<LobbyList> {
-    await this._ready()
+    // Not every page has a list.
+    const list = import('./list.js').catch(() => {
+      throw new TwocanError('unreachable', 'No list.')
+    })
+    const [{ LiveList }] = await Promise.all([list, this._ready()])
     this._list?._list._stop()
     const entry = {
       _filter: filter,
@@ -84,16 +104,13 @@ export class Client extends Emitter<NetEvents> implements Net {
       },
       _refused: (signal) => this._ours(session)?._refused(signal),
       _down: (attempt, inMs) => {
-        this._ours(session)?._serverTrace('reconnecting')
+        this._ours(session)?._emit('server', 'reconnecting')
         this._emit('reconnecting', attempt, inMs)
       },
       _up: (kept) => {
         this.peer = session._peer
-        this._ours(session)?._resumed()
-        if (!kept) {
-          this._ours(session)?._removed('session-lost')
-          if (this._list) void this._watch().catch(() => {})
-        }
+        this._ours(session)?._resumed(kept)
+        if (!kept && this._list) void this._watch().catch(() => {})
         this._emit('resumed', kept)
       },
       _ended: (code, reason) => {
@@ -129,12 +146,12 @@ export class Client extends Emitter<NetEvents> implements Net {
   async _enter(frame: Outgoing): Promise<Lobby> {
     const session = await this._ready()
     return session._request(
-      { me: this._options.me, ...frame },
+      { me: this._options.me, run: this._io._run, ...frame },
       (reply) => {
         // Entering ends the list.
         this._list?._list._stop()
         this._list = undefined
-        return (this._room = new Room(session, (reply as Joined).lobby, this._options))
+        return (this._room = new Room(session, reply as Joined, this._options, frame.ticket as string))
       },
       true,
     )

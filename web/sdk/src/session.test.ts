@@ -96,6 +96,20 @@ test.each([1000, 1002, 1007, 1009, 4000, 4001])('close code %i is the end', asyn
   expect([log, world.timers.length]).toEqual([[['ended', code]], 0])
 })
 
+test('a socket that was given up, and gets through after the one in its place, does not end the session; any other does', async () => {
+  const { world, log } = await ready()
+  for (const [before, ends] of [[1006, false], [4001, true]] as const) {
+    world.socket.cut(before)
+    world.pass(5_000)
+    if (!ends) {
+      world.socket.says({ type: 'welcome', id: 0, seq: 0, session: 'secret', peer: 'AAAAAAAA', resumed: true, received: 0 })
+      world.socket.cut(4001)
+    }
+    expect(log.at(-1)?.[0]).toBe(ends ? 'ended' : 'down')
+    world.pass(250)
+  }
+})
+
 test('waits double up to five seconds, and end after enough of them', async () => {
   const { world, log } = await ready()
   while (log.at(-1)?.[0] !== 'ended') {

@@ -20,6 +20,8 @@ export const PONG_MS = 10_000
 export const DOUBT_MS = 500
 /** Sockets that failed in a row before the server is given up: about a minute. */
 export const ATTEMPTS_MAX = 16
+/** The same of a session with a seat in a lobby: about a quarter of an hour, longer than that waits. */
+export const SEATED_ATTEMPTS_MAX = 240
 /** First wait before a new socket; it doubles up to BACKOFF_MS_MAX, and is drawn from 50 to 100 % of that. */
 export const BACKOFF_MS = 250
 export const BACKOFF_MS_MAX = 5_000
@@ -31,11 +33,12 @@ export const REQUEST_BYTES_MAX = 16_320
 /** Frames received before they are acknowledged without being asked. */
 export const ACK_EVERY = 64
 
-/** What `session-lost` says. */
-export const FORGOTTEN = 'The server forgot us.'
-
+/** Close code of ours: the page is closed or reloaded, or kept for the way back (Chromium keeps its socket open then). */
+const UNLOADED = 4900
+/** Close code: the session was resumed on another socket. */
+const RESUMED = 4001
 /** Close codes after which nothing is to come back to: done, not understood (two), too long, bad hello, resumed elsewhere. */
-const FINAL = [1000, 1002, 1007, 1009, 4000, 4001]
+const FINAL = [1000, 1002, 1007, 1009, 4000, RESUMED]
 /** Close codes that ask for patience: too many requests, full. */
 const LATER = [4003, 4004]
 
@@ -65,8 +68,11 @@ export class Session {
   /** Our name; empty before the first welcome. */
   _peer = ''
   _ended = false
+  /** The last socket has gone without a word. */
+  _strays = false
   /** The server is about to close; there is nothing to come back to. */
   _done = false
+  _attemptsMax = ATTEMPTS_MAX
   _socket: Socket | undefined
   _up = false
   /** It is asked whether it is there. */
@@ -128,7 +134,7 @@ export class Session {
         _portable: portable,
         _stop: this._io._after(REPLY_MS, () => {
           late = true
-          reject(new TwocanError('timeout', 'No answer.'))
+          reject(new TwocanError('timeout'))
         }),
       })
       this._note(frame)
@@ -143,7 +149,12 @@ export class Session {
   }
 
   _close(): void {
-    this._end(1000, 'closed here', 'closed')
+    this._end(1000, 'closed', 'closed')
+  }
+
+  /** The page goes: the server is not to wait for it as for a device that sleeps. */
+  _unload(): void {
+    this._socket?.close(UNLOADED)
   }
 
   _dial(): void {
@@ -258,7 +269,7 @@ export class Session {
         this._outbox.push({ ...frame, id: this._nextId++ })
       } else {
         each._stop()
-        each._reject(new TwocanError('session-lost', FORGOTTEN))
+        each._reject(new TwocanError('session-lost'))
       }
     }
   }
@@ -283,10 +294,13 @@ export class Session {
   }
 
   _cut(code: number, reason: string): void {
+    // One that was given up may get through after all, later than the one that took its place, and takes the session back.
+    const final = !(this._strays && code === RESUMED) && FINAL.includes(code)
+    this._strays = code === 1006
     this._up = false
     this._socket = undefined
     this._timer?.()
-    if (this._done || FINAL.includes(code) || !this._secret || this._attempt >= ATTEMPTS_MAX) {
+    if (this._done || final || !this._secret || this._attempt >= this._attemptsMax) {
       return this._end(code, reason, code === 4004 ? 'server-full' : 'unreachable')
     }
     const longest = LATER.includes(code) ? BACKOFF_MS_MAX : Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** this._attempt)
@@ -310,7 +324,7 @@ export class Session {
     this._timer?.()
     this._pumping?.()
     this._drop(1000)
-    const why = new TwocanError(error, reason || 'Out of reach.')
+    const why = new TwocanError(error, reason || 'Out of reach, or other origin.')
     if (!this._secret) this._opened(why)
     for (const pending of this._pending.values()) {
       pending._stop()
@@ -323,5 +337,5 @@ export class Session {
 
 /** What rejects where no session or no lobby is left. */
 export function closed(): TwocanError {
-  return new TwocanError('closed', 'No longer at the server.')
+  return new TwocanError('closed')
 }

@@ -1,7 +1,7 @@
 // Signals of a peer that means no good.
 
 import { expect, test } from 'vitest'
-import { CANDIDATE_LENGTH_MAX, CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS, Gate, SDP_LENGTH_MAX } from './signals.js'
+import { CANDIDATE_LENGTH_MAX, CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS, Gate, RESTART_COST, SDP_LENGTH_MAX } from './signals.js'
 import { World } from './testing/world.js'
 import type { SignalKind } from './wire.js'
 
@@ -75,12 +75,29 @@ test('a generation is what the browser takes for one, and what it has taken', ()
   expect(admits('candidate', CANDIDATE)).toBe(false)
 })
 
+/** How many of a hundred are taken. */
+const taken = (admit: (index: number) => boolean): number => Array.from({ length: 100 }, (_, index) => admit(index)).filter(Boolean).length
+
 test('twenty descriptions are taken in ten seconds', () => {
   const { admits, world } = make()
-  const taken = (): number => Array.from({ length: 100 }, (_, index) => admits('description', offer(`${index}`))).filter(Boolean).length
-  expect(taken()).toBe(DESCRIPTIONS_MAX)
+  const all = (): number => taken(() => admits('description', { ...offer('one'), type: 'answer' }))
+  expect(all()).toBe(DESCRIPTIONS_MAX)
   world.pass(DESCRIPTIONS_MS - 1)
-  expect(taken()).toBe(0)
+  expect(all()).toBe(0)
   world.pass(1)
-  expect(taken()).toBe(DESCRIPTIONS_MAX)
+  expect(all()).toBe(DESCRIPTIONS_MAX)
+})
+
+test('offers that restart ICE count for more, and only the first time that they come', () => {
+  const { admits, world } = make()
+  expect(taken((index) => admits('description', offer(`${index}`)))).toBe(Math.floor(DESCRIPTIONS_MAX / RESTART_COST))
+  world.pass(DESCRIPTIONS_MS)
+  expect(taken(() => admits('description', offer('one')))).toBe(DESCRIPTIONS_MAX - RESTART_COST + 1)
+  world.pass(DESCRIPTIONS_MS)
+  // What a minute of mending takes: an offer every few seconds, by both ways, and the answers to ours.
+  for (const [at, name] of [0, 1_300, 4_500, 8_000, 16_000, 24_000].entries()) {
+    const restart = [offer(`mend ${at}`), offer(`mend ${at}`), { ...offer(`answer ${at}`), type: 'answer' }]
+    for (const each of restart) expect(admits('description', each), `${name} ms`).toBe(true)
+    world.pass([1_300, 3_200, 3_500, 8_000, 8_000, 0][at]!)
+  }
 })

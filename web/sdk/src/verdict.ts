@@ -30,7 +30,7 @@ export const UNREACHABLE = 701
 const SENTENCES: Record<FailReason, string> = {
   'no-candidates': 'No address here.',
   'no-remote-candidates': 'No address there.',
-  'turn-rejected': 'No direct way, and the relay refused us.',
+  'turn-rejected': 'No direct way, and the relay refused.',
   'turn-unreachable': 'No direct way, and the relay is out of reach.',
   'checks-failed': 'No way worked.',
   timeout: 'No way in time.',

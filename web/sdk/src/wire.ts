@@ -36,7 +36,11 @@ export interface Welcome {
 
 export interface Joined {
   type: 'joined'
+  /** Our own name in the lobby. */
+  peer: string
   lobby: Snapshot
+  /** The way back to our seat; absent where a completed lobby is returned to, to which there is one already. */
+  ticket?: string
 }
 
 /** What answers a request. */
@@ -53,7 +57,9 @@ export type Happening =
   | { type: 'unlisted'; code: string }
   | ({ type: 'ice' } & Ice)
   | { type: 'arrived'; member: Member }
-  | { type: 'link'; peer: string; role: 'offer' | 'answer'; polite: boolean }
+  | { type: 'away'; peer: string }
+  | { type: 'back' | 'member'; member: Member }
+  | { type: 'link'; peer: string; role: 'offer' | 'answer'; polite: boolean; run?: number }
   | { type: 'signal'; from: string; kind: SignalKind; data: unknown }
   | { type: 'left'; peer: string; why: LeftWhy }
   | { type: 'owner'; peer: string }
@@ -68,3 +74,12 @@ export type ServerFrame = (Reply | Happening) & { seq: number; id?: number }
 
 /** A frame of ours, before it is numbered. */
 export type Outgoing = { type: string } & JsonObject
+
+/** What the two say on the control channel (docs/protocol.md 2). */
+export interface ControlMessage {
+  type?: string
+  /** A `ping` that is to be answered by the page itself. */
+  reply?: boolean
+  kind?: SignalKind
+  data?: unknown
+}

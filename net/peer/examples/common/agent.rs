@@ -53,6 +53,7 @@ async fn meet(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut lobby = flags.enter(net).await?;
     teller.tell(tell::joined(&lobby));
+    teller.tell(tell::ticket(&lobby));
     let (actions, mut told) = mpsc::channel(16);
     let script = flags.script.then(|| tokio::spawn(read_script(actions)));
     let (sends, mut to_send) = mpsc::unbounded_channel::<(Vec<Peer>, Value)>();
@@ -67,6 +68,9 @@ async fn meet(
             event = lobby.next() => {
                 let Some(event) = event else { break };
                 teller.tell(tell::event(&lobby, &event));
+                if let LobbyEvent::Complete = &event {
+                    teller.tell(tell::ticket(&lobby));
+                }
                 if let LobbyEvent::Peer(peer) = &event {
                     tokio::spawn(show_path(peer.clone(), teller));
                 }

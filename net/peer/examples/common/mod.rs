@@ -27,6 +27,9 @@ pub struct Flags {
     /// Enter the lobby with this code
     #[arg(long, value_name = "CODE", conflicts_with_all = ["create", "quick"])]
     pub join: Option<String>,
+    /// Come back to a seat by its ticket, as another run of this program
+    #[arg(long, value_name = "TICKET", conflicts_with_all = ["create", "quick", "join"])]
+    pub rejoin: Option<String>,
     /// Enter any public lobby whose data is that of --data, or open one
     #[arg(long, conflicts_with = "create")]
     pub quick: bool,
@@ -138,6 +141,9 @@ impl Flags {
                 Some(password) => join.password(password).await,
                 None => join.await,
             };
+        }
+        if let Some(ticket) = &self.rejoin {
+            return net.rejoin(ticket).await;
         }
         if self.quick {
             let quick = net.quick(self.data.clone().unwrap_or_else(empty));

@@ -48,6 +48,11 @@ pub fn joined(lobby: &Lobby) -> Value {
         "owner":lobby.owner().to_string(),"members":members})
 }
 
+/// The way back to our seat, for `--rejoin`.
+pub fn ticket(lobby: &Lobby) -> Value {
+    json!({"event":"ticket","ticket":lobby.ticket()})
+}
+
 pub fn members(lobby: &Lobby) -> Value {
     let members: Vec<Value> = lobby.members().iter().map(member).collect();
     let peers: serde_json::Map<String, Value> =
@@ -124,6 +129,8 @@ pub fn event(lobby: &Lobby, event: &LobbyEvent) -> Value {
             json!({"event":"state","peer":peer.id().to_string(),"state":state(*now)})
         }
         LobbyEvent::Arrive(who) => json!({"event":"arrive","member":member(who)}),
+        LobbyEvent::Away(who) => json!({"event":"away","member":member(who)}),
+        LobbyEvent::Back(who) => json!({"event":"back","member":member(who)}),
         LobbyEvent::Leave(who, why) => {
             let why = match why {
                 LeftWhy::Left => "left",

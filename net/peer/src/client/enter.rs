@@ -61,7 +61,7 @@ impl Create {
         Self { size: Some(size.try_into().unwrap_or(i64::MAX)), ..self }
     }
 
-    /// Asked of whoever joins, at most 128 bytes.
+    /// Asked of whoever joins, at most 512 bytes of UTF-8.
     pub fn password(self, password: impl Into<String>) -> Self {
         Self { password: Some(password.into()), ..self }
     }

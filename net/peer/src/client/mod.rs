@@ -28,6 +28,7 @@ use crate::driver::interfaces::Found;
 use crate::error::Error;
 use crate::list::LobbyList;
 use crate::lobby::Lobby;
+use crate::peer::Peer;
 use crate::pending::{Answer, Pending};
 
 /// A session at the server, while one is needed. It holds at most one lobby at a time; when that completes, the next call
@@ -69,6 +70,18 @@ impl Client {
     /// Enters the fullest open public lobby whose data has equal values under the keys of this object, or opens one.
     pub fn quick(&self, filter: impl Serialize) -> Quick {
         Quick::new(self.asks.clone(), raw(&filter))
+    }
+
+    /// Comes back to a seat by its ticket ([`Lobby::ticket`]), in another run of this program: under the same name, and linked again with whoever is
+    /// there. A lobby that is gone is opened again, under its code where that is free; of one that was completed, its members are met at the server.
+    ///
+    /// # Errors
+    /// Refused with `bad-ticket` (not one, or too old), `kicked`, or as [`Client::join`] is where the seat is no longer free.
+    pub fn rejoin(&self, ticket: impl Into<String>) -> Pending<Lobby> {
+        let (answer, pending) = Pending::new();
+        // Where nobody is left to answer, `answer` is dropped, which says `Closed`.
+        let _ = self.asks.send(Ask::Rejoin { ticket: ticket.into(), answer });
+        pending
     }
 
     /// The public lobbies, live.
@@ -122,6 +135,10 @@ pub(crate) enum Ask {
         me: Object,
         answer: Answer<Lobby>,
     },
+    Rejoin {
+        ticket: String,
+        answer: Answer<Lobby>,
+    },
     Quick {
         filter: Object,
         size: Option<i64>,
@@ -149,6 +166,7 @@ pub(crate) type Object = Option<Box<RawValue>>;
 pub(crate) enum RoomAsk {
     Start,
     Leave,
+    Me(Box<RawValue>),
     Kick { peer: PeerId, ban: bool },
     Update { data: Object, public: Option<bool>, locked: Option<bool> },
 }
@@ -156,7 +174,8 @@ pub(crate) enum RoomAsk {
 /// What comes to the task from its sockets and links.
 pub(crate) enum Input {
     Socket(SocketId, SocketEvent),
-    Link(RoomId, PeerId, Report),
+    /// From the task of this handle's link.
+    Link(RoomId, Peer, Report),
     /// The machine has these addresses now.
     Network(Arc<[Found]>),
 }

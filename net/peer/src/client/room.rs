@@ -1,6 +1,7 @@
 //! The task's side of one lobby: what its handle sees, and the handles of its links.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use twocan_lobby::PeerId;
@@ -15,13 +16,20 @@ use crate::peer::Peer;
 
 pub(super) struct RoomSide {
     pub events: Events,
+    /// Somebody else is in it, or was.
+    has_met: bool,
     view: watch::Sender<View>,
 }
 
 impl RoomSide {
-    pub fn new(lobby: Snapshot, events: Events) -> (Self, watch::Receiver<View>) {
+    pub fn new(
+        lobby: Snapshot,
+        ticket: Option<String>,
+        state: LobbyState,
+        events: Events,
+    ) -> (Self, watch::Receiver<View>) {
         let view = View {
-            state: LobbyState::Open,
+            state,
             code: lobby.code,
             owner: lobby.owner,
             members: lobby.members.into_iter().map(Into::into).collect(),
@@ -31,10 +39,11 @@ impl RoomSide {
             public: lobby.public,
             password: lobby.password,
             servers: None,
+            ticket,
             peers: BTreeMap::new(),
         };
         let (view, seen) = watch::channel(view);
-        (Self { events, view }, seen)
+        (Self { events, has_met: state != LobbyState::Complete, view }, seen)
     }
 
     fn handle(&self, peer: PeerId) -> Option<Peer> {
@@ -56,9 +65,17 @@ impl RoomSide {
     pub fn happened(&mut self, event: RoomEvent, reason: fn(Reason) -> FailReason) {
         let told = match event {
             RoomEvent::Arrive(member) => {
+                self.has_met = true;
                 let member = Member::from(member);
                 self.view.send_modify(|view| view.members.push(member.clone()));
                 LobbyEvent::Arrive(member)
+            }
+            RoomEvent::Me(member) => LobbyEvent::Me(self.member(member)),
+            RoomEvent::Away(member) => LobbyEvent::Away(self.member(member)),
+            RoomEvent::Back(member) => LobbyEvent::Back(self.member(member)),
+            RoomEvent::Ticket(ticket) => {
+                self.view.send_modify(|view| view.ticket = Some(ticket));
+                return;
             }
             RoomEvent::Leave(member, why) => {
                 self.view.send_modify(|view| view.members.retain(|other| other.peer != member.peer));
@@ -76,21 +93,10 @@ impl RoomSide {
                 self.view.send_modify(|view| view.servers = Some(servers));
                 return;
             }
-            RoomEvent::Link(peer, state, took) => {
-                let Some(handle) = self.handle(peer) else { return };
-                handle.become_state(state, took);
-                if state == PeerState::Closed {
-                    self.view.send_modify(|view| {
-                        view.peers.remove(&peer);
-                    });
-                }
-                if took.is_some() {
-                    self.events.push(LobbyEvent::Peer(handle.clone()));
-                    handle.tell(ToLink::Go);
-                    return;
-                }
-                LobbyEvent::State(handle, state)
-            }
+            RoomEvent::Link(peer, state, took) => match self.link(peer, state, took) {
+                Some(told) => told,
+                None => return,
+            },
             RoomEvent::Fail(peer, why) => {
                 let Some(peer) = self.handle(peer) else { return };
                 LobbyEvent::Fail(Failure { peer, reason: reason(why) })
@@ -108,6 +114,7 @@ impl RoomSide {
                 LobbyEvent::Complete
             }
             RoomEvent::Removed(why) => {
+                self.view.send_modify(|view| view.ticket = None);
                 self.become_state(LobbyState::Gone);
                 LobbyEvent::Removed(why)
             }
@@ -121,10 +128,38 @@ impl RoomSide {
         let view = self.view.borrow();
         let nobody_follows = match view.state {
             LobbyState::Gone => true,
-            LobbyState::Complete => view.members.len() < 2,
+            LobbyState::Complete => self.has_met && view.members.len() < 2,
             LobbyState::Open | LobbyState::Sealed => false,
         };
         nobody_follows && view.peers.is_empty()
+    }
+
+    /// A link stands otherwise now.
+    fn link(&mut self, peer: PeerId, state: PeerState, took: Option<Duration>) -> Option<LobbyEvent> {
+        let handle = self.handle(peer)?;
+        handle.become_state(state, took);
+        if state == PeerState::Closed {
+            self.view.send_modify(|view| {
+                view.peers.remove(&peer);
+            });
+        }
+        if took.is_none() {
+            return Some(LobbyEvent::State(handle, state));
+        }
+        self.events.push(LobbyEvent::Peer(handle.clone()));
+        handle.tell(ToLink::Go);
+        None
+    }
+
+    /// A member is another way now.
+    fn member(&self, member: twocan_lobby::client::Member) -> Member {
+        let member = Member::from(member);
+        self.view.send_modify(|view| {
+            if let Some(known) = view.members.iter_mut().find(|known| known.peer == member.peer) {
+                known.clone_from(&member);
+            }
+        });
+        member
     }
 
     fn become_state(&self, state: LobbyState) {

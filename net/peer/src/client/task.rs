@@ -20,7 +20,7 @@ use twocan_lobby::PeerId;
 use twocan_lobby::client::{
     Client as Machine, Command, Config, Event, LinkCommand, LinkInput, Outcome, RequestId, RoomId, SocketId,
 };
-use twocan_lobby::wire::{ClientMessage, Create, IceServer, Join, Kick, List, Path, Quick, Update};
+use twocan_lobby::wire::{ClientMessage, Create, IceServer, Join, Kick, List, Me, Path, Quick, Update};
 
 use super::options::Options;
 use super::room::RoomSide;
@@ -31,6 +31,7 @@ use crate::connection::{self, ConnectionConfig, ConnectionState, Signal};
 use crate::driver::interfaces::Found;
 use crate::driver::watch::Watching;
 use crate::error::Error;
+use crate::event::LobbyState;
 use crate::framing::WHOLE_WITHIN;
 use crate::link::{self, Events, ToLink};
 use crate::list::{ListedLobby, LobbyList};
@@ -168,7 +169,7 @@ impl Task {
                 let password = password.as_deref().map(Into::into);
                 let (data, me) = (data.as_deref(), me.as_deref());
                 self.enter(
-                    &ClientMessage::Create(Create { public, size, password, code, data, me }),
+                    &ClientMessage::Create(Create { public, size, password, code, data, me, run: None }),
                     answer,
                     now,
                 );
@@ -176,13 +177,17 @@ impl Task {
             Ask::Join { code, password, me, answer } => {
                 let me = me.or_else(|| self.options.me.clone());
                 let password = password.as_deref().map(Into::into);
-                let join = Join { code: code.trim().into(), password, me: me.as_deref() };
+                let join = Join { code: code.trim().into(), password, me: me.as_deref(), run: None };
                 self.enter(&ClientMessage::Join(join), answer, now);
             }
             Ask::Quick { filter, size, data, me, answer } => {
                 let me = me.or_else(|| self.options.me.clone());
                 let (filter, data, me) = (filter.as_deref(), data.as_deref(), me.as_deref());
-                self.enter(&ClientMessage::Quick(Quick { filter, size, data, me }), answer, now);
+                self.enter(&ClientMessage::Quick(Quick { filter, size, data, me, run: None }), answer, now);
+            }
+            Ask::Rejoin { ticket, answer } => {
+                let request = self.machine.rejoin(&ticket, self.options.me.as_deref(), now);
+                self.waiting.insert(request, Waiting::Enter(answer));
             }
             Ask::Watch { filter, answer } => {
                 let filter: Option<&RawValue> = filter.as_deref();
@@ -219,6 +224,7 @@ impl Task {
                 let kick = ClientMessage::Kick(Kick { peer: peer.as_str().into(), ban });
                 self.machine.ask_room(room, &kick, now)
             }
+            RoomAsk::Me(me) => self.machine.ask_room(room, &ClientMessage::Me(Me { me: &me }), now),
             RoomAsk::Update { data, public, locked } => {
                 let update = Update { data: data.as_deref(), public, locked };
                 self.machine.ask_room(room, &ClientMessage::Update(update), now)
@@ -252,7 +258,12 @@ impl Task {
                 }
                 self.machine.handle_closed(id, code, now);
             }
-            Input::Link(room, peer, report) => self.hear(room, peer, report, now),
+            Input::Link(room, peer, report) => {
+                // A link that has begun anew has another task by now.
+                if self.links.get(&(room, peer.id())).is_some_and(|link| *link == peer) {
+                    self.hear(room, peer.id(), report, now);
+                }
+            }
             Input::Network(found) => self.network_changed(&found, now),
         }
     }
@@ -440,10 +451,15 @@ impl Task {
             (Waiting::Plain(answer), result) => {
                 let _ = answer.send(result.map(|_| ()));
             }
-            (Waiting::Enter(answer), Ok(Outcome::Entered { room, me, lobby })) => {
+            (Waiting::Enter(answer), Ok(Outcome::Entered { room, me, lobby, ticket, is_complete })) => {
                 let Some(asks) = self.asks.upgrade() else { return };
                 let (events, waiting) = Events::new(self.options.message_max);
-                let (side, view) = RoomSide::new(lobby, events);
+                let state = match lobby.sealed {
+                    _ if is_complete => LobbyState::Complete,
+                    true => LobbyState::Sealed,
+                    false => LobbyState::Open,
+                };
+                let (side, view) = RoomSide::new(lobby, ticket, state, events);
                 self.rooms.insert(room, side);
                 let _ = answer.send(Ok(Lobby::new(room, me, view, waiting, asks)));
             }

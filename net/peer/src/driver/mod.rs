@@ -426,7 +426,9 @@ impl Driver {
         self.blocked_since = None;
         while let Some(packet) = self.machine.poll_transmit() {
             if let Some((_, socket)) = self.sockets.iter_mut().find(|(id, _)| *id == packet.socket) {
-                if let Err(error) = socket.send(packet.to, packet.bytes, packet.segment_size, context) {
+                if let Err(error) =
+                    socket.send(packet.to, packet.bytes, packet.segment_size, packet.ttl, context)
+                {
                     socket_error(&error);
                 }
                 if socket.is_blocked() {

@@ -39,6 +39,8 @@ struct Blocked {
     to: SocketAddr,
     bytes: Vec<u8>,
     segment_size: Option<usize>,
+    /// Routers that it may pass, where those are fewer than of others.
+    ttl: Option<u8>,
     /// Bytes of it that are already sent.
     sent: usize,
 }
@@ -125,9 +127,10 @@ impl Udp {
         to: SocketAddr,
         bytes: Vec<u8>,
         segment_size: Option<usize>,
+        ttl: Option<u8>,
         context: &mut Context<'_>,
     ) -> io::Result<()> {
-        self.blocked = Some(Blocked { to, bytes, segment_size, sent: 0 });
+        self.blocked = Some(Blocked { to, bytes, segment_size, ttl, sent: 0 });
         self.unblock(context)
     }
 
@@ -172,7 +175,20 @@ impl Udp {
             segment_size: run.segment_size,
             src_ip: None,
         };
-        self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit))?;
+        let send = || {
+            self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit))
+        };
+        match run.ttl {
+            None => send()?,
+            // It is the socket's, not the packet's: one that has another for good would reach nobody, so this must work.
+            Some(ttl) => {
+                let usual = self.socket.ttl()?;
+                self.socket.set_ttl(ttl.into())?;
+                let sent = send();
+                self.socket.set_ttl(usual)?;
+                sent?;
+            }
+        }
         Ok(length)
     }
 }
@@ -203,11 +219,17 @@ mod tests {
         got
     }
 
-    async fn send(socket: &mut Udp, to: SocketAddr, bytes: Vec<u8>, segment_size: Option<usize>) {
+    async fn send(
+        socket: &mut Udp,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+        segment_size: Option<usize>,
+        ttl: Option<u8>,
+    ) {
         let mut bytes = Some(bytes);
         poll_fn(|cx| {
             match bytes.take() {
-                Some(bytes) => socket.send(to, bytes, segment_size, cx).unwrap(),
+                Some(bytes) => socket.send(to, bytes, segment_size, ttl, cx).unwrap(),
                 None => socket.unblock(cx).unwrap(),
             }
             if socket.is_blocked() { Poll::Pending } else { Poll::Ready(()) }
@@ -216,12 +238,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_datagram_with_fewer_hops_leaves_the_others_theirs() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (mut one, two) = (Udp::bind(any).unwrap(), Udp::bind(any).unwrap());
+        let usual = one.socket.ttl().unwrap();
+        send(&mut one, two.local(), vec![1], None, Some(1)).await;
+        assert_eq!(one.socket.ttl().unwrap(), usual);
+        assert_eq!(receive(&two, 1).await, [[1]]);
+    }
+
+    #[tokio::test]
     async fn a_run_arrives_as_the_datagrams_it_was_made_of() {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (mut one, two) = (Udp::bind(any).unwrap(), Udp::bind(any).unwrap());
         // More than one system call takes: 100 segments, the last one shorter.
         let bytes: Vec<u8> = (0..99 * 1_200 + 7).map(|n: usize| (n / 1_200) as u8).collect();
-        send(&mut one, two.local(), bytes.clone(), Some(1_200)).await;
+        send(&mut one, two.local(), bytes.clone(), Some(1_200), None).await;
         let got = receive(&two, 100).await;
         assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), [vec![1_200; 99], vec![7]].concat());
         assert_eq!(got.concat(), bytes);
@@ -232,7 +264,7 @@ mod tests {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (mut one, two) = (Udp::bind(any).unwrap(), Udp::bind(any).unwrap());
         for length in [1, 20, 1_200, 1_472] {
-            send(&mut one, two.local(), vec![7; length], None).await;
+            send(&mut one, two.local(), vec![7; length], None, None).await;
         }
         let got = receive(&two, 4).await;
         assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), [1, 20, 1_200, 1_472]);

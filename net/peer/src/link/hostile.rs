@@ -89,7 +89,7 @@ impl Crowd {
                 let Input::Link(_, peer, report) = input else { continue };
                 heard.lock().unwrap().push(match report {
                     Report::Signal(signal) => {
-                        let _ = ways[&peer].send(signal);
+                        let _ = ways[&peer.id()].send(signal);
                         "signal"
                     }
                     Report::Control(_) => "control",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use twocan::{Data, Error, LeftWhy, LobbyEvent, LobbyState, PeerState, RemovedWhy, ServerEvent};
+use twocan::{Data, Error, LeftWhy, LobbyEvent, LobbyState, PeerState, ServerEvent};
 
 use crate::kit::{Pair, Server, eventually, pair, soon, until};
 
@@ -58,16 +58,17 @@ async fn links_outlive_a_server_that_dies() {
 }
 
 #[tokio::test]
-async fn a_server_that_comes_back_has_forgotten_the_lobby_and_takes_the_next() {
+async fn a_server_that_comes_back_has_forgotten_the_lobby_which_is_opened_again_under_its_code() {
     let mut server = Server::start().await;
     let address = server.address;
     let ada = soon(server.connect()).await.unwrap();
     let mut hers = ada.create().await.unwrap();
     server.stop().await;
-    let _again = Server::start_at(address).await;
-    let why = until(&mut hers, |event| if let LobbyEvent::Removed(why) = event { Some(why) } else { None });
-    assert_eq!(why.await, RemovedWhy::SessionLost);
-    soon(ada.create()).await.unwrap();
+    let again = Server::start_at(address).await;
+    until(&mut hers, |event| matches!(event, LobbyEvent::Update).then_some(())).await;
+    let bob = soon(again.connect()).await.unwrap();
+    let his = soon(bob.join(hers.code().to_string())).await.unwrap();
+    assert_eq!((his.code(), his.owner()), (hers.code(), hers.me()));
 }
 
 #[tokio::test]

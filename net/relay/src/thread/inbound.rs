@@ -8,17 +8,18 @@ use rustls::ServerConnection;
 use twocan_turn::{ClientAddr, Icmp, RelayPort, Transport};
 
 use super::{ACCEPT_AGAIN, Thread};
-use crate::stream::{Ended, Stream};
+use crate::stream::{Ended, Read, Stream};
 use crate::token::{Place, Token};
+use crate::turns::Work;
 use crate::udp::Left;
 
 /// Connections accepted before other sources get their turn.
-const ACCEPTS_PER_TURN: usize = 64;
-/// Reads from one connection before other sources get their turn.
-const READS_PER_TURN: usize = 4;
+const ACCEPTS_PER_TURN: usize = 16;
+/// Reads from one connection in its turn, unless one fills the room, or does a step of a handshake.
+const READS_PER_TURN: usize = 8;
 
 impl Thread {
-    /// Gives one source its turn.
+    /// Gives one source its turn; a connection waits for it in line.
     pub(super) fn handle_ready(&mut self, token: Token) {
         let now = Instant::now();
         let left = match token {
@@ -26,16 +27,41 @@ impl Thread {
             Token::Udp(index) => self.read_listener(index, now),
             Token::Acceptor(index) => self.accept(index, now),
             Token::Relay(port) => self.read_relay(port, now),
-            Token::Stream(place) => match self.read_stream(place, now) {
-                Ok(left) => left,
-                Err(why) => {
-                    self.end_stream(place, why, now);
-                    Left::Nothing
-                }
-            },
+            Token::Stream(place) => {
+                self.line_up(place, now);
+                Left::Nothing
+            }
         };
         if left == Left::More {
             self.again.push_back(token);
+        }
+    }
+
+    /// Gives connections their turns, as many as the pass that began at `begun` has time for.
+    pub(super) fn serve_streams(&mut self, begun: Instant) {
+        let mut now = Instant::now();
+        self.turns.begin_pass(now - begun, now);
+        while let Some(turn) = self.turns.pop(now) {
+            // One that has ended meanwhile costs nothing.
+            let Some(stream) = self.streams.at(turn.place) else { continue };
+            stream.in_line = false;
+            match self.read_stream(turn.place, now) {
+                Ok(Left::Nothing) => {}
+                Ok(Left::More) => self.line_up(turn.place, now),
+                Err(why) => self.end_stream(turn.place, why, now),
+            }
+            let done = Instant::now();
+            self.turns.took(turn, now, done);
+            now = done;
+        }
+    }
+
+    /// A connection has something for us, and waits for its turn unless it does so already.
+    fn line_up(&mut self, place: Place, now: Instant) {
+        let Some(stream) = self.streams.at(place) else { return };
+        if !std::mem::replace(&mut stream.in_line, true) {
+            let work = if stream.is_handshaking() { Work::Handshake } else { Work::Data };
+            self.turns.push(place, stream.client.remote.ip().into(), work, now);
         }
     }
 
@@ -71,12 +97,17 @@ impl Thread {
     fn read_stream(&mut self, place: Place, now: Instant) -> Result<Left, Ended> {
         for _ in 0..READS_PER_TURN {
             let Some(stream) = self.streams.at(place) else { return Ok(Left::Nothing) };
+            let was_handshaking = stream.is_handshaking();
             let read = stream.read(&mut self.scratch)?;
             // A handshake's answer, or what waits since the socket was full.
             stream.flush(now)?;
-            let Some(length) = read else {
+            let Read::Bytes(length) = read else {
                 self.streams.touch(place);
-                return Ok(Left::Nothing);
+                match read {
+                    Read::Inside if was_handshaking => break,
+                    Read::Inside => continue,
+                    _ => return Ok(Left::Nothing),
+                }
             };
             self.read_inbox(now);
             let Some(stream) = self.streams.at(place) else { return Ok(Left::Nothing) };
@@ -86,6 +117,9 @@ impl Thread {
             self.drain(now);
             self.streams.touch(place);
             taken?;
+            if length == self.scratch.len() {
+                break;
+            }
         }
         Ok(Left::More)
     }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll};
 use twocan_turn::{RelayPort, Server, Transport};
@@ -21,15 +21,20 @@ use crate::stats::{Board, SocketStats};
 use crate::stream::Ended;
 use crate::streams::Streams;
 use crate::token::{Place, Token};
+use crate::turns::Turns;
 use crate::udp::{Batch, UdpSocket};
 
 /// Readiness events taken at a time.
 const EVENTS: usize = 1_024;
-/// Bytes read from a connection at a time.
-const READ_BYTES: usize = 64 << 10;
+/// Bytes read from a connection at a time; as many end its turn.
+const READ_BYTES: usize = 16 << 10;
+/// Connections that ran out of time, closed before other sources get their turn.
+const ENDS_PER_PASS: usize = 32;
 /// How soon counters are published after something happened.
 const PUBLISH_WITHIN: Duration = Duration::from_secs(1);
 /// How soon `accept` is tried again after the system had no more file descriptors.
+/// Between two looks at the wall clock, where there is anything to do.
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// A listener for TCP or TLS.
@@ -87,9 +92,10 @@ pub(crate) struct Thread {
     relays: Relays,
     admission: Admission,
     streams: Streams,
+    turns: Turns,
     batch: Batch,
     scratch: Box<[u8]>,
-    /// Sources that had more than their turn allowed.
+    /// Sources, other than connections, that had more than their turn allowed.
     again: VecDeque<Token>,
     /// Acceptors are asked again then.
     accept_at: Option<Instant>,
@@ -98,6 +104,8 @@ pub(crate) struct Thread {
     sockets: SocketStats,
     board: Board,
     publish_at: Option<Instant>,
+    /// When the wall clock is looked at next.
+    clock_at: Instant,
     stopping: bool,
 }
 
@@ -126,6 +134,7 @@ impl Thread {
             relays,
             admission,
             streams: Streams::new(limits),
+            turns: Turns::new(Instant::now()),
             batch: Batch::new(),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             again: VecDeque::new(),
@@ -134,6 +143,7 @@ impl Thread {
             sockets: SocketStats::default(),
             board,
             publish_at: None,
+            clock_at: Instant::now(),
             stopping: false,
         })
     }
@@ -151,6 +161,7 @@ impl Thread {
             }
             let now = Instant::now();
             self.read_inbox(now);
+            self.look_at_the_clock(now);
             self.handle_due(now);
             for token in std::mem::take(&mut self.again) {
                 self.handle_ready(token);
@@ -160,6 +171,7 @@ impl Thread {
                     self.handle_ready(token);
                 }
             }
+            self.serve_streams(now);
             if self.stopping {
                 break End::Asked;
             }
@@ -176,8 +188,23 @@ impl Thread {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        let due = [self.server.poll_timeout(), self.streams.next_deadline(), self.accept_at, self.publish_at];
+        let due = [
+            self.server.poll_timeout(),
+            self.streams.next_deadline(),
+            self.turns.next_due(now),
+            self.accept_at,
+            self.publish_at,
+        ];
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(now))
+    }
+
+    /// The wall clock may have been put right since, or the machine may have slept.
+    fn look_at_the_clock(&mut self, now: Instant) {
+        if self.clock_at <= now {
+            self.clock_at = now + CLOCK_EVERY;
+            let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.server.handle_clock(unix, now);
+        }
     }
 
     /// Whatever the clock has brought.
@@ -188,7 +215,8 @@ impl Thread {
             self.drain(now);
             self.publish_at.get_or_insert(now + PUBLISH_WITHIN);
         }
-        while let Some(place) = self.streams.expired(now) {
+        for _ in 0..ENDS_PER_PASS {
+            let Some(place) = self.streams.expired(now) else { break };
             self.end_stream(place, Ended::TimedOut, now);
             self.publish_at.get_or_insert(now + PUBLISH_WITHIN);
         }

@@ -94,6 +94,28 @@ pub fn peer(ip: IpAddr) -> UdpSocket {
     socket
 }
 
+/// A TCP connection from one of this machine's addresses.
+pub fn connect_from(from: IpAddr, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
+}
+
+/// The first message of a TLS handshake, as anybody can record and send it again.
+pub fn client_hello() -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut hello = Vec::new();
+    ClientConnection::new(tls().client.clone(), name).unwrap().write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// Bytes that have come and were not read.
+pub fn unread(socket: &TcpStream) -> usize {
+    socket.set_nonblocking(true).unwrap();
+    socket.peek(&mut [0; 65_536]).unwrap_or(0)
+}
+
 /// The next datagram and where it came from.
 pub fn receive_from(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = vec![0; 65_536];
@@ -157,6 +179,12 @@ impl Client {
         let name = ServerName::try_from("localhost").unwrap();
         let connection = ClientConnection::new(tls().client.clone(), name).unwrap();
         Client::over(Pipe::Tls(Box::new(StreamOwned::new(connection, socket))))
+    }
+
+    /// The same from another address of this machine: another household.
+    pub fn from(relay: &Relay, transport: Transport, from: IpAddr) -> Client {
+        let socket = connect_from(from, address(relay, transport, LOCAL4));
+        Client::on_stream(socket, transport)
     }
 
     fn over(pipe: Pipe) -> Client {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod binding;
+mod crowds;
 mod discovery;
 #[cfg(debug_assertions)]
 mod failing;

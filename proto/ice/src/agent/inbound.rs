@@ -8,7 +8,7 @@
 //! ```
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use twocan_stun::attribute::{
     ErrorReply, IceControlled, IceControlling, Priority, Username, XorMappedAddress,
@@ -27,6 +27,9 @@ const EARLY_REQUESTS_MAX: usize = 32;
 
 /// Attributes of one message whose bytes are handed on.
 const EMBEDDED_MAX: usize = 4;
+
+/// How long nominations by way of a relay count as lost: a direct pair's check may be lost once, and be repeated after 500 ms.
+const PATIENCE: Duration = Duration::from_millis(700);
 
 /// Attributes of a request that must be understood, and are.
 const KNOWN: [AttributeType; 3] =
@@ -119,8 +122,11 @@ impl Agent {
                 }
             }
         }
+        if self.is_hasty(way, says, generation, now) {
+            return Err(Discard::Hasty);
+        }
         if let Ok(bytes) = check::success(message, way.remote, &key, &self.embedded) {
-            self.transmits.push_back(Transmit { socket: way.socket, to: way.remote, bytes });
+            self.transmits.push_back(Transmit { socket: way.socket, to: way.remote, bytes, ttl: None });
         }
         self.take_embedded(message);
         let is_former = generation != self.generation;
@@ -129,6 +135,21 @@ impl Agent {
         } else {
             self.keep(Early { way, ufrag, says })
         }
+    }
+
+    /// Whether the answer would end the search on a relay before direct pairs had their time: a nomination without a check before, by
+    /// one who keeps the first pair that answers. It counts as lost, and its sender asks again.
+    fn is_hasty(&mut self, way: Way, says: Says, generation: Generation, now: Instant) -> bool {
+        if !self.is_patient || !says.nominates || self.role != Role::Controlled || self.selected.is_some() {
+            return false;
+        }
+        let pair = self.checklist.find(way, generation);
+        let is_relayed =
+            self.bases.iter().any(|base| base.socket == way.socket && base.kind == Kind::Relayed)
+                || pair.is_some_and(|pair| pair.remote.kind == Kind::Relayed);
+        is_relayed
+            && pair.is_none_or(|pair| pair.requests_heard == 0)
+            && now < *self.hasty_until.get_or_insert(now + PATIENCE)
     }
 
     /// Who sent a request: by USERNAME `ours:theirs`, and MESSAGE-INTEGRITY with our password. Refused otherwise (RFC 8489
@@ -168,7 +189,7 @@ impl Agent {
         key: Option<&IntegrityKey>,
     ) {
         if let Ok(bytes) = check::refusal(message, code, unknown, key) {
-            self.transmits.push_back(Transmit { socket: way.socket, to: way.remote, bytes });
+            self.transmits.push_back(Transmit { socket: way.socket, to: way.remote, bytes, ttl: None });
         }
     }
 

@@ -96,6 +96,12 @@ pub struct Agent {
     lost: Option<Verdict>,
 
     embedded: Embedded,
+    /// First checks open our NAT, and go no further.
+    opens: bool,
+    /// Nominations by way of a relay wait until direct pairs had their time.
+    is_patient: bool,
+    /// Until when they wait, once the first came.
+    hasty_until: Option<Instant>,
     /// Attributes that are read and not sent.
     heard: Option<AttributeType>,
     counts: Counts,
@@ -166,6 +172,9 @@ impl Agent {
             trying_since: None,
             lost: None,
             embedded: Embedded::new(),
+            opens: false,
+            is_patient: false,
+            hasty_until: None,
             heard: None,
             counts: Counts::default(),
             transmits: VecDeque::new(),
@@ -338,6 +347,19 @@ impl Agent {
         self.heard = Some(kind);
     }
 
+    /// Whether the first check from a host candidate to a reflexive one over IPv4 opens our own NAT and goes no further ([`Transmit::ttl`]),
+    /// and the next follows 150 ms later, or upon a check of the other side: for one that may be slow to send its own first check, as a
+    /// page is. Some NATs (Linux without a rule for what comes uninvited) give up the port of whoever is checked before he has checked.
+    pub fn set_opening(&mut self, opens: bool) {
+        self.opens = opens;
+    }
+
+    /// Whether the other side may keep the first pair that answers, for good (aggressive nomination, RFC 5245 section 8.1.1.2): for 700 ms
+    /// after its first it gets no answer to nominations by way of a relay, so that a direct pair comes first where there is one.
+    pub fn set_patient(&mut self, is_patient: bool) {
+        self.is_patient = is_patient;
+    }
+
     /// Begins anew with new credentials (RFC 8445 section 9): the sockets and their candidates stay, what the other side
     /// said is forgotten. The pair in use stays in use until another is found.
     pub fn restart(&mut self, local: Credentials, now: Instant) {
@@ -345,6 +367,7 @@ impl Agent {
         if self.state == State::Closed {
             return;
         }
+        self.hasty_until = None;
         let old = std::mem::replace(&mut self.local, Keyed::new(local));
         let in_use = self.selected.and_then(|id| self.checklist.get(id)).filter(|pair| pair.is_valid());
         let in_use = in_use.map(|pair| (pair.id, pair.generation));

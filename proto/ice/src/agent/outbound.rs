@@ -8,10 +8,16 @@ use twocan_stun::TransactionId;
 use super::Agent;
 use crate::check::{self, Asked, Keyed, Request, rto, wait};
 use crate::pair::{Generation, Pair, PairId};
-use crate::{Command, Config, Credentials, Failure, PairState, Role, Transmit, consent};
+use crate::{Command, Config, Credentials, Failure, Kind, PairState, Role, Transmit, consent};
 
 /// Requests on a stream, which loses none: the other side may not know our credentials at first.
 const STREAM_REQUESTS_MAX: u32 = 4;
+
+/// Routers that an opener passes: those of a home and of its provider, and none of the other side's (HyperDHT takes 5 as well).
+pub const OPENER_TTL: u8 = 5;
+
+/// From an opener to the check that goes all the way. The other side's check mostly comes before, and is answered by one at once.
+const OPENER_WAIT: Duration = Duration::from_millis(150);
 
 /// How long a TCP connection may take to be opened.
 const OPENING_MAX: Duration = Duration::from_secs(10);
@@ -86,6 +92,7 @@ impl Agent {
             };
             check::request(&request).ok()
         });
+        let opens = self.opens && is_for_opener(pair);
         let rto = rto(&self.config, pair.rtt.or(self.rtt_hint));
         let regular = consent::interval(&self.config, self.selected == Some(id), &mut self.rng);
         let Some(pair) = self.checklist.get_mut(id) else { return };
@@ -99,14 +106,16 @@ impl Agent {
         }
         pair.outstanding.push(Asked { id: transaction_id, at: now, role: self.role, nominating: nominate });
         pair.requests_sent += 1;
-        pair.unanswered += 1;
+        pair.unanswered += u32::from(!opens);
         pair.first_sent.get_or_insert(now);
         pair.last_sent = Some(now);
         let is_urgent = nominate && !pair.nominated;
-        pair.due = Some(now + wait_after(pair, &self.config, rto, regular, is_urgent));
+        let wait = if opens { OPENER_WAIT } else { wait_after(pair, &self.config, rto, regular, is_urgent) };
+        pair.due = Some(now + wait);
         self.counts.requests_sent += 1;
         let way = pair.way();
-        self.transmits.push_back(Transmit { socket: way.socket, to: way.remote, bytes });
+        let ttl = opens.then_some(OPENER_TTL);
+        self.transmits.push_back(Transmit { socket: way.socket, to: way.remote, bytes, ttl });
     }
 
     fn open_stream(&mut self, id: PairId, now: Instant) {
@@ -137,6 +146,17 @@ impl Agent {
 /// How often a pair is asked in a row before it is given up.
 pub(super) fn requests_max(pair: &Pair, config: &Config) -> u32 {
     if pair.is_stream() { STREAM_REQUESTS_MAX } else { config.requests_max }
+}
+
+/// Whether the first check is to open our own NAT, and not to get as far as the other side's: a Linux router that a check comes to
+/// before its own host's has left gives that one another port (docs/nat.md, the race). IPv6 has no such routers.
+fn is_for_opener(pair: &Pair) -> bool {
+    pair.requests_sent == 0
+        && pair.requests_heard == 0
+        && !pair.is_stream()
+        && pair.base.kind == Kind::Host
+        && pair.remote.kind == Kind::ServerReflexive
+        && pair.remote.address.is_ipv4()
 }
 
 /// Whether a request is to be sent again, or a consent check.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Agent;
 use super::outbound::requests_max;
-use crate::consent::{expires_at, is_deaf};
+use crate::consent::{FOLLOW_UPS, expires_at, is_deaf};
 use crate::pair::Pair;
 use crate::{Command, Event, Failure, PairState, State, Verdict};
 
@@ -191,8 +191,16 @@ impl Agent {
     fn silence_at(&self) -> Option<Instant> {
         let pair = self.checklist.get(self.selected?)?;
         let usual = self.config.disconnected_after;
-        let patience = if is_deaf(pair) { self.config.deaf_after.min(usual) } else { usual };
-        Some(pair.last_sign_of_life()? + patience)
+        let heard = pair.last_sign_of_life()?;
+        if !is_deaf(pair) {
+            return Some(heard + usual);
+        }
+        // The question that makes it deaf has its time as well.
+        let rtt = pair.rtt.unwrap_or_default();
+        let last =
+            pair.last_sent.filter(|_| pair.unanswered == FOLLOW_UPS + 1).map(|sent| sent + rtt + rtt / 4);
+        let deaf = heard + self.config.deaf_after.min(usual);
+        Some(last.map_or(deaf, |last| deaf.max(last)))
     }
 
     fn settles_at(&self) -> Option<Instant> {

@@ -43,6 +43,8 @@ pub struct Side {
     pub events: Vec<(Duration, Event)>,
     pub discards: BTreeMap<Discard, u32>,
     pub sent: Vec<(Duration, SocketId, SocketAddr, Vec<u8>)>,
+    /// Those of it that get no further than our NAT, and where they would go.
+    pub openers: Vec<(Duration, SocketAddr)>,
     next_socket: u32,
 }
 
@@ -102,6 +104,7 @@ impl World {
                 events: Vec::new(),
                 discards: BTreeMap::new(),
                 sent: Vec::new(),
+                openers: Vec::new(),
                 next_socket: 1,
             }
         });
@@ -347,6 +350,11 @@ impl World {
         while let Some(transmit) = self.sides[side].agent.poll_transmit() {
             let (socket, to) = (transmit.socket, transmit.to);
             self.sides[side].sent.push((self.now, socket, to, transmit.bytes.clone()));
+            if transmit.ttl.is_some() {
+                self.sides[side].openers.push((self.now, to));
+                self.net.route(side, socket, to);
+                continue;
+            }
             self.carry(side, socket, to, transmit.bytes);
         }
         while let Some(command) = self.sides[side].agent.poll_command() {

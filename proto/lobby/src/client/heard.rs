@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use super::outside::{Failure, Member, Row, Snapshot};
 use crate::wire::names::{LobbyCode, PeerId};
 use crate::wire::{
-    IceServers, Kind, LeftWhy, ListedLobby, LobbyView, MemberView, RemovedWhy, Role, ServerMessage, Welcome,
+    IceServers, Kind, LeftWhy, Link, ListedLobby, LobbyView, MemberView, RemovedWhy, Role, ServerMessage,
+    Welcome,
 };
 
 /// One frame.
@@ -20,7 +21,7 @@ pub(super) enum Said<'a> {
 #[derive(Debug)]
 pub(super) enum Answer {
     Done,
-    Joined { peer: PeerId, lobby: Snapshot },
+    Joined { peer: PeerId, lobby: Snapshot, ticket: Option<String> },
     Lobbies { total: usize, rows: Vec<Row> },
 }
 
@@ -31,7 +32,10 @@ pub(super) enum Heard {
     Unlisted(LobbyCode),
     Ice(IceServers),
     Arrived(Member),
-    Link { peer: PeerId, role: Role, polite: bool },
+    Away(PeerId),
+    Back(Member),
+    Me(Member),
+    Link { peer: PeerId, role: Role, polite: bool, run: Option<u64> },
     Signal { from: PeerId, kind: Kind, data: Option<String> },
     Left(PeerId, LeftWhy),
     Owner(PeerId),
@@ -50,7 +54,9 @@ pub(super) fn read(message: ServerMessage<'_>) -> Said<'_> {
             return Said::Answer(Err(Failure::Refused { code: refused.code, retry: refused.retry }));
         }
         ServerMessage::Joined(joined) => {
-            return Said::Answer(Ok(Answer::Joined { peer: joined.peer, lobby: snapshot(&joined.lobby) }));
+            let (peer, lobby) = (joined.peer, snapshot(&joined.lobby));
+            let ticket = joined.ticket.map(std::borrow::Cow::into_owned);
+            return Said::Answer(Ok(Answer::Joined { peer, lobby, ticket }));
         }
         ServerMessage::Lobbies(list) => {
             let rows = list.lobbies.iter().map(row).collect();
@@ -60,7 +66,10 @@ pub(super) fn read(message: ServerMessage<'_>) -> Said<'_> {
         ServerMessage::Unlisted(unlisted) => Heard::Unlisted(unlisted.code),
         ServerMessage::Ice(servers) => Heard::Ice(servers.into_owned()),
         ServerMessage::Arrived(arrived) => Heard::Arrived(member(&arrived.member)),
-        ServerMessage::Link(link) => Heard::Link { peer: link.peer, role: link.role, polite: link.polite },
+        ServerMessage::Away(away) => Heard::Away(away.peer),
+        ServerMessage::Member(now) => Heard::Me(member(&now.member)),
+        ServerMessage::Back(back) => Heard::Back(member(&back.member)),
+        ServerMessage::Link(Link { peer, role, polite, run }) => Heard::Link { peer, role, polite, run },
         ServerMessage::Signal(signal) => {
             let data = signal.data.map(|raw| raw.get().to_owned());
             Heard::Signal { from: signal.from, kind: signal.kind, data }
@@ -83,6 +92,7 @@ fn snapshot(view: &LobbyView<'_>) -> Snapshot {
         public: view.public,
         password: view.password,
         locked: view.locked,
+        sealed: view.sealed,
         size: view.size,
         owner: view.owner,
         data: object(view.data),
@@ -91,7 +101,7 @@ fn snapshot(view: &LobbyView<'_>) -> Snapshot {
 }
 
 fn member(view: &MemberView<'_>) -> Member {
-    Member { peer: view.peer, me: object(view.me) }
+    Member { peer: view.peer, me: object(view.me), away: view.away }
 }
 
 fn row(lobby: &ListedLobby<'_>) -> Row {

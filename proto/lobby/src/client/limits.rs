@@ -14,6 +14,8 @@ pub const PONG_WITHIN: Duration = Duration::from_secs(10);
 pub const DOUBT_WITHIN: Duration = Duration::from_millis(500);
 /// Sockets that failed in a row before the server is given up: about a minute.
 pub const ATTEMPTS_MAX: u32 = 16;
+/// The same of a session in a lobby: about a quarter of an hour, longer than a seat waits.
+pub const SEATED_ATTEMPTS_MAX: u32 = 240;
 /// First wait before a new socket; it doubles, and is drawn from 50 to 100 % of that.
 pub const BACKOFF: Duration = Duration::from_millis(250);
 /// Longest wait before a new socket.
@@ -33,12 +35,22 @@ pub const ACK_EVERY: u64 = 64;
 /// From the beginning of a link to the first description of the other side; what comes after that is the connection's
 /// to time.
 pub const HEAR_WITHIN: Duration = Duration::from_secs(20);
+/// From one connection of a link to the next, where the other side begins anew: each costs sockets and allocations.
+pub const ANEW_EVERY: Duration = Duration::from_millis(500);
+/// And twice as long from each to the next, so many times.
+pub const ANEW_DOUBLINGS: u64 = 4;
 /// Of silence before a link that was up is said to be mended.
 pub const FALTER_AFTER: Duration = Duration::from_millis(300);
 /// What the restart over the link itself is given, before the ticket is used.
 pub const ALONE_FOR: Duration = Duration::from_millis(200);
+/// How long a member that closed its page may take to come back, as a reload does.
+pub const RELOAD_WITHIN: Duration = Duration::from_secs(60);
+/// How long one whose link was given up is waited for at the server.
+pub const AWAY_WITHIN: Duration = Duration::from_secs(600);
 /// From one return to the server to the next, while a link is down and the other side is not back.
 pub const RETURN_EVERY: Duration = Duration::from_secs(4);
+/// The same where nothing is mended, and somebody is waited for.
+pub const LOOK_EVERY: Duration = Duration::from_secs(12);
 /// How long a report waits for the way that a link takes to be known.
 pub const REPORT_WITHIN: Duration = Duration::from_millis(500);
 /// Candidates of ours that are kept to be said again over the link, when the server lets go.

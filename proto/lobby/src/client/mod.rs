@@ -28,7 +28,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use rand_chacha::ChaCha8Rng;
-use rand_core::SeedableRng;
+use rand_core::{RngCore, SeedableRng};
+use serde_json::value::RawValue;
 
 pub use link::BYE;
 pub use outside::{
@@ -38,7 +39,7 @@ pub use outside::{
 pub use session::hello;
 
 use crate::wire::names::{AppName, PeerId};
-use crate::wire::{ClientMessage, List};
+use crate::wire::{ClientMessage, Create, Join, List, Quick, Return};
 use list::LiveList;
 use room::Room;
 use session::{Session, say};
@@ -69,6 +70,10 @@ enum Purpose {
     Plain,
     Seal(RoomId),
     Return(RoomId),
+    /// Has its seat again.
+    Seat(RoomId),
+    /// Comes back with this ticket.
+    Rejoin(String),
     /// Nobody waits.
     Nothing,
 }
@@ -76,6 +81,8 @@ enum Purpose {
 /// The client: see the module.
 pub struct Client {
     config: Config,
+    /// Names this run of the program.
+    run: u64,
     random: ChaCha8Rng,
     sessions: BTreeMap<Key, Held>,
     /// The session for what the caller asks; it may still be opening.
@@ -97,9 +104,11 @@ impl Client {
     /// A client that has not asked for a socket yet.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let mut random = ChaCha8Rng::from_seed(seed);
         Self {
             config,
-            random: ChaCha8Rng::from_seed(seed),
+            run: u64::from(random.next_u32()),
+            random,
             sessions: BTreeMap::new(),
             main: None,
             opening: Vec::new(),
@@ -141,7 +150,32 @@ impl Client {
     /// Enters a lobby: `Create`, `Join` or `Quick`. Opens a session if there is none.
     pub fn enter(&mut self, message: &ClientMessage<'_>, now: Instant) -> RequestId {
         let key = self.ready(now);
-        self.ask(key, say(message), Purpose::Enter, true, now)
+        let mut message = message.clone();
+        if let ClientMessage::Create(Create { run, .. })
+        | ClientMessage::Join(Join { run, .. })
+        | ClientMessage::Quick(Quick { run, .. }) = &mut message
+        {
+            *run = Some(self.run);
+        }
+        self.ask(key, say(&message), Purpose::Enter, true, now)
+    }
+
+    /// Comes back to a seat, by the ticket that [`Client::ticket`] gave for it, in another run of the program perhaps.
+    pub fn rejoin(&mut self, ticket: &str, me: Option<&RawValue>, now: Instant) -> RequestId {
+        let key = self.ready(now);
+        let body = say(&ClientMessage::Return(Return {
+            ticket: ticket.into(),
+            data: None,
+            me,
+            run: Some(self.run),
+        }));
+        self.ask(key, body, Purpose::Rejoin(ticket.to_owned()), true, now)
+    }
+
+    /// The way back to our seat in this lobby: a secret, and a new one whenever we come in and when the lobby completes.
+    #[must_use]
+    pub fn ticket(&self, room: RoomId) -> Option<&str> {
+        self.rooms.get(&room)?.0.ticket.as_deref()
     }
 
     /// Asks for the public lobbies whose data matches, and for what changes among them; ends an earlier list.

@@ -26,6 +26,8 @@ pub struct Member {
     pub peer: PeerId,
     /// What the member says of itself: a JSON object.
     pub me: Value,
+    /// Its device sleeps, has no network, or its program begins anew; its seat waits.
+    pub away: bool,
 }
 
 /// A lobby as its members see it.
@@ -39,6 +41,8 @@ pub struct Snapshot {
     pub password: bool,
     /// Newcomers are kept out.
     pub locked: bool,
+    /// Nobody comes in any more: it is about to complete.
+    pub sealed: bool,
     /// Seats.
     pub size: usize,
     /// The owner's name.
@@ -157,6 +161,10 @@ pub enum Outcome {
         me: PeerId,
         /// As it stands.
         lobby: Snapshot,
+        /// The way back to our seat.
+        ticket: Option<String>,
+        /// It has completed, and is only returned to.
+        is_complete: bool,
     },
     /// The list follows with [`Event::List`].
     Watching {
@@ -313,6 +321,12 @@ pub enum ServerEvent {
 pub enum RoomEvent {
     /// Someone came in.
     Arrive(Member),
+    /// Someone's device sleeps, has no network, or its program begins anew.
+    Away(Member),
+    /// Someone who was away is there again.
+    Back(Member),
+    /// Someone says something else of itself.
+    Me(Member),
     /// Someone is gone.
     Leave(Member, LeftWhy),
     /// The lobby is this peer's now.
@@ -329,6 +343,8 @@ pub enum RoomEvent {
     Sealed(u64),
     /// Open again: these pairs did not link.
     Unsealed(Vec<[PeerId; 2]>),
+    /// The way back to our seat is this one now.
+    Ticket(String),
     /// Everyone is linked, and the server lets go.
     Complete,
     /// We are out.

@@ -161,10 +161,10 @@ impl Client {
         for id in self.rooms_of(key) {
             self.with_room(id, now, |room| {
                 room.set_online(true);
-                if !kept {
-                    room.removed(OutWhy::SessionLost, now);
-                }
             });
+            if !kept {
+                self.take_seat_again(id, key, now);
+            }
         }
         let watched =
             self.list.as_ref().filter(|(of, _)| *of == key && !kept).map(|(_, list)| list.body.clone());
@@ -224,7 +224,19 @@ impl Client {
             return;
         }
         match (purpose, answer) {
-            (Purpose::Enter, Ok(Answer::Joined { peer, lobby })) => self.entered(key, request, peer, lobby),
+            (Purpose::Enter, Ok(Answer::Joined { peer, lobby, ticket })) => {
+                self.entered(key, request, (peer, lobby), ticket, now);
+            }
+            (Purpose::Rejoin(given), Ok(Answer::Joined { peer, lobby, ticket })) => match ticket {
+                Some(_) => self.entered(key, request, (peer, lobby), ticket, now),
+                None => self.returned_anew(key, request, (peer, lobby), given, now),
+            },
+            (Purpose::Seat(id), Ok(Answer::Joined { lobby, ticket, .. })) => {
+                self.with_room(id, now, |room| room.seated_again(lobby, ticket, now));
+            }
+            (Purpose::Seat(id), _) => {
+                self.with_room(id, now, |room| room.removed(OutWhy::SessionLost, now));
+            }
             (Purpose::Return(id), Ok(_)) => {
                 if let Some((_, of)) = self.rooms.get_mut(&id) {
                     *of = Some(key);
@@ -242,7 +254,7 @@ impl Client {
             (Purpose::Seal(id), Err(failure)) => {
                 self.with_room(id, now, |room| room.not_started(request, failure));
             }
-            (Purpose::Enter | Purpose::Watch | Purpose::Plain, answer) => {
+            (Purpose::Enter | Purpose::Rejoin(_) | Purpose::Watch | Purpose::Plain, answer) => {
                 self.reply(request, answer.map(|_| Outcome::Done));
             }
         }
@@ -255,7 +267,14 @@ impl Client {
         }
     }
 
-    fn entered(&mut self, key: Key, request: RequestId, me: PeerId, lobby: Snapshot) {
+    fn entered(
+        &mut self,
+        key: Key,
+        request: RequestId,
+        (me, lobby): (PeerId, Snapshot),
+        ticket: Option<String>,
+        now: Instant,
+    ) {
         // Entering ends the list.
         self.end_list();
         let room = RoomId(self.short_number());
@@ -263,8 +282,48 @@ impl Client {
         for (_, of) in self.rooms.values_mut() {
             of.take_if(|of| *of == key);
         }
-        self.rooms.insert(room, (Room::new(me, &lobby), Some(key)));
-        self.reply(request, Ok(Outcome::Entered { room, me, lobby }));
+        self.rooms.insert(room, (Room::new(me, &lobby, ticket.clone()), Some(key)));
+        if let Some(held) = self.sessions.get_mut(&key) {
+            held.session.is_seated = true;
+        }
+        self.reply(request, Ok(Outcome::Entered { room, me, lobby, ticket, is_complete: false }));
+        self.follow(room, now);
+    }
+
+    /// Another run of the program is back in a lobby that has completed: by a session that is for this alone.
+    fn returned_anew(
+        &mut self,
+        key: Key,
+        request: RequestId,
+        (me, lobby): (PeerId, Snapshot),
+        ticket: String,
+        now: Instant,
+    ) {
+        let id = RoomId(self.short_number());
+        let ticket = Some(ticket);
+        let mut room = Room::new(me, &lobby, ticket.clone());
+        (room.state, room.returning) = (RoomState::Complete, true);
+        self.rooms.insert(id, (room, Some(key)));
+        if let Some(held) = self.sessions.get_mut(&key) {
+            held.returns_to = Some(id);
+        }
+        self.main.take_if(|main| *main == key);
+        self.reply(request, Ok(Outcome::Entered { room: id, me, lobby, ticket, is_complete: true }));
+        self.follow(id, now);
+    }
+
+    /// The server has forgotten a session with a seat: by ticket it is had again, or the lobby opened again.
+    fn take_seat_again(&mut self, id: RoomId, key: Key, now: Instant) {
+        let Some((room, _)) = self.rooms.get(&id) else { return };
+        let ticket = room.ticket.clone().filter(|_| room.state != RoomState::Gone);
+        let Some(ticket) = ticket else {
+            return self.with_room(id, now, |room| room.removed(OutWhy::SessionLost, now));
+        };
+        let [data, me] = [Some(&room.data), room.own().map(|member| &member.me)]
+            .map(|value| value.and_then(|value| serde_json::value::to_raw_value(value).ok()));
+        let (data, me, run) = (data.as_deref(), me.as_deref(), Some(self.run));
+        let body = say(&ClientMessage::Return(Return { ticket: ticket.into(), data, me, run }));
+        self.ask(key, body, Purpose::Seat(id), true, now);
     }
 
     fn heard(&mut self, key: Key, heard: Heard, now: Instant) {
@@ -329,9 +388,14 @@ impl Client {
     }
 
     fn come_back(&mut self, id: RoomId, now: Instant) {
-        let Some(ticket) = self.rooms.get(&id).and_then(|(room, _)| room.ticket.clone()) else { return };
+        let Some((room, _)) = self.rooms.get(&id) else { return };
+        let Some(ticket) = room.ticket.clone() else { return };
+        // Who comes back as another run of its program knows nothing of us.
+        let me = room.own().and_then(|member| serde_json::value::to_raw_value(&member.me).ok());
         let key = self.begin(Some(id), now);
-        let body = say(&ClientMessage::Return(Return { ticket: ticket.into(), me: None }));
+        let run = Some(self.run);
+        let body =
+            say(&ClientMessage::Return(Return { ticket: ticket.into(), data: None, me: me.as_deref(), run }));
         self.ask(key, body, Purpose::Return(id), false, now);
     }
 }

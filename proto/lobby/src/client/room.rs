@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::heard::Heard;
-use super::limits::{MEMBERS_MAX, RETURN_EVERY};
+use super::limits::{LOOK_EVERY, MEMBERS_MAX, RETURN_EVERY};
 use super::link::{Around, Effect as LinkEffect, Link};
 use super::outside::{
     Discard, Failure, LinkCommand, LinkInput, LinkState, Member, OutWhy, RequestId, RoomEvent, RoomState,
     ServerEvent, Snapshot,
 };
+use serde_json::Value;
+
 use crate::wire::names::PeerId;
 use crate::wire::{IceServer, IceServers, LeftWhy, RemovedWhy, Role, Signal};
 
@@ -37,6 +39,7 @@ pub(super) struct Room {
     pub state: RoomState,
     pub owner: PeerId,
     pub members: Vec<Member>,
+    pub data: Value,
     pub ticket: Option<String>,
     /// We are with the server: by the session we entered with, or by one of our own to return.
     pub with_server: bool,
@@ -54,12 +57,13 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub fn new(me: PeerId, lobby: &Snapshot) -> Self {
-        Self {
+    pub fn new(me: PeerId, lobby: &Snapshot, ticket: Option<String>) -> Self {
+        let mut room = Self {
             me,
-            state: RoomState::Open,
+            state: if lobby.sealed { RoomState::Sealed } else { RoomState::Open },
             owner: lobby.owner,
             members: lobby.members.clone(),
+            data: lobby.data.clone(),
             ticket: None,
             with_server: true,
             online: true,
@@ -70,7 +74,37 @@ impl Room {
             settle_at: None,
             return_at: None,
             effects: VecDeque::new(),
+        };
+        room.keep(ticket);
+        room
+    }
+
+    /// The way back to our seat is this one.
+    fn keep(&mut self, ticket: Option<String>) {
+        self.effects.extend(ticket.clone().map(|ticket| Effect::Event(RoomEvent::Ticket(ticket))));
+        self.ticket = ticket;
+    }
+
+    /// Ourselves.
+    pub fn own(&self) -> Option<&Member> {
+        self.member(self.me)
+    }
+
+    /// The server had forgotten us, and we have our seat again: what happened meanwhile is told as if it happened now.
+    pub fn seated_again(&mut self, lobby: Snapshot, ticket: Option<String>, now: Instant) {
+        self.keep(ticket);
+        let gone =
+            self.members.iter().filter(|member| !lobby.members.iter().any(|other| other.peer == member.peer));
+        for peer in gone.map(|member| member.peer).collect::<Vec<_>>() {
+            self.member_left(peer, LeftWhy::Lost, now);
         }
+        for member in &lobby.members {
+            let _ = self.handle_heard(Heard::Arrived(member.clone()), now);
+        }
+        if self.state == RoomState::Sealed {
+            let _ = self.handle_heard(Heard::Unsealed(Vec::new()), now);
+        }
+        let _ = self.handle_heard(Heard::Updated(lobby), now);
     }
 
     pub fn is_owner(&self) -> bool {
@@ -167,7 +201,10 @@ impl Room {
         self.tell(RoomEvent::Server(ServerEvent::Closed { code }));
         (self.with_server, self.returning) = (false, false);
         self.set_online(false);
-        self.return_at = self.ticket.is_some().then(|| now + RETURN_EVERY.mul_f64(1.0 + chance));
+        let is_mending =
+            self.links.values().any(|link| link.state != LinkState::Failed && link.needs_server());
+        let pause = if is_mending { RETURN_EVERY } else { LOOK_EVERY };
+        self.return_at = self.ticket.is_some().then(|| now + pause.mul_f64(1.0 + chance));
     }
 
     /// The server has taken us back.
@@ -195,7 +232,7 @@ impl Room {
         for peer in self.peers() {
             self.with_link(peer, now, |link, around| match why {
                 OutWhy::Kicked => link.close(true),
-                OutWhy::LobbyClosed | OutWhy::SessionLost => link.orphaned(around),
+                OutWhy::LobbyClosed | OutWhy::SessionLost => link.orphaned(around, now),
             });
         }
         self.tell(RoomEvent::Removed(why));
@@ -222,10 +259,28 @@ impl Room {
                     self.tell(RoomEvent::Arrive(member));
                 }
             }
-            Heard::Link { peer, role, polite } => return self.link(peer, role, polite, now),
+            // Of a completed lobby the links themselves say who is there.
+            Heard::Away(_) | Heard::Back(_) if self.state == RoomState::Complete => {}
+            Heard::Away(peer) => self.presence(peer, true),
+            Heard::Back(member) => {
+                if let Some(known) = self.members.iter_mut().find(|known| known.peer == member.peer) {
+                    known.me = member.me;
+                }
+                self.presence(member.peer, false);
+            }
+            Heard::Me(member) => {
+                if let Some(known) = self.members.iter_mut().find(|known| known.peer == member.peer) {
+                    known.me = member.me;
+                    let member = known.clone();
+                    self.tell(RoomEvent::Me(member));
+                }
+            }
+            Heard::Link { peer, role, polite, run } => {
+                return self.link(peer, (role == Role::Offer, polite), run, now);
+            }
             Heard::Signal { from, kind, data } => {
                 let link = self.links.get_mut(&from).ok_or(Discard::NobodyThere)?;
-                let result = link.signal(kind, data);
+                let result = link.signal(kind, data, now);
                 self.follow(from, now);
                 return result;
             }
@@ -236,6 +291,7 @@ impl Room {
             }
             Heard::Updated(lobby) => {
                 self.owner = lobby.owner;
+                self.data.clone_from(&lobby.data);
                 self.members.clone_from(&lobby.members);
                 self.tell(RoomEvent::Update(lobby));
             }
@@ -280,21 +336,42 @@ impl Room {
         }
     }
 
-    fn link(&mut self, peer: PeerId, role: Role, polite: bool, now: Instant) -> Result<(), Discard> {
+    fn link(
+        &mut self,
+        peer: PeerId,
+        (offers, polite): (bool, bool),
+        run: Option<u64>,
+        now: Instant,
+    ) -> Result<(), Discard> {
         if self.links.contains_key(&peer) {
-            self.with_link(peer, now, |link, around| link.relink(around, now));
+            self.with_link(peer, now, |link, around| match link.run == run {
+                true => link.relink(around, now),
+                false => link.meet_another_run((offers, polite), run, now),
+            });
             return Ok(());
         }
         if self.links.len() >= MEMBERS_MAX {
             return Err(Discard::NobodyThere);
         }
-        let offers = role == Role::Offer;
-        let me = self.member(peer).map_or_else(|| serde_json::json!({}), |member| member.me.clone());
-        self.links.insert(peer, Link::new(peer, offers, now));
-        let servers = self.servers.clone();
-        let connect = LinkCommand::Connect { offers, polite, servers, me };
-        self.effects.push_back(Effect::Command(peer, connect));
+        self.links.insert(peer, Link::new(peer, run, (offers, polite), now));
+        self.connect(peer, offers, polite);
         Ok(())
+    }
+
+    /// Whether a member is there. Once the lobby is complete, its link says so.
+    fn presence(&mut self, peer: PeerId, away: bool) {
+        let member = self.members.iter_mut().find(|member| member.peer == peer && member.away != away);
+        if let Some(member) = member {
+            member.away = away;
+            let member = member.clone();
+            self.tell(if away { RoomEvent::Away(member) } else { RoomEvent::Back(member) });
+        }
+    }
+
+    fn connect(&mut self, peer: PeerId, offers: bool, polite: bool) {
+        let me = self.member(peer).map_or_else(|| serde_json::json!({}), |member| member.me.clone());
+        let connect = LinkCommand::Connect { offers, polite, servers: self.servers.clone(), me };
+        self.effects.push_back(Effect::Command(peer, connect));
     }
 
     fn member_left(&mut self, peer: PeerId, why: LeftWhy, now: Instant) {
@@ -308,7 +385,7 @@ impl Room {
         let up = self.links.get(&peer).is_some_and(|link| link.state == LinkState::Open);
         // A member that the server lost may well be there still.
         if why != LeftWhy::Lost || !up {
-            self.with_link(peer, now, Link::gone);
+            self.with_link(peer, now, |link, around| link.gone(around, now));
         }
         self.left(peer, why);
     }
@@ -329,7 +406,7 @@ impl Room {
     }
 
     fn complete(&mut self, ticket: String, ice: IceServers, now: Instant) {
-        self.ticket = Some(ticket);
+        self.keep(Some(ticket));
         self.renew(ice);
         self.with_server = false;
         self.set_online(false);
@@ -349,12 +426,14 @@ impl Room {
         while let Some(effect) = self.links.get_mut(&peer).and_then(|link| link.effects.pop_front()) {
             match effect {
                 LinkEffect::Note(body) => self.effects.push_back(Effect::Note(body)),
+                LinkEffect::Connect { offers, polite } => self.connect(peer, offers, polite),
                 LinkEffect::Command(command) => self.effects.push_back(Effect::Command(peer, command)),
                 LinkEffect::State(state, took) => self.link_state(peer, state, took, now),
                 LinkEffect::Fail(reason) => {
                     self.tell(RoomEvent::Fail(peer, reason));
                     self.settle();
                 }
+                LinkEffect::Away => self.presence(peer, true),
                 LinkEffect::Return => self.come_back(),
                 LinkEffect::Doubt => self.effects.push_back(Effect::Doubt),
             }
@@ -363,7 +442,8 @@ impl Room {
             self.links.remove(&peer);
             // Once the server has let go, only the link itself tells.
             if self.state == RoomState::Complete {
-                self.left(peer, LeftWhy::Left);
+                let is_away = self.member(peer).is_some_and(|member| member.away);
+                self.left(peer, if is_away { LeftWhy::Lost } else { LeftWhy::Left });
             }
             self.settle();
         }
@@ -374,6 +454,9 @@ impl Room {
     }
 
     fn link_state(&mut self, peer: PeerId, state: LinkState, took: Option<Duration>, now: Instant) {
+        if state == LinkState::Open && self.state == RoomState::Complete {
+            self.presence(peer, false);
+        }
         self.tell(RoomEvent::Link(peer, state, took));
         // After a return the server completes once more, unless the others never missed us.
         if state == LinkState::Open && self.returning {

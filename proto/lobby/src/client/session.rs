@@ -13,14 +13,16 @@ use rand_core::RngCore;
 use super::heard::{Answer, Heard, Said, read};
 use super::limits::{
     ACK_EVERY, ATTEMPTS_MAX, BACKOFF, BACKOFF_MAX, BURST, DOUBT_WITHIN, FRAME_EVERY, MESSAGE_BYTES_MAX,
-    OPEN_WITHIN, OUTBOX_FRAMES_MAX, PING_AFTER, PONG_WITHIN, REPLY_WITHIN,
+    OPEN_WITHIN, OUTBOX_FRAMES_MAX, PING_AFTER, PONG_WITHIN, REPLY_WITHIN, SEATED_ATTEMPTS_MAX,
 };
 use super::outside::{Discard, Failure, RequestId};
 use crate::wire::names::{AppName, PeerId};
 use crate::wire::{ClientMessage, Hello, Resume, Welcome, parse_server};
 
 /// Close codes after which nothing is to come back to: done, not understood (two), too long, bad hello, resumed elsewhere.
-const FINAL: [u16; 6] = [1000, 1002, 1007, 1009, 4000, 4001];
+const FINAL: [u16; 6] = [1000, 1002, 1007, 1009, 4000, RESUMED];
+/// The session was resumed on another socket.
+const RESUMED: u16 = 4001;
 /// Close codes that ask for patience: too many requests, full.
 const LATER: [u16; 2] = [4003, 4004];
 /// The server, or our share of it, is full.
@@ -90,6 +92,10 @@ pub(super) struct Session {
     pub peer: Option<PeerId>,
     /// The server is about to close; there is nothing to come back to.
     pub done: bool,
+    /// It has a seat in a lobby, which waits.
+    pub is_seated: bool,
+    /// The last socket has gone without a word.
+    strays: bool,
     secret: Option<String>,
     line: Line,
     /// From the beginning of the socket to its welcome.
@@ -115,6 +121,8 @@ impl Session {
             app,
             peer: None,
             done: false,
+            is_seated: false,
+            strays: false,
             secret: None,
             line: Line::Ended,
             opened_in: Duration::ZERO,
@@ -246,7 +254,13 @@ impl Session {
         if self.is_ended() {
             return;
         }
-        if self.done || FINAL.contains(&code) || self.secret.is_none() || self.attempt >= ATTEMPTS_MAX {
+        // A socket that was given up may get through after all, later than the one that took its place, and takes the session back.
+        let is_stray = std::mem::replace(&mut self.strays, code == CUT) && code == RESUMED;
+        if self.done
+            || FINAL.contains(&code) && !is_stray
+            || self.secret.is_none()
+            || self.attempt >= if self.is_seated { SEATED_ATTEMPTS_MAX } else { ATTEMPTS_MAX }
+        {
             return self.end(code, if code == FULL { Failure::ServerFull } else { Failure::Unreachable });
         }
         let longest = if LATER.contains(&code) {

@@ -1,5 +1,5 @@
 //! Who was shown out. A kick bars the member, and the household it came from unless another member is there too, for as
-//! long as the lobby lives; out of a lobby that came back by tickets, for as long as its tickets are good.
+//! long as the lobby lives; and the member from coming back by ticket, for as long as the lobby's tickets are good.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ impl Banned {
     }
 }
 
-/// Those of returned lobbies, also while nobody is there; beyond [`RETURNED_BANS_MAX`] the soonest to end are forgotten.
+/// Those of lobbies that tickets lead to, also while nobody is there; beyond [`RETURNED_BANS_MAX`] the soonest to end are forgotten.
 #[derive(Default)]
 pub(super) struct Bans {
     by_group: BTreeMap<GroupId, (u64, Vec<PeerId>)>,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::Lobbies;
 use super::addresses::Paced;
-use super::limits::{ASK_BYTES, DRAIN_WITHIN, HELLO_WITHIN, RESUME_WITHIN};
+use super::limits::{ASK_BYTES, DRAIN_WITHIN, HELLO_WITHIN};
 use super::lobby::Stage;
 use super::outside::{Close, Command, Discard, Door, Ended, Event};
 use super::session::{Session, read_token};
@@ -17,6 +17,8 @@ use crate::wire::{ClientMessage, Hello, LeftWhy, ParseError, Resume, ServerMessa
 /// A socket.
 pub(super) struct Client {
     address: IpAddr,
+    /// It has a place of its household's. One that found none has only to go, and takes nobody else's.
+    has_place: bool,
     state: State,
     /// What was given out to it and is not known to be written, see [`frame_cost`](super::frame_cost).
     pub queued: usize,
@@ -41,20 +43,26 @@ impl Lobbies {
     /// A socket has come.
     pub fn handle_connected(&mut self, client: ClientId, door: Door, now: Instant) {
         self.now = now;
-        let fits = self.addresses.sockets.take(door.address, 1);
+        let has_place = self.addresses.sockets.take(door.address, 1);
         let until = now + HELLO_WITHIN;
         let state = State::Silent { host: door.host, until };
         self.clients.insert(
             client,
-            Client { address: door.address, state, queued: 0, resumed: 0, asked: 0, is_asked: false },
+            Client {
+                address: door.address,
+                has_place,
+                state,
+                queued: 0,
+                resumed: 0,
+                asked: 0,
+                is_asked: false,
+            },
         );
         if self.draining {
             self.close(client, Close::GoingAway);
-        } else if fits {
+        } else if has_place {
             self.timers.set(Timer::Hello(client), until);
         } else {
-            // Counted nevertheless, so that `handle_disconnected` gives back what was taken.
-            self.addresses.sockets.take_surely(door.address, 1);
             self.close(client, Close::Full);
         }
     }
@@ -76,15 +84,14 @@ impl Lobbies {
     /// A socket is gone.
     pub fn handle_disconnected(&mut self, client: ClientId, how: Ended, now: Instant) {
         self.now = now;
-        let Some(Client { address, state, .. }) = self.clients.remove(&client) else { return };
-        self.addresses.sockets.give(address, 1);
+        let Some(Client { address, has_place, state, .. }) = self.clients.remove(&client) else { return };
+        self.addresses.sockets.give(address, u64::from(has_place));
         match state {
             State::Silent { until, .. } => self.timers.clear(Timer::Hello(client), Some(until)),
             State::Bound(session) | State::Closing(Some(session)) => {
                 // While draining, 1001 is the answer to our own.
-                if self.unbind(session, client, now) && how == Ended::Goodbye && !self.draining {
-                    self.end_session(session, LeftWhy::Left, now);
-                }
+                let how = if self.draining { Ended::Cut } else { how };
+                self.unbind(session, client, how, now);
             }
             State::Closing(None) => {}
         }
@@ -130,7 +137,7 @@ impl Lobbies {
         let Some(entry) = self.clients.get_mut(&client) else { return };
         if let State::Bound(session) = std::mem::replace(&mut entry.state, State::Closing(None)) {
             self.out.commands.push_back(Command::Close { client, why: Close::TooSlow });
-            self.unbind(session, client, now);
+            self.unbind(session, client, Ended::Cut, now);
         }
     }
 
@@ -181,22 +188,23 @@ impl Lobbies {
         self.out.commands.push_back(Command::Close { client, why });
     }
 
-    /// Takes the socket away from its session, which then waits to be resumed. Not if it has another one by now.
-    fn unbind(&mut self, id: SessionId, client: ClientId, now: Instant) -> bool {
+    /// Takes the socket away from its session, which ends, or waits to be resumed. Not if it has another one by now.
+    fn unbind(&mut self, id: SessionId, client: ClientId, how: Ended, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.client == Some(client))
         else {
-            return false;
+            return;
         };
         session.client = None;
-        if session.lobby.is_none() && !session.entering && self.addresses.sessions.is_scarce() {
+        let has_seat = session.lobby.is_some() || session.entering;
+        match how {
+            Ended::Goodbye => self.end_session(id, LeftWhy::Left, now),
+            Ended::Unloaded if session.lobby.is_none() => self.end_session(id, LeftWhy::Left, now),
             // It has no seat to come back to, and others want the place.
-            self.end_session(id, LeftWhy::Lost, now);
-            return false;
+            Ended::Cut if !has_seat && self.addresses.sessions.is_scarce() => {
+                self.end_session(id, LeftWhy::Lost, now);
+            }
+            Ended::Cut | Ended::Unloaded => self.begin_to_wait(id, how, now),
         }
-        let lost_at = now + RESUME_WITHIN;
-        session.lost_at = Some(lost_at);
-        self.timers.set(Timer::Session(id), lost_at);
-        true
     }
 
     pub(super) fn session_is_lost(&mut self, session: SessionId, now: Instant) {
@@ -209,6 +217,7 @@ impl Lobbies {
         self.unwatch(id);
         let Some(session) = self.sessions.remove(&id) else { return };
         self.timers.clear(Timer::Session(id), session.lost_at);
+        self.timers.clear(Timer::Away(id), session.away_at);
         self.timers.clear(Timer::Renew(id), session.renew_at);
         self.addresses.sessions.give(session.address, 1);
         self.addresses.bytes.give(session.address, session.cost());
@@ -231,6 +240,10 @@ impl Lobbies {
         if let Some(resume) = resume
             && let Some(session) = self.find_session(&app, &resume)
         {
+            // A socket that was given up, and gets through after the one in its place.
+            if resume.seq < self.sessions[&session].seen {
+                return self.close(client, Close::Resumed);
+            }
             if self.sessions[&session].replay_after(resume.seq).is_some() {
                 self.timers.clear(Timer::Hello(client), Some(until));
                 return self.resume(session, client, door, resume.seq, now);
@@ -250,6 +263,9 @@ impl Lobbies {
     }
 
     fn session_fits(&mut self, door: &Door, now: Instant) -> bool {
+        if !self.addresses.sessions.fits(door.address, 1) {
+            self.give_up_the_longest_away(door.address.into(), now);
+        }
         self.addresses.sessions.fits(door.address, 1)
             && self.addresses.spend(door.address, Paced::Session, now).is_ok()
             && self.addresses.sessions.take(door.address, 1)
@@ -278,11 +294,12 @@ impl Lobbies {
             self.move_session(id, &door);
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        self.timers.clear(Timer::Session(id), session.lost_at.take());
         session.host = door.host;
+        session.says(seq);
         let freed = session.acknowledge(seq, 0);
         self.addresses.bytes.give(session.address, freed as u64);
         self.bind(id, client, true);
+        self.is_back(id, now);
         let session = &self.sessions[&id];
         if let Some(missed) = session.replay_after(seq) {
             self.out.transmits.extend(missed.map(|frame| (client, Arc::clone(frame))));

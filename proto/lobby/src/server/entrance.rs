@@ -1,4 +1,4 @@
-//! Ways into a lobby: create, join, quick, return. A password is hashed outside, and the way goes on afterwards.
+//! Ways into a lobby: create, join, quick. A password is hashed outside, and the way goes on afterwards.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -8,21 +8,16 @@ use serde_json::value::RawValue;
 use twocan_base::{Household, Rate};
 
 use super::addresses::{CodeKey, Paced};
-use super::bans::Banned;
-use super::holding::Holds;
-use super::limits::{
-    CODES_MAX, FILTER_KEYS_MAX, GUESSES_PER_SESSION_BURST, LOBBY_LIFETIME, RETRY_AFTER, SEAL_WITHIN,
-    SIZE_DEFAULT, SIZE_MIN,
-};
-use super::lobby::{Data, Entrants, Fields, Lobby, LobbyId, Member, Stage, or_empty};
+use super::limits::{CODES_MAX, FILTER_KEYS_MAX, GUESSES_PER_SESSION_BURST, RETRY_AFTER, SIZE_DEFAULT};
+use super::lobby::{Data, Fields, Lobby, LobbyId, Member, Newcomer, Stage};
 use super::notices::Notice;
 use super::outside::{Command, Discard, Event, HashId, HashJob};
 use super::secrets::{KeptPassword, Keys};
-use super::ticket::Ticket;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{AppName, CODE_LARGEST, CODE_LONG, LobbyCode, PeerId, SessionId};
-use crate::wire::{CodeKind, Create, ErrorCode, Join, Joined, Quick, Return, ServerMessage, render};
+use crate::wire::typed;
+use crate::wire::{CodeKind, Create, ErrorCode, Join, Quick};
 
 /// What a lobby's `data` costs at most, about; see [`Data::cost`].
 const OPENING_BYTES_MAX: u64 = 8_192;
@@ -33,7 +28,7 @@ pub(super) struct Entrance {
     /// The request's number.
     id: u64,
     address: IpAddr,
-    me: Box<RawValue>,
+    who: Newcomer,
     to: To,
 }
 
@@ -65,12 +60,12 @@ impl Lobbies {
         let data = Data::read(create.data, &self.keys).ok_or(ErrorCode::BadValue)?;
         let is_long = create.code == Some(CodeKind::Long);
         let opening = Opening { public: create.public, size: seats(create.size), data, is_long };
-        let me = or_empty(create.me);
+        let who = Newcomer::new(create.me, create.run);
         match &create.password {
-            None => self.open(session, id, opening, None, me, now),
+            None => self.open(session, id, opening, None, who, now),
             Some(password) => {
                 let salt = self.ids.bytes();
-                self.hash(session, id, password, salt, me, To::New { opening, salt }, now)
+                self.hash(session, id, password, salt, who, To::New { opening, salt }, now)
             }
         }
     }
@@ -84,7 +79,7 @@ impl Lobbies {
     ) -> Result<(), Refusal> {
         self.may_enter(session)?;
         let Some(state) = self.sessions.get(&session) else { return Ok(()) };
-        let key = LobbyCode::parse(&join.code).map(|code| (state.app.clone(), code));
+        let key = typed::code(&join.code).map(|code| (state.app.clone(), code));
         let password_at = key.clone().filter(|_| join.password.is_some());
         self.may_guess(session, password_at.as_ref(), now)?;
         let lobby = key.and_then(|(app, code)| self.find(&app, code));
@@ -92,14 +87,14 @@ impl Lobbies {
         match (known.map(|lobby| &lobby.password), &join.password) {
             (Some(None), _) => {
                 let lobby = lobby.ok_or(ErrorCode::NotFound)?;
-                self.admit(session, id, lobby, or_empty(join.me), now)
+                self.admit(session, id, lobby, Newcomer::new(join.me, join.run), now)
             }
             (_, None) => Err(self.guessed_wrong(session, None, now)),
             (kept, Some(password)) => {
                 let salt = kept.and_then(|kept| kept.as_ref().map(|kept| kept.salt));
                 let salt = salt.unwrap_or_else(|| self.ids.bytes());
                 let to = To::Known { lobby, code: password_at };
-                self.hash(session, id, password, salt, or_empty(join.me), to, now)
+                self.hash(session, id, password, salt, Newcomer::new(join.me, join.run), to, now)
             }
         }
     }
@@ -140,51 +135,15 @@ impl Lobbies {
         let filter = read_filter(quick.filter, &self.keys)?;
         let data = Data::read(quick.data.or(quick.filter), &self.keys).ok_or(ErrorCode::BadValue)?;
         let size = quick.size.map(|size| seats(Some(size)));
-        let me = or_empty(quick.me);
+        let who = Newcomer::new(quick.me, quick.run);
         match self.fullest(session, &filter, size) {
-            Some(lobby) => self.admit(session, id, lobby, me, now),
+            Some(lobby) => self.admit(session, id, lobby, who, now),
             None => {
                 self.may_open(session)?;
                 let opening = Opening { public: true, size: seats(quick.size), data, is_long: false };
-                self.open(session, id, opening, None, me, now)
+                self.open(session, id, opening, None, who, now)
             }
         }
-    }
-
-    /// Comes back with a ticket: to the lobby made anew, or as the first.
-    pub(super) fn come_back(
-        &mut self,
-        session: SessionId,
-        id: u64,
-        ticket: &Return<'_>,
-        now: Instant,
-    ) -> Result<(), Refusal> {
-        self.may_enter(session)?;
-        let me = or_empty(ticket.me);
-        let ticket = Ticket::verify(&ticket.ticket, &self.keys.tickets, self.unix(now));
-        let ticket = ticket.ok_or(ErrorCode::BadTicket)?;
-        if self.sessions.get(&session).is_none_or(|session| session.app != ticket.app) {
-            return Err(ErrorCode::BadTicket.into());
-        }
-        let mut found = self.returned.get(&ticket.group).copied();
-        if self.bans.is_barred(ticket.group, ticket.peer) {
-            return Err(ErrorCode::Kicked.into());
-        }
-        if found.is_none() {
-            self.may_open(session)?;
-        } else if let Some(older) = self.holder(found, ticket.peer) {
-            // The same member again, whose older session has not been missed yet. If it was alone, the lobby went too.
-            self.supersede(older, now);
-            found = self.returned.get(&ticket.group).copied();
-        }
-        if let Some(state) = self.sessions.get_mut(&session) {
-            state.peer = ticket.peer;
-        }
-        let lobby = found.unwrap_or_else(|| self.reopen(session, &ticket, now));
-        self.enter(session, id, lobby, me, now);
-        let here = self.lobbies.get(&lobby).map_or(0, |lobby| lobby.members.len());
-        self.seal_until(lobby, (here > 1).then(|| now + SEAL_WITHIN));
-        Ok(())
     }
 
     /// A hash has been made; `None` where it could not be.
@@ -194,13 +153,13 @@ impl Lobbies {
         self.addresses.hashes.give(entrance.address, 1);
         self.hashes.done();
         self.next_hash();
-        let Entrance { session, id, me, to, .. } = entrance;
+        let Entrance { session, id, who, to, .. } = entrance;
         let Some(state) = self.sessions.get_mut(&session) else {
             return self.out.discard(Discard::StaleHash);
         };
         state.entering = false;
         let done = match (hash, to) {
-            (Some(hash), to) => self.go_on(session, id, me, to, &hash, now),
+            (Some(hash), to) => self.go_on(session, id, who, to, &hash, now),
             // Nothing was learnt from it, so it was no guess.
             (None, _) => Err(Refusal::later(RETRY_AFTER)),
         };
@@ -213,7 +172,7 @@ impl Lobbies {
         &mut self,
         session: SessionId,
         id: u64,
-        me: Box<RawValue>,
+        who: Newcomer,
         to: To,
         hash: &[u8; 32],
         now: Instant,
@@ -223,7 +182,7 @@ impl Lobbies {
                 self.may_enter(session)?;
                 self.may_open(session)?;
                 let password = KeptPassword::new(&self.keys, salt, hash);
-                self.open(session, id, opening, Some(password), me, now)
+                self.open(session, id, opening, Some(password), who, now)
             }
             To::Known { lobby, code } => {
                 let found = lobby.and_then(|id| Some((id, self.lobbies.get(&id)?.password.as_ref()?)));
@@ -231,7 +190,7 @@ impl Lobbies {
                     Some((lobby, kept)) if kept.matches(&self.keys, hash) => lobby,
                     _ => return Err(self.guessed_wrong(session, code.as_ref(), now)),
                 };
-                self.admit(session, id, lobby, me, now)
+                self.admit(session, id, lobby, who, now)
             }
         }
     }
@@ -243,7 +202,7 @@ impl Lobbies {
         id: u64,
         password: &str,
         salt: [u8; 16],
-        me: Box<RawValue>,
+        who: Newcomer,
         to: To,
         now: Instant,
     ) -> Result<(), Refusal> {
@@ -257,8 +216,8 @@ impl Lobbies {
         self.addresses.hashes.take_surely(address, 1);
         state.entering = true;
         let job = HashId(self.next_number());
-        self.entrances.insert(job, Entrance { session, id, address, me, to });
-        let hash = HashJob { id: job, password: password.into(), salt };
+        self.entrances.insert(job, Entrance { session, id, address, who, to });
+        let hash = HashJob { id: job, password: typed::password(password), salt };
         self.hashes.push(Household::from(address), hash, now);
         self.next_hash();
         Ok(())
@@ -271,7 +230,7 @@ impl Lobbies {
         }
     }
 
-    fn may_enter(&self, session: SessionId) -> Result<(), Refusal> {
+    pub(super) fn may_enter(&self, session: SessionId) -> Result<(), Refusal> {
         match self.sessions.get(&session) {
             Some(state) if state.lobby.is_some() || state.entering || state.finished => {
                 Err(ErrorCode::AlreadyInLobby.into())
@@ -281,7 +240,7 @@ impl Lobbies {
         }
     }
 
-    fn may_open(&self, session: SessionId) -> Result<(), Refusal> {
+    pub(super) fn may_open(&self, session: SessionId) -> Result<(), Refusal> {
         let address = self.sessions.get(&session).map(|session| session.address);
         let fits = address.is_some_and(|address| {
             self.addresses.lobbies.fits(address, 1) && self.addresses.bytes.fits(address, OPENING_BYTES_MAX)
@@ -295,79 +254,40 @@ impl Lobbies {
         id: u64,
         opening: Opening,
         password: Option<KeptPassword>,
-        me: Box<RawValue>,
+        who: Newcomer,
         now: Instant,
     ) -> Result<(), Refusal> {
         let Some(state) = self.sessions.get(&session) else { return Ok(()) };
         let (app, opener) = (state.app.clone(), state.address);
         self.addresses.spend(opener, Paced::Opening, now).map_err(Refusal::later)?;
+        let code = self.free_code(&app, opening.is_long);
+        let group = self.ids.group();
         let lobby = Lobby {
-            code: self.free_code(&app, opening.is_long),
-            app,
             public: opening.public,
-            locked: false,
             size: opening.size,
             password,
             data: opening.data,
-            members: Vec::new(),
-            owner: session,
-            stage: Stage::Open,
-            group: self.ids.group(),
-            ticket: None,
-            banned: Banned::default(),
-            entrants: Entrants::default(),
-            holds: Holds::default(),
-            opener,
-            opened_at: now,
-            ends_at: now + LOBBY_LIFETIME,
+            ..Lobby::new((app, code), session, opener, group, now)
         };
         let lobby = self.found(lobby);
-        self.enter(session, id, lobby, me, now);
+        self.enter(session, id, lobby, who, now);
         Ok(())
     }
 
-    /// A completed lobby, made anew: sealed, unlisted, under its code where that is free.
-    fn reopen(&mut self, session: SessionId, ticket: &Ticket, now: Instant) -> LobbyId {
-        let free = self.find(&ticket.app, ticket.code).is_none();
-        let opener = self.sessions.get(&session).map(|session| session.address);
-        let lobby = Lobby {
-            code: if free { ticket.code } else { self.free_code(&ticket.app, false) },
-            app: ticket.app.clone(),
-            public: false,
-            locked: true,
-            size: ticket.members.len().max(SIZE_MIN as usize),
-            password: None,
-            data: Data::none(),
-            members: Vec::new(),
-            owner: session,
-            stage: Stage::Sealed { until: None },
-            group: ticket.group,
-            ticket: Some((ticket.expires, ticket.owner)),
-            banned: Banned::default(),
-            entrants: Entrants::default(),
-            holds: Holds::default(),
-            opener: opener.expect("the session was looked up just before"),
-            opened_at: now,
-            ends_at: now + LOBBY_LIFETIME,
-        };
-        let id = self.found(lobby);
-        self.returned.insert(ticket.group, id);
-        id
-    }
-
-    fn found(&mut self, lobby: Lobby) -> LobbyId {
+    pub(super) fn found(&mut self, lobby: Lobby) -> LobbyId {
         let id = LobbyId(self.next_number());
         self.addresses.lobbies.take_surely(lobby.opener, 1);
         self.addresses.bytes.take_surely(lobby.opener, lobby.data.cost());
         self.timers.set(Timer::Lobby(id), lobby.ends_at);
         self.apps.entry(lobby.app.clone()).or_default().codes.insert(lobby.code, id);
+        self.origins.insert(lobby.origin, id);
         self.lobbies.insert(id, lobby);
         self.out.event(Event::LobbyOpened);
         id
     }
 
     /// A code that no lobby has, as long as it must be so that few guesses hit.
-    fn free_code(&mut self, app: &AppName, is_long: bool) -> LobbyCode {
+    pub(super) fn free_code(&mut self, app: &AppName, is_long: bool) -> LobbyCode {
         let lobbies = self.apps.get(app).map_or(0, |app| app.codes.len());
         let letters = CODES_MAX.iter().zip(4..).find(|(most, _)| lobbies < **most);
         let letters = letters.map_or(CODE_LARGEST, |(_, letters)| letters);
@@ -379,21 +299,21 @@ impl Lobbies {
         }
     }
 
-    fn find(&self, app: &AppName, code: LobbyCode) -> Option<LobbyId> {
+    pub(super) fn find(&self, app: &AppName, code: LobbyCode) -> Option<LobbyId> {
         self.apps.get(app)?.codes.get(&code).copied()
     }
 
-    fn holder(&self, lobby: Option<LobbyId>, peer: PeerId) -> Option<SessionId> {
+    pub(super) fn holder(&self, lobby: Option<LobbyId>, peer: PeerId) -> Option<SessionId> {
         Some(self.lobbies.get(&lobby?)?.by_peer(peer)?.session)
     }
 
     /// Lets in who has shown the code and the password: only now does it matter whether there is a seat.
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         session: SessionId,
         id: u64,
         lobby: LobbyId,
-        me: Box<RawValue>,
+        who: Newcomer,
         now: Instant,
     ) -> Result<(), Refusal> {
         self.may_enter(session)?;
@@ -406,31 +326,54 @@ impl Lobbies {
             Lobby { locked: true, .. } => Err(ErrorCode::Locked.into()),
             Lobby { members, size, .. } if members.len() >= *size => Err(ErrorCode::Full.into()),
             _ => {
-                self.addresses.spend(address, Paced::Entry, now).map_err(Refusal::later)?;
-                let rate = self.limits.entries_of_lobby;
-                let entrants = self.lobbies.get_mut(&lobby).map(|lobby| &mut lobby.entrants);
-                entrants.map_or(Ok(()), |each| each.spend(address, rate, now)).map_err(Refusal::later)?;
-                self.enter(session, id, lobby, me, now);
+                self.pace_entry(lobby, address, now)?;
+                self.enter(session, id, lobby, who, now);
                 Ok(())
             }
         }
     }
 
-    fn enter(&mut self, session: SessionId, id: u64, lobby_id: LobbyId, me: Box<RawValue>, now: Instant) {
+    /// Counts a way into a lobby, or back to a seat: each takes a connection of every member.
+    pub(super) fn pace_entry(
+        &mut self,
+        lobby: LobbyId,
+        address: IpAddr,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        self.addresses.spend(address, Paced::Entry, now).map_err(Refusal::later)?;
+        let rate = self.limits.entries_of_lobby;
+        let entrants = self.lobbies.get_mut(&lobby).map(|lobby| &mut lobby.entrants);
+        entrants.map_or(Ok(()), |each| each.spend(address, rate, now)).map_err(Refusal::later)
+    }
+
+    pub(super) fn enter(
+        &mut self,
+        session: SessionId,
+        id: u64,
+        lobby_id: LobbyId,
+        who: Newcomer,
+        now: Instant,
+    ) {
         self.unwatch(session);
         let Some(state) = self.sessions.get_mut(&session) else { return };
         let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return };
         state.lobby = Some(lobby_id);
         state.notices.clear();
+        if lobby.by_peer(state.peer).is_some() {
+            // Its name went back to its seat by ticket, in another session, since it left.
+            state.peer = self.ids.peer();
+        }
         let peer = state.peer;
-        lobby.members.push(Member::new(session, peer, me));
+        lobby.members.push(Member::new(session, peer, who));
+        lobby.life.entered += 1;
         // A lobby that came back is whose it was before, as soon as that one is there.
         let is_given_back = lobby.is_before(peer) && lobby.owner != session;
         if is_given_back {
             lobby.owner = session;
+            // Of a completed one nobody else may ever do what an owner may.
+            lobby.before.take_if(|_| lobby.tickets_end.is_none());
         }
-        let joined = render(&ServerMessage::Joined(Joined { peer: state.peer, lobby: lobby.view() }));
-        self.send(session, Some(id), &joined);
+        self.tell_joined(session, id, lobby_id, now);
         self.notify_others(lobby_id, Some(session), &Notice::Arrived(peer));
         if is_given_back {
             self.notify_others(lobby_id, Some(session), &Notice::Owner);

@@ -61,9 +61,10 @@ impl Lobbies {
             other.is_some_and(|other| Household::from(other.address) == household)
         });
         lobby.banned.add(peer, (!is_shared).then_some(address));
-        if let Some((expires, _)) = lobby.ticket {
-            self.bans.add(lobby.group, peer, expires, unix);
-        }
+        // Of an open lobby, too: with its ticket it could come back once the lobby is gone, and open it again.
+        let expires = lobby.tickets_end.unwrap_or(unix + TICKET_LIFETIME.as_secs());
+        let bans = if lobby.is_returned() { &mut self.bans } else { &mut self.open_bans };
+        bans.add(lobby.origin, peer, expires, unix);
     }
 
     /// Takes a session out of its lobby, if it is in one, and tells the others.
@@ -83,14 +84,14 @@ impl Lobbies {
         if !lobby.is_returned() {
             self.out.commands.push_back(Command::Revoke { group: lobby.group, peer });
         }
-        let follower = match lobby.members.first() {
+        let follower = match lobby.follower() {
             None => {
                 self.free(freed);
                 return self.close_lobby(lobby_id, ClosedWhy::Empty, now);
             }
-            Some(first) => (lobby.owner == id).then_some((first.session, first.peer)),
+            Some(next) => (lobby.owner == id).then_some(next),
         };
-        if let Some((owner, _)) = follower {
+        if let Some(owner) = follower {
             lobby.owner = owner;
         }
         self.free(freed);
@@ -181,7 +182,7 @@ impl Lobbies {
         let Some(lobby) = self.take_lobby(id, ClosedWhy::Completed, now) else { return };
         let expires = self.unix(now) + TICKET_LIFETIME.as_secs();
         // Of a lobby that came back, whose it was, whether it came back or not.
-        let owner = lobby.ticket.and_then(|(_, owner)| owner).unwrap_or(lobby.owner_peer());
+        let owner = lobby.before.unwrap_or(lobby.owner_peer());
         let peers: Vec<PeerId> = lobby.members.iter().map(|member| member.peer).collect();
         for member in &lobby.members {
             let ticket = Ticket {
@@ -192,6 +193,7 @@ impl Lobbies {
                 members: peers.clone(),
                 owner: Some(owner),
                 expires,
+                open: None,
             };
             let ticket = ticket.sign(&self.keys.tickets);
             if let Some(ice) = &member.farewell {
@@ -240,11 +242,13 @@ impl Lobbies {
         self.addresses.lobbies.give(lobby.opener, 1);
         self.addresses.bytes.give(lobby.opener, lobby.data.cost());
         self.free(lobby.holds.freed());
-        if lobby.is_returned() {
-            self.returned.remove(&lobby.group);
+        if self.origins.get(&lobby.origin) == Some(&id) {
+            self.origins.remove(&lobby.origin);
         }
         self.delist(&lobby.app, lobby.code, id, now);
-        self.out.event(Event::LobbyClosed { why, lived: now.saturating_duration_since(lobby.opened_at) });
+        let life = Box::new(lobby.life.clone());
+        let lived = now.saturating_duration_since(lobby.opened_at);
+        self.out.event(Event::LobbyClosed { why, lived, life });
         Some(lobby)
     }
 }

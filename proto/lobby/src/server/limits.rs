@@ -12,8 +12,8 @@ pub const FRAME_BYTES_MAX: usize = 16_384;
 pub const DATA_BYTES_MAX: usize = 2_048;
 /// A member's `me`, bytes.
 pub const ME_BYTES_MAX: usize = 512;
-/// A password, bytes of UTF-8.
-pub const PASSWORD_BYTES_MAX: usize = 128;
+/// A password, bytes of UTF-8: 128 letters of any script.
+pub const PASSWORD_BYTES_MAX: usize = 512;
 /// A ticket, bytes: one of 64 members has about 1,300.
 pub const TICKET_BYTES_MAX: usize = 4_096;
 /// Fewest seats of a lobby.
@@ -34,6 +34,10 @@ pub const LIST_MAX: usize = 100;
 pub const LIST_BYTES_MAX: usize = 24_576;
 /// The same for a household that holds more than its share of bytes, or where they run short.
 pub const LIST_BYTES_SHORT: usize = 4_096;
+/// Bytes by which lobbies of a household count as more than another's, where a list cannot show all; within them the newest comes first.
+pub const LIST_STEP_BYTES: usize = 512;
+/// A site's lobbies together count as so many households'.
+pub const LIST_SITE_SHARE: usize = 4;
 /// Lobbies looked at for one `list` or `quick` with a filter, newest first.
 pub const SCANNED_MAX: usize = 1_000;
 /// Changes told to one watcher at a time.
@@ -104,8 +108,16 @@ pub const CODES_MAX: [usize; 3] = [50, 1_400, 40_000];
 
 /// For `hello` to come.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
-/// For a cut session to come back.
+/// For a cut session without a lobby to come back, and for one with a seat where sessions are scarce.
 pub const RESUME_WITHIN: Duration = Duration::from_secs(30);
+/// For a member whose device sleeps, or has no network, to come back to its seat.
+pub const AWAY_WITHIN: Duration = Duration::from_secs(600);
+/// The same where a page was closed or reloaded.
+pub const RELOAD_WITHIN: Duration = Duration::from_secs(20);
+/// Without a socket until the others are told.
+pub const AWAY_AFTER: Duration = Duration::from_secs(3);
+/// From then on, until the lobby of an owner that is away belongs to a member that is there.
+pub const OWNER_AWAY: Duration = Duration::from_secs(30);
 /// For reflexive candidates to wait for those of the other side.
 pub const HOLD_WITHIN: Duration = Duration::from_secs(1);
 /// Signals that wait so, of one side of a link; what comes then goes at once.
@@ -169,6 +181,8 @@ pub struct Limits {
     pub bytes: Quota,
     /// How long reflexive candidates wait for those of the other side; zero: not at all.
     pub hold: Duration,
+    /// How long a member's seat waits for it once its socket is gone.
+    pub away: Duration,
     /// How long relay credentials last that a lobby's members get. Where the relay is told when somebody leaves, they may
     /// last for the whole game.
     pub grant_lifetime: Duration,
@@ -199,6 +213,7 @@ impl Default for Limits {
             hashes_at_once: 1,
             bytes: Quota::new(48 << 20, 6 << 20),
             hold: HOLD_WITHIN,
+            away: AWAY_WITHIN,
             grant_lifetime: GRANT_LIFETIME,
         }
     }

@@ -135,7 +135,7 @@ impl Lobbies {
         if new {
             let Linked { path, local, remote, ms, .. } = *report;
             self.report(
-                session,
+                (session, lobby_id),
                 now,
                 Event::Linked { path, local, remote, took: Duration::from_millis(ms), both },
             );
@@ -146,10 +146,15 @@ impl Lobbies {
 
     /// Counts what a peer says of a link, unless its household says too much: what anybody may say must not drown what others
     /// say.
-    fn report(&mut self, session: SessionId, now: Instant, event: Event) {
+    fn report(&mut self, (session, lobby): (SessionId, LobbyId), now: Instant, event: Event) {
         let Some(address) = self.sessions.get(&session).map(|session| session.address) else { return };
         match self.addresses.spend(address, Paced::Report, now) {
-            Ok(()) => self.out.event(event),
+            Ok(()) => {
+                if let Some(lobby) = self.lobbies.get_mut(&lobby) {
+                    lobby.life.count(&event);
+                }
+                self.out.event(event);
+            }
             Err(_) => self.out.discard(Discard::Report),
         }
     }
@@ -166,7 +171,7 @@ impl Lobbies {
         if peer.is_none() && report.reason != Reason::PeerLeft {
             return Err(ErrorCode::NoLink.into());
         }
-        self.report(session, now, Event::Failed(report.reason));
+        self.report((session, lobby_id), now, Event::Failed(report.reason));
         let Some(lobby) = self.lobbies.get_mut(&lobby_id) else { return Ok(()) };
         if let (Some(peer), Some(member)) = (peer, lobby.member_mut(session)) {
             member.linked.remove(&peer);

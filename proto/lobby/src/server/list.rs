@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::time::Instant;
 
+use twocan_base::{Household, Site};
+
 use super::entrance::read_filter;
 use super::limits::{
-    CHANGED_MAX, CHANGES_MAX, LIST_BYTES_MAX, LIST_BYTES_SHORT, LIST_INTERVAL, LIST_MAX, SCANNED_MAX,
-    SHOWN_COST, SHOWN_MAX, WATCHERS_AT_ONCE, WATCHERS_INTERVAL,
+    CHANGED_MAX, CHANGES_MAX, LIST_BYTES_MAX, LIST_BYTES_SHORT, LIST_INTERVAL, LIST_MAX, LIST_SITE_SHARE,
+    LIST_STEP_BYTES, SCANNED_MAX, SHOWN_COST, SHOWN_MAX, WATCHERS_AT_ONCE, WATCHERS_INTERVAL,
 };
 use super::lobby::{Fields, Lobby, LobbyId};
 use super::session::Watch;
@@ -61,6 +63,40 @@ impl App {
     }
 }
 
+/// The lobbies that one list has room for, in their order. Where not all find room, those of a household that has few and short ones
+/// come before those of one that has many or long ones; and of a site, which has several, before another's.
+fn share<'a>(lobbies: &[&'a Lobby], bytes_max: usize) -> Vec<&'a Lobby> {
+    let cost = |lobby: &Lobby| lobby.data.raw.get().len() + 100;
+    let all =
+        lobbies.len() <= LIST_MAX && lobbies.iter().map(|lobby| cost(lobby)).sum::<usize>() <= bytes_max;
+    if all {
+        return lobbies.to_vec();
+    }
+    let (mut households, mut sites) = (BTreeMap::new(), BTreeMap::new());
+    let mut ranked: Vec<(usize, usize)> = Vec::with_capacity(lobbies.len());
+    for (at, lobby) in lobbies.iter().enumerate() {
+        let household: &mut usize = households.entry(Household::from(lobby.opener)).or_default();
+        *household += cost(lobby);
+        let mut counted = *household;
+        if lobby.opener.is_ipv6() {
+            let site: &mut usize = sites.entry(Site::from(lobby.opener)).or_default();
+            *site += cost(lobby);
+            counted = counted.max(*site / LIST_SITE_SHARE);
+        }
+        ranked.push((counted / LIST_STEP_BYTES, at));
+    }
+    ranked.sort_unstable();
+    let mut bytes = 0;
+    let fits = |(_, at): &(usize, usize)| {
+        bytes += lobbies.get(*at).map_or(0, |lobby| cost(lobby));
+        bytes <= bytes_max
+    };
+    let mut shown: Vec<usize> =
+        ranked.into_iter().take(LIST_MAX).take_while(fits).map(|(_, at)| at).collect();
+    shown.sort_unstable();
+    shown.into_iter().filter_map(|at| lobbies.get(at).copied()).collect()
+}
+
 impl Lobbies {
     pub(super) fn list(&mut self, session: SessionId, id: u64, list: &List<'_>) -> Result<(), Refusal> {
         let filter = read_filter(list.filter, &self.keys)?;
@@ -68,19 +104,10 @@ impl Lobbies {
         let name = state.app.clone();
         let fits = self.addresses.bytes.fits(state.address, LIST_BYTES_MAX as u64);
         let bytes_max = if fits { LIST_BYTES_MAX } else { LIST_BYTES_SHORT };
-        let (mut total, mut bytes, mut shown) = (0, 0, Vec::new());
-        for lobby in self.matching(&name, &filter) {
-            total += 1;
-            bytes += lobby.data.raw.get().len() + 100;
-            if shown.len() < LIST_MAX && bytes <= bytes_max {
-                shown.push(lobby.listed());
-            } else if filter.is_empty() {
-                break;
-            }
-        }
-        if filter.is_empty() {
-            total = self.apps.get(&name).map_or(0, |app| app.listed.len());
-        }
+        let matching: Vec<&Lobby> = self.matching(&name, &filter).collect();
+        let all = self.apps.get(&name).map_or(0, |app| app.listed.len());
+        let total = if filter.is_empty() { all } else { matching.len() };
+        let shown: Vec<_> = share(&matching, bytes_max).into_iter().map(Lobby::listed).collect();
         let codes: BTreeSet<LobbyCode> = shown.iter().map(|lobby| lobby.code).collect();
         let body = render(&ServerMessage::Lobbies(Listing { total, lobbies: shown }));
         self.send(session, Some(id), &body);

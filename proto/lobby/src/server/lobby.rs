@@ -10,7 +10,8 @@ use twocan_base::{Household, Rate, Spent};
 
 use super::bans::Banned;
 use super::holding::Holds;
-use super::limits::ENTRANTS_MAX;
+use super::limits::{ENTRANTS_MAX, LOBBY_LIFETIME, SIZE_DEFAULT};
+use super::outside::Life;
 use super::secrets::{KeptPassword, Keys};
 use crate::wire::names::{AppName, GroupId, LobbyCode, PeerId, SessionId};
 use crate::wire::{IceServers, ListedLobby, LobbyView, MemberView};
@@ -31,9 +32,14 @@ pub(super) struct Lobby {
     pub members: Vec<Member>,
     pub owner: SessionId,
     pub stage: Stage,
+    /// Names its credentials at the relay.
     pub group: GroupId,
-    /// When the last ticket ends of a lobby that came back by tickets, in Unix seconds; and whose it was.
-    pub ticket: Option<(u64, Option<PeerId>)>,
+    /// By which the tickets of an open lobby name it: the group that it had when it was opened first.
+    pub origin: GroupId,
+    /// Of a lobby that had completed: when the last ticket to it ends, in Unix seconds.
+    pub tickets_end: Option<u64>,
+    /// Of one that came back by tickets: whose it was, as long as that one is not back.
+    pub before: Option<PeerId>,
     pub banned: Banned,
     pub entrants: Entrants,
     /// Signals that wait for the other side's.
@@ -41,6 +47,7 @@ pub(super) struct Lobby {
     /// Whose household it is counted for.
     pub opener: IpAddr,
     pub opened_at: Instant,
+    pub life: Life,
     /// When its longest life is over.
     pub ends_at: Instant,
 }
@@ -89,6 +96,10 @@ pub(super) struct Member {
     pub session: SessionId,
     pub peer: PeerId,
     pub me: Box<RawValue>,
+    /// Which run of its program this is, as that says.
+    pub run: Option<u64>,
+    /// Its socket is gone, and the others know.
+    pub away: bool,
     /// Has ICE servers, and so links with all others who have.
     pub granted: bool,
     /// Whom it has reported to be linked with.
@@ -97,7 +108,52 @@ pub(super) struct Member {
     pub farewell: Option<IceServers>,
 }
 
+/// What somebody who comes in says of itself.
+pub(super) struct Newcomer {
+    pub me: Box<RawValue>,
+    pub run: Option<u64>,
+}
+
+impl Newcomer {
+    pub fn new(me: Option<&RawValue>, run: Option<u64>) -> Self {
+        Self { me: me.map_or_else(empty, ToOwned::to_owned), run }
+    }
+}
+
 impl Lobby {
+    /// A lobby that is open, for eight, and that nobody is in yet.
+    pub fn new(
+        (app, code): (AppName, LobbyCode),
+        owner: SessionId,
+        opener: IpAddr,
+        group: GroupId,
+        now: Instant,
+    ) -> Self {
+        Self {
+            life: Life::new(app.clone(), code),
+            app,
+            code,
+            public: false,
+            locked: false,
+            size: SIZE_DEFAULT as usize,
+            password: None,
+            data: Data::none(),
+            members: Vec::new(),
+            owner,
+            stage: Stage::Open,
+            group,
+            origin: group,
+            tickets_end: None,
+            before: None,
+            banned: Banned::default(),
+            entrants: Entrants::default(),
+            holds: Holds::default(),
+            opener,
+            opened_at: now,
+            ends_at: now + LOBBY_LIFETIME,
+        }
+    }
+
     pub fn view(&self) -> LobbyView<'_> {
         LobbyView {
             code: self.code,
@@ -124,7 +180,7 @@ impl Lobby {
     }
 
     pub fn is_listed(&self) -> bool {
-        self.public && self.stage == Stage::Open
+        self.public && self.stage == Stage::Open && self.members.iter().any(|member| !member.away)
     }
 
     pub fn member(&self, session: SessionId) -> Option<&Member> {
@@ -155,21 +211,27 @@ impl Lobby {
         missing.map(|(one, two)| [one.peer, two.peer]).take(most).collect()
     }
 
-    /// Came back by tickets.
+    /// Who follows an owner that is gone: the member that has been there longest, and is.
+    pub fn follower(&self) -> Option<SessionId> {
+        let present = self.members.iter().find(|member| !member.away);
+        present.or(self.members.first()).map(|member| member.session)
+    }
+
+    /// Was completed, and came back by tickets.
     pub fn is_returned(&self) -> bool {
-        self.ticket.is_some()
+        self.tickets_end.is_some()
     }
 
     /// Whether this member may do what an owner may: of a lobby that came back, only whose it was before.
     pub fn is_owner(&self, session: SessionId) -> bool {
-        let has_owner = self.ticket.is_some_and(|(_, owner)| owner.is_some());
+        let has_owner = self.is_returned() && self.before.is_some();
         let is_before = || self.member(session).is_some_and(|member| self.is_before(member.peer));
         self.owner == session && (!has_owner || is_before())
     }
 
     /// Whether a lobby that came back was this peer's.
     pub fn is_before(&self, peer: PeerId) -> bool {
-        self.ticket.is_some_and(|(_, owner)| owner == Some(peer))
+        self.before == Some(peer)
     }
 
     pub fn owner_peer(&self) -> PeerId {
@@ -179,12 +241,13 @@ impl Lobby {
 }
 
 impl Member {
-    pub fn new(session: SessionId, peer: PeerId, me: Box<RawValue>) -> Self {
-        Self { session, peer, me, granted: false, linked: BTreeSet::new(), farewell: None }
+    pub fn new(session: SessionId, peer: PeerId, who: Newcomer) -> Self {
+        let Newcomer { me, run } = who;
+        Self { session, peer, me, run, away: false, granted: false, linked: BTreeSet::new(), farewell: None }
     }
 
     pub fn view(&self) -> MemberView<'_> {
-        MemberView { peer: self.peer, me: &self.me }
+        MemberView { peer: self.peer, me: &self.me, away: self.away }
     }
 }
 
@@ -236,9 +299,4 @@ impl Fields {
 /// `{}`.
 pub(super) fn empty() -> Box<RawValue> {
     RawValue::from_string("{}".into()).expect("an object")
-}
-
-/// The text as it came, or `{}`.
-pub(super) fn or_empty(raw: Option<&RawValue>) -> Box<RawValue> {
-    raw.map_or_else(empty, ToOwned::to_owned)
 }

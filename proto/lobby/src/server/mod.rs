@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! text in    handle_message ── clients: hello, resume ── requests: may this session say this now?
-//!                                                          ├ entrance  create, join, quick, return
+//!                                                          ├ entrance  create, join, quick
+//!                                                          ├ returning return, by ticket
+//!                                                          ├ away      whose socket is gone
 //!                                                          ├ links     grants, link, signal, linked, failed
 //!                                                          ├ leaving   leave, kick, seal, complete
 //!                                                          └ list      list, watch, what changed
@@ -12,6 +14,7 @@
 //! One task owns a [`Lobbies`]. Sockets are only numbers here, so they may hang on another process.
 
 mod addresses;
+mod away;
 mod bans;
 mod clients;
 mod entrance;
@@ -27,6 +30,7 @@ mod notices;
 mod outside;
 mod pace;
 mod requests;
+mod returning;
 mod secrets;
 mod session;
 mod ticket;
@@ -38,7 +42,7 @@ use std::time::{Duration, Instant};
 
 pub use self::limits::{Limits, MEMORY_DEFAULT};
 pub use self::outside::{
-    Close, ClosedWhy, Command, Discard, Door, Ended, Event, Grant, HashId, HashJob, Purpose,
+    Close, ClosedWhy, Command, Discard, Door, Ended, Event, Grant, HashId, HashJob, Life, Purpose,
 };
 pub use self::secrets::Keys;
 
@@ -62,7 +66,7 @@ pub struct Lobbies {
     limits: Limits,
     keys: Keys,
     ids: Ids,
-    /// Unix seconds at `started`.
+    /// Unix seconds at `started`, as the wall clock says since.
     unix_at_start: u64,
     started: Instant,
     clients: BTreeMap<ClientId, Client>,
@@ -70,10 +74,12 @@ pub struct Lobbies {
     lobbies: BTreeMap<LobbyId, Lobby>,
     apps: BTreeMap<AppName, App>,
     addresses: Addresses,
-    /// Lobbies made anew by tickets, under the group that the tickets name.
-    returned: BTreeMap<GroupId, LobbyId>,
-    /// Who was shown out of a returned lobby, for as long as tickets of it are good.
+    /// Every lobby, as tickets name it.
+    origins: BTreeMap<GroupId, LobbyId>,
+    /// Who was shown out of a lobby that had completed, for as long as tickets of it are good; and of others, in a table of its own, so that
+    /// kicks in lobbies that anybody can open push out none of those.
     bans: Bans,
+    open_bans: Bans,
     entrances: BTreeMap<HashId, Entrance>,
     hashes: Hashes,
     timers: Timers,
@@ -99,8 +105,9 @@ impl Lobbies {
             sessions: BTreeMap::new(),
             lobbies: BTreeMap::new(),
             apps: BTreeMap::new(),
-            returned: BTreeMap::new(),
+            origins: BTreeMap::new(),
             bans: Bans::default(),
+            open_bans: Bans::default(),
             entrances: BTreeMap::new(),
             hashes: Hashes::default(),
             timers: Timers::default(),
@@ -109,6 +116,11 @@ impl Lobbies {
             last_number: 0,
             now,
         }
+    }
+
+    /// What the wall clock says at `now`, in Unix seconds: to be told now and then, for it may be put right after the start. Tickets are judged by it.
+    pub fn handle_clock(&mut self, unix: u64, now: Instant) {
+        self.unix_at_start = unix.saturating_sub(now.saturating_duration_since(self.started).as_secs());
     }
 
     /// A frame to send, and on which socket.
@@ -192,14 +204,10 @@ impl Lobbies {
     }
 
     fn refuse(&mut self, session: SessionId, id: u64, refusal: Refusal) {
-        let Refusal { code, retry } = refusal;
+        let Refusal { code, retry, sentence } = refusal;
         self.out.event(Event::Refused(code));
         let retry = retry.map(|wait| (wait.as_millis() as u64).div_ceil(1000).max(1));
-        self.reply(
-            session,
-            id,
-            &ServerMessage::Error(Refused { code, message: code.sentence().into(), retry }),
-        );
+        self.reply(session, id, &ServerMessage::Error(Refused { code, message: sentence.into(), retry }));
     }
 }
 
@@ -214,16 +222,18 @@ pub fn frame_cost(frame: &str) -> usize {
 struct Refusal {
     code: ErrorCode,
     retry: Option<Duration>,
+    /// For a person.
+    sentence: &'static str,
 }
 
 impl Refusal {
     fn later(retry: Duration) -> Self {
-        Self { code: ErrorCode::RateLimited, retry: Some(retry) }
+        Self { retry: Some(retry), ..ErrorCode::RateLimited.into() }
     }
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Self {
-        Self { code, retry: None }
+        Self { code, retry: None, sentence: code.sentence() }
     }
 }

@@ -1,6 +1,6 @@
 //! What others do in a lobby, as each member is told of it: at once, or, while it is behind in reading, when it has caught up.
 //! So nobody is cut for what others do. What has cancelled out by then is not told at all, which bounds what waits: of each
-//! other member an arrival, a departure and a link, and once each the owner, the lobby, and whether it is sealed.
+//! other member an arrival, a departure, whether it is there and a link, and once each the owner, the lobby, and whether it is sealed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,12 +9,15 @@ use super::Lobbies;
 use super::limits::{QUEUE_BYTES_MAX, REPLAY_BYTES_MAX};
 use super::lobby::LobbyId;
 use crate::wire::names::{PeerId, SessionId};
-use crate::wire::{Arrived, Left, LeftWhy, Link, Owner, Role, ServerMessage, Updated, render};
+use crate::wire::{Arrived, Away, Back, Left, LeftWhy, Link, Owner, Role, ServerMessage, Updated, render};
 
 /// Something that a member is told of another's doing.
 #[derive(Clone, Debug)]
 pub(super) enum Notice {
     Arrived(PeerId),
+    Away(PeerId),
+    Back(PeerId),
+    Me(PeerId),
     Left(PeerId, LeftWhy),
     Link(PeerId, Role),
     Owner,
@@ -47,17 +50,27 @@ impl Notices {
     fn push(&mut self, notice: Notice) {
         match &notice {
             Notice::Left(gone, _) => {
-                self.0.retain(|waiting| !matches!(waiting, Notice::Link(peer, _) if peer == gone));
+                self.0.retain(|waiting| !matches!(waiting, Notice::Link(peer, _) | Notice::Away(peer) | Notice::Back(peer) | Notice::Me(peer) if peer == gone));
                 let arrival = |waiting: &Notice| matches!(waiting, Notice::Arrived(peer) if peer == gone);
                 if let Some(at) = self.0.iter().rposition(arrival) {
                     self.0.remove(at);
                     return;
                 }
             }
+            // The last of them says how it is; and a link with a program that is gone is none.
+            Notice::Away(who) | Notice::Back(who) => {
+                self.0.retain(
+                    |waiting| !matches!(waiting, Notice::Away(peer) | Notice::Back(peer) if peer == who),
+                );
+            }
+            Notice::Me(who) => self.0.retain(|waiting| !matches!(waiting, Notice::Me(peer) if peer == who)),
             Notice::Owner => self.0.retain(|waiting| !matches!(waiting, Notice::Owner)),
             Notice::Updated => self.0.retain(|waiting| !matches!(waiting, Notice::Updated)),
             Notice::Stage(_) => self.0.retain(|waiting| !matches!(waiting, Notice::Stage(_))),
-            Notice::Arrived(_) | Notice::Link(..) => {}
+            Notice::Link(who, _) => {
+                self.0.retain(|waiting| !matches!(waiting, Notice::Link(peer, _) if peer == who));
+            }
+            Notice::Arrived(_) => {}
         }
         self.0.push_back(notice);
     }
@@ -106,10 +119,14 @@ impl Lobbies {
             Notice::Arrived(peer) => {
                 render(&ServerMessage::Arrived(Arrived { member: lobby.by_peer(*peer)?.view() }))
             }
+            Notice::Away(peer) => render(&ServerMessage::Away(Away { peer: *peer })),
+            Notice::Back(peer) => render(&ServerMessage::Back(Back { member: lobby.by_peer(*peer)?.view() })),
+            Notice::Me(peer) => render(&ServerMessage::Member(Back { member: lobby.by_peer(*peer)?.view() })),
             Notice::Left(peer, why) => render(&ServerMessage::Left(Left { peer: *peer, why: *why })),
             Notice::Link(peer, role) => {
                 let (peer, role) = (*peer, *role);
-                render(&ServerMessage::Link(Link { peer, role, polite: role == Role::Offer }))
+                let run = lobby.by_peer(peer)?.run;
+                render(&ServerMessage::Link(Link { peer, role, polite: role == Role::Offer, run }))
             }
             Notice::Owner => render(&ServerMessage::Owner(Owner { peer: lobby.owner_peer() })),
             Notice::Updated => render(&ServerMessage::Updated(Updated { lobby: lobby.view() })),
@@ -146,6 +163,9 @@ mod tests {
             told += match notice {
                 Notice::Arrived(_) => "a",
                 Notice::Left(..) => "l",
+                Notice::Away(_) => "w",
+                Notice::Back(_) => "b",
+                Notice::Me(_) => "m",
                 Notice::Link(..) => "k",
                 Notice::Owner => "o",
                 Notice::Updated => "u",

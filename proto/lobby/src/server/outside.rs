@@ -1,6 +1,6 @@
 //! What the machine and its owner say to each other: doors, commands, events.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::wire::names::{ClientId, GroupId, PeerId, SessionId};
+use crate::wire::names::{AppName, ClientId, GroupId, LobbyCode, PeerId, SessionId};
 use crate::wire::{Class, ErrorCode, Path, Reason};
 
 /// Where a socket comes from, and by which name it found the server.
@@ -23,8 +23,10 @@ pub struct Door {
 /// How a socket ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Its client closed it with 1000 or 1001, or answered our own close: it will not come back.
+    /// Its client closed it with 1000, or answered our own close: it will not come back.
     Goodbye,
+    /// Its client closed it with 1001, as a browser does for a page that is closed or reloaded (RFC 6455 7.4.1), or 4900: a seat waits for a while.
+    Unloaded,
     /// In any other way: its session waits.
     Cut,
 }
@@ -73,11 +75,13 @@ impl Close {
             Self::Complete => "complete: the links stay",
             Self::GoingAway => "the server is shutting down",
             Self::TooLong => "a frame has at most 16384 bytes",
-            Self::BadHello => "the first frame must be a hello, within 10 s",
+            Self::BadHello => {
+                "no hello within 10 s, or one that cannot be read: app has 1 to 64 of A-Z a-z 0-9 . _ -"
+            }
             Self::Resumed => "resumed on another socket",
             Self::TooSlow => "too slow in reading",
             Self::TooManyRequests => "too many requests",
-            Self::Full => "full, or too many sockets from this address",
+            Self::Full => "full, or too many sockets, or too many at once, from this address",
         }
     }
 }
@@ -200,6 +204,40 @@ pub enum Discard {
     Report,
 }
 
+/// A lobby's life, for the log: what an operator is asked about.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// The application's name.
+    pub app: AppName,
+    /// The lobby's code.
+    pub code: LobbyCode,
+    /// Members that came in, the first among them.
+    pub entered: u32,
+    /// Links that both ends have reported, direct.
+    pub direct: u32,
+    /// The same, relayed.
+    pub relayed: u32,
+    /// Reports of links that failed, by their reason.
+    pub failed: BTreeMap<Reason, u32>,
+}
+
+impl Life {
+    /// Nobody is in yet.
+    pub(super) fn new(app: AppName, code: LobbyCode) -> Self {
+        Self { app, code, entered: 0, direct: 0, relayed: 0, failed: BTreeMap::new() }
+    }
+
+    /// One end has reported this of a link.
+    pub(super) fn count(&mut self, event: &Event) {
+        match event {
+            Event::Linked { path: Path::Direct, both: true, .. } => self.direct += 1,
+            Event::Linked { path: Path::Relayed, both: true, .. } => self.relayed += 1,
+            Event::Failed(reason) => *self.failed.entry(*reason).or_default() += 1,
+            _ => {}
+        }
+    }
+}
+
 /// What happened, for the log and the counters.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -217,6 +255,8 @@ pub enum Event {
         why: ClosedWhy,
         /// How long it was there.
         lived: Duration,
+        /// What it was.
+        life: Box<Life>,
     },
     /// One end reports a link.
     Linked {

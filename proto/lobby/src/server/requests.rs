@@ -11,7 +11,7 @@ use super::outside::{Close, Discard};
 use super::pace::TooFast;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{ClientId, SessionId};
-use crate::wire::{ClientFrame, ClientMessage, ErrorCode, ParseError, ServerMessage, Update};
+use crate::wire::{ClientFrame, ClientMessage, ErrorCode, Me, ParseError, ServerMessage, Update};
 
 impl Lobbies {
     pub(super) fn handle_frame(
@@ -26,6 +26,9 @@ impl Lobbies {
             Err(error) => (id_of(*error), 1),
         };
         if let Some(seq) = frame.as_ref().ok().and_then(|frame| frame.ack) {
+            if let Some(state) = self.sessions.get_mut(&session) {
+                state.says(seq);
+            }
             self.acknowledge(session, client, seq);
         }
         let Some(state) = self.sessions.get_mut(&session) else { return };
@@ -42,7 +45,9 @@ impl Lobbies {
         let done = match (pace, frame) {
             (Err(TooFast::Wait(wait)), _) => Err(Refusal::later(wait)),
             (Err(TooFast::Enough), _) => return,
-            (Ok(()), Err(ParseError::Value { .. })) => Err(ErrorCode::BadValue.into()),
+            (Ok(()), Err(ParseError::Value { limit, .. })) => {
+                Err(Refusal { sentence: limit, ..ErrorCode::BadValue.into() })
+            }
             (Ok(()), Err(_)) => Err(ErrorCode::BadMessage.into()),
             (Ok(()), Ok(_)) if hello => Err(ErrorCode::BadMessage.into()),
             (Ok(()), Ok(frame)) => {
@@ -93,6 +98,7 @@ impl Lobbies {
                 Ok(())
             }
             ClientMessage::Update(update) => self.update(session, id, &update, now),
+            ClientMessage::Me(me) => self.change_me(session, id, &me),
             ClientMessage::Kick(kick) => self.kick(session, id, &kick, now),
             ClientMessage::Leave => self.leave(session, id, now),
             ClientMessage::Seal => self.seal(session, id, now),
@@ -151,9 +157,26 @@ impl Lobbies {
     }
 }
 
+impl Lobbies {
+    /// A member says something else of itself.
+    fn change_me(&mut self, session: SessionId, id: u64, me: &Me<'_>) -> Result<(), Refusal> {
+        let lobby_id = self.lobby_of(session)?;
+        let member = self.lobbies.get_mut(&lobby_id).and_then(|lobby| lobby.member_mut(session));
+        let member = member.ok_or(ErrorCode::NotInLobby)?;
+        me.me.clone_into(&mut member.me);
+        let peer = member.peer;
+        self.reply(session, id, &ServerMessage::Ok);
+        self.notify_others(lobby_id, None, &Notice::Me(peer));
+        Ok(())
+    }
+}
+
 fn cost(message: &ClientMessage<'_>) -> u32 {
     match message {
-        ClientMessage::List(_) | ClientMessage::Quick(_) | ClientMessage::Update(_) => COSTLY_FRAMES,
+        ClientMessage::List(_)
+        | ClientMessage::Quick(_)
+        | ClientMessage::Update(_)
+        | ClientMessage::Me(_) => COSTLY_FRAMES,
         _ => 1,
     }
 }
@@ -161,6 +184,6 @@ fn cost(message: &ClientMessage<'_>) -> u32 {
 fn id_of(error: ParseError) -> u64 {
     match error {
         ParseError::TooLong | ParseError::NotAFrame => 0,
-        ParseError::UnknownType { id } | ParseError::Fields { id } | ParseError::Value { id } => id,
+        ParseError::UnknownType { id } | ParseError::Fields { id } | ParseError::Value { id, .. } => id,
     }
 }

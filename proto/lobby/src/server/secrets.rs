@@ -8,14 +8,18 @@ pub struct Keys {
     pub(super) tickets: hmac::Key,
     /// Of this process alone: password tags, session secrets.
     pub(super) local: hmac::Key,
+    /// Tags passwords; the same on every node, for a tag is in the tickets of a lobby.
+    passwords: hmac::Key,
 }
 
 impl Keys {
     /// `tickets` signs tickets (`docs/protocol.md` §3); `local` never leaves the process and should be random.
     #[must_use]
     pub fn new(tickets: [u8; 32], local: [u8; 32]) -> Self {
+        let tickets = hmac::Key::new(hmac::HMAC_SHA256, &tickets);
         Self {
-            tickets: hmac::Key::new(hmac::HMAC_SHA256, &tickets),
+            passwords: hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&tickets, b"passwords").as_ref()),
+            tickets,
             local: hmac::Key::new(hmac::HMAC_SHA256, &local),
         }
     }
@@ -33,19 +37,20 @@ impl Keys {
     }
 }
 
-/// A lobby's password, as the server keeps it: salted, hashed slowly, and tagged under a key of this process.
-#[derive(Clone)]
+/// A lobby's password, as the server and the lobby's tickets keep it: salted, hashed slowly, and tagged under a key of the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KeptPassword {
     pub salt: [u8; 16],
-    tag: hmac::Tag,
+    pub tag: [u8; 32],
 }
 
 impl KeptPassword {
     pub fn new(keys: &Keys, salt: [u8; 16], hash: &[u8; 32]) -> Self {
-        Self { salt, tag: hmac::sign(&keys.local, hash) }
+        let tag = hmac::sign(&keys.passwords, hash);
+        Self { salt, tag: tag.as_ref().try_into().expect("a SHA-256 tag has 32 bytes") }
     }
 
     pub fn matches(&self, keys: &Keys, hash: &[u8; 32]) -> bool {
-        hmac::verify(&keys.local, hash, self.tag.as_ref()).is_ok()
+        hmac::verify(&keys.passwords, hash, &self.tag).is_ok()
     }
 }

@@ -26,10 +26,14 @@ pub(super) struct Session {
     pub client: Option<ClientId>,
     /// Without a socket: when it is given up.
     pub lost_at: Option<Instant>,
+    /// Without a socket, in a lobby: when the next step of being away is due.
+    pub away_at: Option<Instant>,
     /// The highest client `id` handled.
     pub received: u64,
     /// The highest `seq` given out.
     pub seq: u64,
+    /// How far the client has come, as it says itself: it never says less later.
+    pub seen: u64,
     replay: VecDeque<Arc<str>>,
     /// What they cost, see [`frame_cost`].
     replay_bytes: usize,
@@ -82,8 +86,10 @@ impl Session {
             host,
             client: None,
             lost_at: None,
+            away_at: None,
             received: 0,
             seq: 0,
+            seen: 0,
             replay: VecDeque::new(),
             replay_bytes: 0,
             notices: Notices::default(),
@@ -123,6 +129,11 @@ impl Session {
             self.forget_oldest();
         }
         before - self.replay_bytes
+    }
+
+    /// The client itself says how far it has come; the answer to a ping is its socket's.
+    pub fn says(&mut self, seq: u64) {
+        self.seen = self.seen.max(seq.min(self.seq));
     }
 
     /// The client says that it has seen everything up to `seq`; what is still `queued` it cannot have seen. What that frees.

@@ -1,10 +1,12 @@
-//! Tickets: what lets a member of a completed lobby come back, on any node that has the key (`docs/protocol.md` §3).
+//! Tickets: what lets a member come back to its seat, on any node that has the key (`docs/protocol.md` §3).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
+use super::limits::{SIZE_MAX, SIZE_MIN};
+use super::secrets::KeptPassword;
 use crate::wire::names::{AppName, GroupId, LobbyCode, PeerId};
 
 /// What a ticket says.
@@ -19,6 +21,46 @@ pub(super) struct Ticket {
     pub owner: Option<PeerId>,
     /// Unix seconds.
     pub expires: u64,
+    /// The lobby had not completed: how it is opened again, should it be gone.
+    pub open: Option<Opened>,
+}
+
+/// What a lobby was opened as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opened {
+    pub size: usize,
+    pub public: bool,
+    pub password: Option<KeptPassword>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OpenClaims {
+    size: usize,
+    public: bool,
+    /// Salt and tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<(String, String)>,
+}
+
+impl OpenClaims {
+    fn of(opened: Opened) -> Self {
+        let Opened { size, public, password } = opened;
+        let password =
+            password.map(|kept| (URL_SAFE_NO_PAD.encode(kept.salt), URL_SAFE_NO_PAD.encode(kept.tag)));
+        Self { size, public, password }
+    }
+
+    fn read(&self) -> Option<Opened> {
+        let password = match &self.password {
+            None => None,
+            Some((salt, tag)) => Some(KeptPassword {
+                salt: URL_SAFE_NO_PAD.decode(salt).ok()?.try_into().ok()?,
+                tag: URL_SAFE_NO_PAD.decode(tag).ok()?.try_into().ok()?,
+            }),
+        };
+        let fits = (SIZE_MIN..=SIZE_MAX).contains(&(self.size as i64));
+        fits.then_some(Opened { size: self.size, public: self.public, password })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -32,6 +74,8 @@ struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
     expires: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<OpenClaims>,
 }
 
 impl Ticket {
@@ -45,6 +89,7 @@ impl Ticket {
             members: self.members.iter().map(|peer| peer.as_str().into()).collect(),
             owner: self.owner.map(|peer| peer.as_str().into()),
             expires: self.expires,
+            open: self.open.map(OpenClaims::of),
         };
         let json = serde_json::to_vec(&claims).expect("strings and numbers");
         let body = URL_SAFE_NO_PAD.encode(json);
@@ -71,6 +116,10 @@ impl Ticket {
             members,
             owner,
             expires: claims.expires,
+            open: match &claims.open {
+                Some(open) => Some(open.read()?),
+                None => None,
+            },
         };
         (claims.v == 1 && unix < ticket.expires && ticket.members.contains(&ticket.peer)).then_some(ticket)
     }
@@ -90,6 +139,11 @@ mod tests {
             members: vec![peer("7HRK2M9D"), peer("K2V8RT4N")],
             owner: Some(peer("7HRK2M9D")),
             expires: 1_000,
+            open: Some(Opened {
+                size: 64,
+                public: true,
+                password: Some(KeptPassword { salt: [7; 16], tag: [8; 32] }),
+            }),
         }
     }
 

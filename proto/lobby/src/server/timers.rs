@@ -13,6 +13,8 @@ pub(super) enum Timer {
     Hello(ClientId),
     /// A cut session has not come back.
     Session(SessionId),
+    /// A member has been without a socket for a while.
+    Away(SessionId),
     /// A member's ICE servers are half used up.
     Renew(SessionId),
     /// A lobby has reached its longest life.
@@ -58,6 +60,7 @@ impl Lobbies {
             match timer {
                 Timer::Hello(client) => self.hello_is_late(client),
                 Timer::Session(session) => self.session_is_lost(session, now),
+                Timer::Away(session) => self.is_away(session, now),
                 Timer::Renew(session) => self.renew_grant(session),
                 Timer::Lobby(lobby) => self.lobby_is_old(lobby, now),
                 Timer::Seal(lobby) => self.seal_is_late(lobby, now),

@@ -46,6 +46,8 @@ pub struct Create<'a> {
     pub data: Option<&'a RawValue>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub me: Option<&'a RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
 }
 
 /// What kind of code a lobby is to have.
@@ -67,6 +69,8 @@ pub struct Join<'a> {
     pub password: Option<Text<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub me: Option<&'a RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
 }
 
 /// Enters the fullest public lobby that matches, or opens one.
@@ -80,6 +84,8 @@ pub struct Quick<'a> {
     pub data: Option<&'a RawValue>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub me: Option<&'a RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
 }
 
 /// Asks for the public lobbies, and with `watch` for what changes among them.
@@ -102,6 +108,13 @@ pub struct Update<'a> {
     pub locked: Option<bool>,
 }
 
+/// What a member says of itself from now on.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Me<'a> {
+    #[serde(borrow)]
+    pub me: &'a RawValue,
+}
+
 /// Sends a member away.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Kick<'a> {
@@ -116,13 +129,18 @@ fn yes() -> bool {
     true
 }
 
-/// Comes back to a completed lobby.
+/// Comes back to one's seat: of a lobby that is open, or was, or is completed.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Return<'a> {
     #[serde(borrow)]
     pub ticket: Text<'a>,
+    /// Of a lobby that is gone and opened again.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a RawValue>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub me: Option<&'a RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
 }
 
 /// What a signal is, as its sender says; the server does not look.
@@ -212,6 +230,7 @@ pub enum ClientMessage<'a> {
     List(List<'a>),
     Unwatch,
     Update(Update<'a>),
+    Me(Me<'a>),
     Kick(Kick<'a>),
     Leave,
     Seal,
@@ -254,6 +273,8 @@ pub enum ParseError {
     Value {
         /// The frame's number.
         id: u64,
+        /// Which limit of which field.
+        limit: &'static str,
     },
 }
 
@@ -288,10 +309,9 @@ pub fn parse(text: &str) -> Result<ClientFrame<'_>, ParseError> {
         return Err(ParseError::NotAFrame);
     }
     let message = body(&head.kind, text, id)?;
-    if within_limits(&message) {
-        Ok(ClientFrame { id, ack: head.ack, message })
-    } else {
-        Err(ParseError::Value { id })
+    match beyond_limits(&message) {
+        None => Ok(ClientFrame { id, ack: head.ack, message }),
+        Some(limit) => Err(ParseError::Value { id, limit }),
     }
 }
 
@@ -315,7 +335,7 @@ fn signal(text: &str) -> Option<ClientFrame<'_>> {
     }
     let Whole { message, id, ack, to, kind, class, data } = serde_json::from_str(text).ok()?;
     let read = ClientMessage::Signal(Signal { to, kind, class, data });
-    let is_usual = message == "signal" && (1..=ID_MAX).contains(&id) && within_limits(&read);
+    let is_usual = message == "signal" && (1..=ID_MAX).contains(&id) && beyond_limits(&read).is_none();
     is_usual.then_some(ClientFrame { id, ack, message: read })
 }
 
@@ -331,6 +351,7 @@ fn body<'a>(kind: &str, text: &'a str, id: u64) -> Result<ClientMessage<'a>, Par
         "list" => ClientMessage::List(read(text, id)?),
         "unwatch" => ClientMessage::Unwatch,
         "update" => ClientMessage::Update(read(text, id)?),
+        "me" => ClientMessage::Me(read(text, id)?),
         "kick" => ClientMessage::Kick(read(text, id)?),
         "leave" => ClientMessage::Leave,
         "seal" => ClientMessage::Seal,
@@ -343,24 +364,36 @@ fn body<'a>(kind: &str, text: &'a str, id: u64) -> Result<ClientMessage<'a>, Par
     })
 }
 
-fn within_limits(message: &ClientMessage<'_>) -> bool {
+/// The first limit that a message does not keep, in words.
+fn beyond_limits(message: &ClientMessage<'_>) -> Option<&'static str> {
     let object = |value: Option<&RawValue>, max: usize| {
         value.is_none_or(|value| value.get().len() <= max && value.get().starts_with('{'))
     };
-    let data = |value| object(value, DATA_BYTES_MAX);
-    let me = |value| object(value, ME_BYTES_MAX);
-    let size = |value: Option<i64>| value.is_none_or(|value| (SIZE_MIN..=SIZE_MAX).contains(&value));
+    let data = |value| (!object(value, DATA_BYTES_MAX)).then_some(DATA);
+    let me = |value| (!object(value, ME_BYTES_MAX)).then_some(ME);
+    let size = |value: Option<i64>| {
+        (!value.is_none_or(|value| (SIZE_MIN..=SIZE_MAX).contains(&value))).then_some(SIZE)
+    };
     let password = |value: &Option<Text<'_>>| {
-        value.as_ref().is_none_or(|value| (1..=PASSWORD_BYTES_MAX).contains(&value.len()))
+        let fits = value.as_ref().is_none_or(|value| (1..=PASSWORD_BYTES_MAX).contains(&value.len()));
+        (!fits).then_some(PASSWORD)
     };
     match message {
-        ClientMessage::Create(m) => size(m.size) && password(&m.password) && data(m.data) && me(m.me),
-        ClientMessage::Join(m) => password(&m.password) && me(m.me),
-        ClientMessage::Quick(m) => size(m.size) && data(m.filter) && data(m.data) && me(m.me),
+        ClientMessage::Create(m) => {
+            size(m.size).or(password(&m.password)).or_else(|| data(m.data)).or_else(|| me(m.me))
+        }
+        ClientMessage::Join(m) => password(&m.password).or_else(|| me(m.me)),
+        ClientMessage::Quick(m) => {
+            size(m.size).or_else(|| data(m.filter)).or_else(|| data(m.data)).or_else(|| me(m.me))
+        }
         ClientMessage::List(m) => data(m.filter),
         ClientMessage::Update(m) => data(m.data),
-        ClientMessage::Return(m) => m.ticket.len() <= TICKET_BYTES_MAX && me(m.me),
-        ClientMessage::Linked(m) => m.ms <= LINK_MS_MAX,
+        ClientMessage::Me(m) => me(Some(m.me)),
+        ClientMessage::Return(m) if m.ticket.len() > TICKET_BYTES_MAX => {
+            Some("a ticket has at most 4,096 bytes")
+        }
+        ClientMessage::Return(m) => data(m.data).or_else(|| me(m.me)),
+        ClientMessage::Linked(m) => (m.ms > LINK_MS_MAX).then_some("ms is at most 600,000"),
         ClientMessage::Hello(_)
         | ClientMessage::Unwatch
         | ClientMessage::Kick(_)
@@ -368,6 +401,11 @@ fn within_limits(message: &ClientMessage<'_>) -> bool {
         | ClientMessage::Seal
         | ClientMessage::Signal(_)
         | ClientMessage::Failed(_)
-        | ClientMessage::Ping => true,
+        | ClientMessage::Ping => None,
     }
 }
+
+const DATA: &str = "data, and a filter, are a JSON object of at most 2,048 bytes";
+const ME: &str = "me is a JSON object of at most 512 bytes";
+const SIZE: &str = "size is 2 to 64";
+const PASSWORD: &str = "a password has 1 to 512 bytes of UTF-8";

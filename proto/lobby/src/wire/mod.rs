@@ -6,15 +6,16 @@
 mod client;
 pub mod names;
 mod server;
+pub(crate) mod typed;
 pub mod words;
 
 pub use client::{
-    Class, ClientFrame, ClientMessage, CodeKind, Create, Failed, Hello, Join, Kick, Kind, Linked, List,
+    Class, ClientFrame, ClientMessage, CodeKind, Create, Failed, Hello, Join, Kick, Kind, Linked, List, Me,
     ParseError, Path, Quick, Reason, Resume, Return, Signal, Update, parse,
 };
 pub use server::{
-    Arrived, Complete, IceServer, IceServers, Joined, Left, LeftWhy, Link, Listed, ListedLobby, Listing,
-    LobbyView, MemberView, Owner, Passed, Refused, Removed, RemovedWhy, Role, Sealed, ServerFrame,
+    Arrived, Away, Back, Complete, IceServer, IceServers, Joined, Left, LeftWhy, Link, Listed, ListedLobby,
+    Listing, LobbyView, MemberView, Owner, Passed, Refused, Removed, RemovedWhy, Role, Sealed, ServerFrame,
     ServerMessage, Unlisted, Unsealed, Updated, Welcome, number, parse_server, render,
 };
 pub use words::{ErrorCode, word};

@@ -56,6 +56,9 @@ pub struct MemberView<'a> {
     pub peer: PeerId,
     #[serde(borrow)]
     pub me: &'a RawValue,
+    /// Its socket is gone; its seat waits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub away: bool,
 }
 
 /// A lobby, as the list shows it.
@@ -133,6 +136,9 @@ pub struct Joined<'a> {
     pub peer: PeerId,
     #[serde(borrow)]
     pub lobby: LobbyView<'a>,
+    /// The way back to this seat, while the lobby is not completed.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Cow<'a, str>>,
 }
 
 /// The public lobbies.
@@ -174,6 +180,9 @@ pub struct Link {
     pub peer: PeerId,
     pub role: Role,
     pub polite: bool,
+    /// Which run of the other's program it is, as that says: another one knows nothing of a link with the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
 }
 
 /// What a linked peer says.
@@ -186,6 +195,21 @@ pub struct Passed<'a> {
     pub class: Option<Class>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub data: Option<&'a RawValue>,
+}
+
+/// A member's socket is gone; its seat waits.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Away {
+    pub peer: PeerId,
+}
+
+/// A member, as it is now: that was away and is there again, or says something else of itself.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[allow(missing_docs)]
+pub struct Back<'a> {
+    #[serde(borrow)]
+    pub member: MemberView<'a>,
 }
 
 /// A member is gone.
@@ -258,6 +282,9 @@ pub enum ServerMessage<'a> {
     Arrived(Arrived<'a>),
     Link(Link),
     Signal(Passed<'a>),
+    Away(Away),
+    Back(Back<'a>),
+    Member(Back<'a>),
     Left(Left),
     Owner(Owner),
     Updated(Updated<'a>),
@@ -315,6 +342,9 @@ fn server_body<'a>(kind: &str, text: &'a str) -> Result<Option<ServerMessage<'a>
         "arrived" => ServerMessage::Arrived(serde_json::from_str(text)?),
         "link" => ServerMessage::Link(serde_json::from_str(text)?),
         "signal" => ServerMessage::Signal(serde_json::from_str(text)?),
+        "away" => ServerMessage::Away(serde_json::from_str(text)?),
+        "back" => ServerMessage::Back(serde_json::from_str(text)?),
+        "member" => ServerMessage::Member(serde_json::from_str(text)?),
         "left" => ServerMessage::Left(serde_json::from_str(text)?),
         "owner" => ServerMessage::Owner(serde_json::from_str(text)?),
         "updated" => ServerMessage::Updated(serde_json::from_str(text)?),

@@ -21,7 +21,7 @@ const UNIX: u64 = 1_790_000_000;
 /// Someone with a client, and the connections that it asked for.
 pub struct End {
     pub client: Client,
-    sockets: BTreeMap<SocketId, ClientId>,
+    pub sockets: BTreeMap<SocketId, ClientId>,
     log: Vec<Event>,
     all: Vec<Event>,
     room: Option<RoomId>,
@@ -30,6 +30,22 @@ pub struct End {
     states: BTreeMap<PeerId, LinkState>,
     /// How often a connection was told to restart.
     pub restarts: usize,
+}
+
+impl End {
+    fn new(seed: u8) -> Self {
+        Self {
+            client: Client::new(Config { app: AppName::parse("test").unwrap() }, [seed; 32]),
+            sockets: BTreeMap::new(),
+            log: Vec::new(),
+            all: Vec::new(),
+            room: None,
+            name: None,
+            started: None,
+            states: BTreeMap::new(),
+            restarts: 0,
+        }
+    }
 }
 
 pub struct Meeting {
@@ -48,6 +64,8 @@ pub struct Meeting {
     to_client: VecDeque<(ClientId, String)>,
     closing: Vec<(ClientId, u16)>,
     pub refusals: usize,
+    /// Of the lobby of a pair.
+    pub code: String,
     next_client: u64,
 }
 
@@ -91,7 +109,7 @@ impl Entrance {
             "create" => ClientMessage::Create(self.create()),
             "join" => {
                 let password = self.password.as_deref().map(Into::into);
-                ClientMessage::Join(Join { code: self.code.as_str().into(), password, me: None })
+                ClientMessage::Join(Join { code: self.code.as_str().into(), password, me: None, run: None })
             }
             _ => {
                 let data = self.data.as_deref();
@@ -120,20 +138,9 @@ impl Meeting {
 
     pub fn of(count: usize) -> Self {
         let now = origin();
-        let ends = (0..count).map(|at| End {
-            client: Client::new(Config { app: AppName::parse("test").unwrap() }, [at as u8; 32]),
-            sockets: BTreeMap::new(),
-            log: Vec::new(),
-            all: Vec::new(),
-            room: None,
-            name: None,
-            started: None,
-            states: BTreeMap::new(),
-            restarts: 0,
-        });
         Self {
             server: Some(server(now, 1)),
-            ends: ends.collect(),
+            ends: (0..count).map(|at| End::new(at as u8)).collect(),
             now,
             cable: true,
             said: Vec::new(),
@@ -144,6 +151,7 @@ impl Meeting {
             to_client: VecDeque::new(),
             closing: Vec::new(),
             refusals: 0,
+            code: String::new(),
             next_client: 1,
         }
     }
@@ -153,9 +161,49 @@ impl Meeting {
         let mut meeting = Self::of(2);
         let code = meeting.enter(0, &create(json!({"public":true}))).unwrap().code;
         meeting.enter(1, &join(code.as_str(), None)).unwrap();
+        meeting.code = code.as_str().to_owned();
         meeting.pass(100);
         assert_eq!(meeting.link(0, 1), Some(LinkState::Open));
         meeting
+    }
+
+    /// One more; its number.
+    pub fn newcomer(&mut self) -> usize {
+        self.ends.push(End::new(self.ends.len() as u8));
+        self.ends.len() - 1
+    }
+
+    /// The way back to the seat of `end`.
+    pub fn ticket(&self, end: usize) -> String {
+        self.ends[end].client.ticket(self.room(end)).unwrap().to_owned()
+    }
+
+    /// The program of `end` ends, as a page does that is closed (`says`) or a process that is killed; another run of it begins.
+    pub fn run_again(&mut self, end: usize, says: bool) {
+        let how = if says { Ended::Unloaded } else { Ended::Cut };
+        for peer in self.ends[end].states.keys().copied().collect::<Vec<_>>() {
+            if says {
+                self.over_the_cable(end, peer, r#"{"type":"away"}"#);
+            }
+        }
+        for client in std::mem::take(&mut self.ends[end].sockets).into_values() {
+            if let Some(server) = &mut self.server {
+                server.handle_disconnected(client, how, self.now);
+            }
+        }
+        self.ends[end] = End::new(100 + end as u8);
+        self.settle();
+    }
+
+    /// Comes back with a ticket.
+    pub fn rejoin(&mut self, end: usize, ticket: &str) -> Result<Snapshot, Failure> {
+        let request = self.ends[end].client.rejoin(ticket, None, self.now);
+        self.settle();
+        match self.outcome(end, request).unwrap() {
+            Ok(Outcome::Entered { lobby, .. }) => Ok(lobby),
+            Ok(other) => panic!("{other:?}"),
+            Err(failure) => Err(failure),
+        }
     }
 
     pub fn open(&mut self, end: usize) {

@@ -16,7 +16,7 @@ pub const UNIX: u64 = 1_790_000_000;
 
 pub struct World {
     pub lobbies: Lobbies,
-    now: Instant,
+    pub now: Instant,
     inboxes: BTreeMap<ClientId, Vec<Value>>,
     /// Clients that do not read, and what waits for each. (What is in their inboxes they will hear once they read.)
     pub unread: BTreeMap<ClientId, usize>,
@@ -192,13 +192,14 @@ impl World {
         self.settle();
     }
 
-    /// Comes back on a new socket, having seen everything up to `player.seq`; the welcome.
+    /// Comes back on a new socket, having seen everything up to `player.seq`; the welcome, or null where the socket is closed at once.
     pub fn resume(&mut self, player: &mut Player, from: &str) -> Value {
         let client = self.connect(from);
         let resume = json!({"session":player.session,"seq":player.seq});
         self.text(client, &json!({"type":"hello","id":0,"app":"test","resume":resume}).to_string());
         player.client = client;
-        self.inboxes.get_mut(&client).unwrap().remove(0)
+        let inbox = self.inboxes.get_mut(&client).filter(|inbox| !inbox.is_empty());
+        inbox.map_or(Value::Null, |inbox| inbox.remove(0))
     }
 
     pub fn drain(&mut self) {

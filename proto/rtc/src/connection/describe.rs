@@ -69,6 +69,12 @@ impl Connection {
         let (is_ours, trickles) =
             self.remote_session().map_or((true, true), |session| (session.is_ours, session.trickle));
         self.meet(is_ours, trickles, now);
+        if let Some(agent) = &mut self.agent {
+            // Ours check as soon as they hear of us.
+            agent.set_opening(!is_ours);
+            // Who cannot trickle may be of the time when the first pair that answered was kept (aiortc is).
+            agent.set_patient(!trickles);
+        }
         self.take_session(taken, now);
         self.maybe_up(now);
         if kind == Kind::Offer {
@@ -146,8 +152,11 @@ impl Connection {
         if self.negotiation.remote.is_none() {
             return;
         }
-        if self.lifecycle.phase == Phase::Failed {
-            self.mend(true, now);
+        match self.lifecycle.phase {
+            Phase::Failed => self.mend(true, now),
+            // What it would do a moment later is done now, and once.
+            Phase::Faltering { .. } => self.mend(false, now),
+            _ => {}
         }
         self.negotiation.is_wanted = true;
     }

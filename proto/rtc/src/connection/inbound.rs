@@ -103,6 +103,9 @@ impl Connection {
         if self.is_started && (is_selected || self.is_validated(socket, from)) {
             let taken = self.secured(bytes, now);
             self.take_transport_events(now);
+            if self.lifecycle.unheard.is_some() {
+                self.maybe_up(now);
+            }
             if is_selected {
                 self.lifecycle.heard = Some(now);
             } else if taken.is_ok() {

@@ -18,7 +18,7 @@ use crate::event::{ConnectionState, Event, FailReason};
 use crate::gather::TransportPolicy;
 use crate::limits::{
     FALTER_TIMEOUT, FAREWELL_TIME, NOMINATION_TIMEOUT, PROBE_INTERVAL, PROBE_INTERVAL_MAX, RESTART_INTERVAL,
-    RESTART_PATIENCE, STALL_TIMEOUT, TURNED_TIMEOUT,
+    RESTART_PATIENCE, STALL_TIMEOUT, TURNED_TIMEOUT, UNHEARD_TIMEOUT,
 };
 use crate::transport::CloseReason;
 
@@ -60,6 +60,10 @@ pub(super) struct Lifecycle {
     pub(super) waits_for_socket: bool,
     /// When our credentials were last renewed: an ICE restart, by either side.
     pub(super) renewed: Option<Instant>,
+    /// It is mended because nothing was acknowledged since then, whatever ICE says of the path.
+    pub(super) unheard: Option<Instant>,
+    /// We stood still until then: what was not acknowledged meanwhile says nothing.
+    woke: Option<Instant>,
     /// When ICE was last asked to look after the path.
     probed: Option<Instant>,
     /// When data began to go by the selected pair.
@@ -86,6 +90,8 @@ impl Lifecycle {
             leaves_at: None,
             waits_for_socket: false,
             renewed: None,
+            unheard: None,
+            woke: None,
             probed: None,
             selected_at: None,
             heard: None,
@@ -170,26 +176,37 @@ impl Connection {
         // The other side answers checks by what it knew before: until it has answered our offer, what is mended is not whole.
         let is_asked =
             matches!(self.lifecycle.phase, Phase::Mending { .. }) && self.negotiation.offered.is_some();
-        if !is_ice_up || is_asked || !self.lifecycle.is_secured || self.lifecycle.is_over() {
+        // Something is acknowledged, though more may be underway.
+        let silent = self.transport.silent_since();
+        self.lifecycle.unheard =
+            self.lifecycle.unheard.filter(|unheard| silent.is_some_and(|since| since <= *unheard));
+        let is_not_yet = is_asked || self.lifecycle.unheard.is_some();
+        if !is_ice_up || is_not_yet || !self.lifecycle.is_secured || self.lifecycle.is_over() {
             return;
         }
         if self.lifecycle.connect_time.is_none() {
             self.lifecycle.connect_time = self.lifecycle.began.map(|began| now.duration_since(began));
         }
         if self.lifecycle.phase != Phase::Connected {
+            self.say_what_waits(now);
             self.become_phase(Phase::Connected);
             // Whoever restarts asks anew.
             self.gatherer.set_active(false, now);
         }
     }
 
-    /// ICE has a path. What waits for a timer that has backed off meanwhile goes now.
+    /// ICE has a path.
     pub(super) fn path_found(&mut self, now: Instant) {
-        let was_silent = matches!(self.lifecycle.phase, Phase::Faltering { .. } | Phase::Mending { .. });
-        if was_silent && let Some(selected) = self.selected {
+        self.maybe_up(now);
+        self.say_what_waits(now);
+    }
+
+    /// While nothing got through SCTP's timer has backed off: what waits for it goes now.
+    fn say_what_waits(&mut self, now: Instant) {
+        let is_silent = matches!(self.lifecycle.phase, Phase::Faltering { .. } | Phase::Mending { .. });
+        if is_silent && let Some(selected) = self.selected {
             self.transport.path_changed(selected.rtt, now);
         }
-        self.maybe_up(now);
     }
 
     /// Data of the other side came by a pair that is not selected. It may have lost the selected one, which the controlling side would otherwise notice only by what
@@ -320,6 +337,9 @@ impl Connection {
             self.lifecycle.probed = Some(now);
             agent.probe(now);
         }
+        if let Some(due) = self.unheard_timeout().filter(|due| *due <= now) {
+            self.unheard(due, now);
+        }
         if self.offer_timeout().is_some_and(|due| due <= now) {
             self.restart_anew();
         }
@@ -379,6 +399,25 @@ impl Connection {
         Some(stalled.max(probed + PROBE_INTERVAL.max(rtt + rtt / 4).max(patience)))
     }
 
+    /// When the path is taken for lost although its checks are answered.
+    fn unheard_timeout(&self) -> Option<Instant> {
+        let is_up = self.lifecycle.phase == Phase::Connected;
+        let rtt = self.selected.and_then(|selected| selected.rtt).unwrap_or_default();
+        let since = self.transport.silent_since().filter(|_| is_up)?;
+        let since = self.lifecycle.woke.map_or(since, |woke| woke.max(since));
+        Some(since + UNHEARD_TIMEOUT + 2 * rtt)
+    }
+
+    /// Nothing was acknowledged for so long; unless we stood still ourselves.
+    fn unheard(&mut self, due: Instant, now: Instant) {
+        if due + UNHEARD_TIMEOUT / 4 <= now {
+            self.lifecycle.woke = Some(now);
+        } else {
+            self.lifecycle.unheard = self.transport.silent_since();
+            self.mend(true, now);
+        }
+    }
+
     /// When ICE is restarted for what was gathered and not signaled, over a path that was found with the credentials in force: once the other side has taken to that
     /// path, since whatever it takes to until then belongs to the time before a restart. One that nominates only when its own pair falls silent, as browsers do, is not
     /// waited for.
@@ -420,6 +459,7 @@ impl Connection {
             self.unsaid_timeout(),
             self.hosts_timeout(),
             self.probe_timeout(),
+            self.unheard_timeout(),
             self.stranger_timeout(),
         ];
         parts.into_iter().flatten().min()
@@ -443,7 +483,7 @@ impl Connection {
             .is_some_and(|agent| matches!(agent.state(), State::Connected | State::Completed));
         Evidence {
             is_incompatible: self.lifecycle.is_incompatible,
-            has_pair: is_ice_up,
+            has_pair: is_ice_up && self.lifecycle.unheard.is_none(),
             is_signaling_up: self.lifecycle.is_signaling_up,
             has_local: !self.local.list.is_empty(),
             has_relayed: self.local.has_relayed(),

@@ -23,7 +23,7 @@ impl Connection {
         while let Some(packet) = self.agent.as_mut().and_then(Agent::poll_transmit) {
             let datagrams = Datagrams { bytes: packet.bytes, segment_size: None };
             let transmit = self.by_way(packet.socket, packet.to, datagrams, now);
-            self.output.transmits.extend(transmit);
+            self.output.transmits.extend(transmit.map(|transmit| Transmit { ttl: packet.ttl, ..transmit }));
         }
         self.queue_gatherer();
     }
@@ -31,7 +31,7 @@ impl Connection {
     fn queue_gatherer(&mut self) {
         while let Some(packet) = self.gatherer.poll_transmit() {
             let gather::Transmit { socket, to, bytes, segment_size } = packet;
-            self.output.transmits.push_back(Transmit { socket, to, bytes, segment_size });
+            self.output.transmits.push_back(Transmit { socket, to, bytes, segment_size, ttl: None });
         }
     }
 
@@ -89,6 +89,6 @@ impl Connection {
             self.queue_gatherer();
             return None;
         }
-        Some(Transmit { socket, to, bytes, segment_size })
+        Some(Transmit { socket, to, bytes, segment_size, ttl: None })
     }
 }

@@ -283,7 +283,7 @@ impl Connection {
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(datagram);
         }
-        Some(Transmit { socket, to, bytes, segment_size: None })
+        Some(Transmit { socket, to, bytes, segment_size: None, ttl: None })
     }
 }
 

@@ -10,8 +10,9 @@ pub const LABEL_LEN_MAX: usize = 1_024;
 pub const SEND_BUFFER_MAX: usize = 1 << 20;
 /// Bytes of one message that we send or accept; what we offer as `a=max-message-size`.
 pub const MESSAGE_LEN_MAX: usize = 256 * 1024;
-/// Events that wait to be polled, beyond which received packets are dropped.
-pub const EVENTS_MAX: usize = 16_384;
+/// Events that wait to be polled, beyond which received packets are dropped, and with them what is said of the path. Twice as many as the
+/// messages that fit into [`RECEIVE_WINDOW`], so that a program that reads nothing holds the peer back long before.
+pub const EVENTS_MAX: usize = 2 * RECEIVE_WINDOW / FRAGMENT_OVERHEAD;
 
 /// Bytes of a datagram that we send, at most: with all headers as many as any path of IPv6 takes. Fewer until the path has shown
 /// that it lets so many through.
@@ -46,6 +47,12 @@ pub const EARLY_RECORDS_MAX: usize = 8;
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long a packet may be unacknowledged once they are done: whoever owns the path, and mends it, decides sooner.
 pub const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(600);
+/// From when an association is up to its first HEARTBEAT.
+pub const HEARTBEAT_FIRST: Duration = Duration::from_secs(2);
+/// From the last acknowledgement to a HEARTBEAT, where nothing is sent (RFC 9260 8.3 has 30 s).
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+/// From one that was not answered to the next; twice that each time, up to the interval.
+pub const HEARTBEAT_AGAIN: Duration = Duration::from_secs(1);
 /// How long a close in good order may take.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// How long a passive end waits for the peer's INIT, which a client sends right behind its handshake, before it sends its own.
@@ -53,8 +60,8 @@ pub const INIT_WAIT: Duration = Duration::from_millis(200);
 
 /// Bytes of received data that are not yet whole messages, or not yet in order.
 pub const RECEIVE_WINDOW: usize = 4 << 20;
-/// What a piece of a message costs besides its bytes.
-pub const FRAGMENT_OVERHEAD: usize = 64;
+/// What a piece of a message, or a message that waits to be polled, costs besides its bytes.
+pub const FRAGMENT_OVERHEAD: usize = 256;
 /// Separate ranges of numbers received beyond what is missing.
 pub const GAPS_MAX: usize = 1_024;
 /// How far beyond the last number without gap another is taken.

@@ -204,7 +204,14 @@ impl World {
     }
 
     /// A datagram from an interface of a peer.
-    fn send_from_peer(&mut self, peer: usize, source: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    fn send_from_peer(
+        &mut self,
+        peer: usize,
+        source: SocketAddr,
+        to: SocketAddr,
+        bytes: &[u8],
+        ttl: Option<u8>,
+    ) {
         self.trace.push((self.elapsed(), source, to));
         if !(self.filter)(source, to, bytes) {
             return;
@@ -227,6 +234,10 @@ impl World {
             *self.nowhere.entry(to).or_default() += 1;
         } else {
             let from = interface.nat.map_or(source, |nat| self.nats[nat].outbound(source, to, &mut self.rng));
+            if ttl.is_some() {
+                // It ends within the provider's network.
+                return;
+            }
             let delay = if self.relays.iter().any(|relay| relay.ip == to.ip()) {
                 self.net.relay_delay
             } else {

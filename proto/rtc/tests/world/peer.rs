@@ -207,12 +207,12 @@ impl World {
     }
 
     fn transmit(&mut self, peer: usize, transmit: Transmit) {
-        let Transmit { socket, to, bytes, segment_size } = transmit;
+        let Transmit { socket, to, bytes, segment_size, ttl } = transmit;
         assert!(!bytes.is_empty(), "nothing is no packet");
         if let Some(source) = self.peers[peer].sockets.get(&socket).copied() {
             for datagram in bytes.chunks(segment_size.unwrap_or(bytes.len())) {
                 assert!(datagram.len() <= 1_236, "a datagram of {} bytes", datagram.len());
-                self.send_from_peer(peer, source, to, datagram);
+                self.send_from_peer(peer, source, to, datagram, ttl);
             }
             return;
         }

@@ -1,4 +1,4 @@
-//! Unix time, from the one value that was passed in and the time that has passed since.
+//! Unix time, from the last value that was passed in and the time that has passed since.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,11 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    /// The wall clock says so now: it may have been put right, or the machine may have slept.
+    pub fn set(&mut self, unix: Duration, now: Instant) {
+        self.unix_at_start = unix.saturating_sub(now.saturating_duration_since(self.start));
+    }
+
     /// Unix seconds at `now`.
     pub fn unix_s(&self, now: Instant) -> u64 {
         (self.unix_at_start + now.saturating_duration_since(self.start)).as_secs()

@@ -29,7 +29,7 @@ mod trial;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
@@ -186,6 +186,12 @@ impl Server {
     pub fn handle_drain(&mut self, now: Instant) {
         let _ = now;
         self.is_draining = true;
+    }
+
+    /// What the wall clock says at `now`, since 1970: to be told now and then, for it may be put right after the start, and stands still for
+    /// nobody while a machine sleeps. Time-limited credentials are judged by it.
+    pub fn handle_clock(&mut self, unix: Duration, now: Instant) {
+        self.clock.set(unix, now);
     }
 
     /// Whatever is due at `now`: see [`Server::poll_timeout`].

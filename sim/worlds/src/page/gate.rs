@@ -7,6 +7,8 @@ use serde_json::Value;
 
 const DESCRIPTIONS_MAX: usize = 20;
 const DESCRIPTIONS_WITHIN: Duration = Duration::from_secs(10);
+/// What an offer with other credentials counts for.
+const RESTART_COST: usize = 3;
 const SDP_LENGTH_MAX: usize = 32 * 1024;
 const CANDIDATES_MAX: usize = 128;
 const CANDIDATE_LENGTH_MAX: usize = 1_024;
@@ -16,6 +18,8 @@ const CANDIDATE_LENGTH_MAX: usize = 1_024;
 pub(super) struct Gate {
     descriptions: VecDeque<Instant>,
     candidates: usize,
+    /// That of the last offer.
+    offered: Option<String>,
     generation: Option<String>,
 }
 
@@ -33,10 +37,16 @@ impl Gate {
             self.descriptions.pop_front();
         }
         let sdp = data["sdp"].as_str().unwrap_or_default();
-        if sdp.is_empty() || sdp.len() > SDP_LENGTH_MAX || self.descriptions.len() >= DESCRIPTIONS_MAX {
+        let is_known = data["type"] == "answer" || generation_of(sdp) == self.offered.as_deref();
+        let cost = if is_known { 1 } else { RESTART_COST };
+        let is_much = self.descriptions.len() + cost > DESCRIPTIONS_MAX;
+        if sdp.is_empty() || sdp.len() > SDP_LENGTH_MAX || is_much {
             return false;
         }
-        self.descriptions.push_back(now);
+        if !is_known {
+            self.offered = generation_of(sdp).map(str::to_owned);
+        }
+        self.descriptions.extend(std::iter::repeat_n(now, cost));
         let own = candidates_in(sdp);
         if generation_of(sdp) != self.generation.as_deref() {
             return own <= CANDIDATES_MAX;

@@ -18,7 +18,6 @@ use beat::BEAT;
 
 use super::connection::{Event, PeerConnection, Signaling, State};
 use super::gate::{Gate, candidates_in};
-use super::ice::Way;
 use super::neighbours::Neighbours;
 use super::outbox::{Outbox, Sending};
 use crate::app::{App, Channels};
@@ -157,7 +156,7 @@ pub struct Link {
     restarting: Option<(Instant, Restarting)>,
     beat_at: Option<Instant>,
     /// When it is looked whether anything came by the selected pair since what it was then.
-    suspicions: VecDeque<(Instant, Option<Way>)>,
+    suspicions: VecDeque<Instant>,
     alone_at: Option<Instant>,
     report_at: Option<(Instant, u32)>,
     bye_at: Option<Instant>,
@@ -233,7 +232,7 @@ impl Link {
             self.deadline,
             self.restarting.map(|(at, _)| at),
             self.beat_at,
-            self.suspicions.front().map(|(at, _)| *at),
+            self.suspicions.front().copied(),
             self.alone_at,
             self.report_at.map(|(at, _)| at),
             self.bye_at,
@@ -336,7 +335,7 @@ impl Link {
             Some("ping") if control["reply"] == true => self.pong(now),
             Some("pong") => self.answered(now),
             Some("signal") => {
-                if !self.around.session && control["kind"] == "description" {
+                if !self.around.online && control["kind"] == "description" {
                     self.suspect(now);
                 }
                 self.signal(&control["kind"], control["data"].clone(), now);
@@ -537,7 +536,10 @@ impl Link {
             }
             self.effects.push_back(Effect::Note(note));
         }
-        let both = self.state == LinkState::Mending && self.planted != Some(Planted::SignalsToNobody);
+        // A server whose socket is away may never be back, while the link carries.
+        let is_alone = self.state != LinkState::Connecting && !self.around.online;
+        let both =
+            (self.state == LinkState::Mending || is_alone) && self.planted != Some(Planted::SignalsToNobody);
         if !by_server || both {
             self.control(&signal);
         }
@@ -550,7 +552,7 @@ impl Link {
             return;
         }
         self.named = false;
-        if said["kind"] == "description" && self.state == LinkState::Open {
+        if self.state != LinkState::Connecting {
             let signal = json!({ "type": "signal", "kind": said["kind"], "data": said["data"] });
             self.control(&signal);
         }
@@ -573,6 +575,10 @@ impl Link {
             State::Connected => {
                 let trusts = self.planted == Some(Planted::TrustsConnected);
                 if self.pc.signaling != Signaling::Stable && !trusts {
+                    // Nobody else makes it anew, and theirs are passed over for it.
+                    if self.state == LinkState::Open {
+                        self.restarting.get_or_insert((now + RESTART, Restarting::Falter));
+                    }
                     return;
                 }
                 if self.state == LinkState::Open {

@@ -16,7 +16,9 @@ const BACKOFF: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 const ACK_EVERY: u64 = 64;
 /// Close codes after which nothing is to come back to.
-const FINAL: [u16; 6] = [1_000, 1_002, 1_007, 1_009, 4_000, 4_001];
+const FINAL: [u16; 6] = [1_000, 1_002, 1_007, 1_009, 4_000, RESUMED];
+/// The session was resumed on another socket.
+const RESUMED: u16 = 4_001;
 const LATER: [u16; 2] = [4_003, 4_004];
 
 /// What it wants, or tells.
@@ -52,6 +54,8 @@ pub(super) struct Session {
     pub is_ended: bool,
     /// The server is about to close.
     pub is_done: bool,
+    /// The last socket has gone without a word.
+    strays: bool,
     has_socket: bool,
     is_doubted: bool,
     /// From hello to welcome, and when hello was said.
@@ -88,6 +92,7 @@ impl Session {
             is_up: false,
             is_ended: false,
             is_done: false,
+            strays: false,
             has_socket: false,
             is_doubted: false,
             rtt: Duration::ZERO,
@@ -274,7 +279,12 @@ impl Session {
             return;
         }
         (self.is_up, self.has_socket, self.due) = (false, false, None);
-        if self.is_done || FINAL.contains(&code) || self.secret.is_none() || self.attempt >= ATTEMPTS_MAX {
+        let is_stray = std::mem::replace(&mut self.strays, code == 1_006) && code == RESUMED;
+        if self.is_done
+            || FINAL.contains(&code) && !is_stray
+            || self.secret.is_none()
+            || self.attempt >= ATTEMPTS_MAX
+        {
             return self.end();
         }
         let longest = if LATER.contains(&code) {

@@ -88,7 +88,7 @@ impl World {
         match what {
             0 | 1 => self.connect(who, input)?,
             2 => {
-                let how = if input.byte()? & 1 == 0 { Ended::Goodbye } else { Ended::Cut };
+                let how = [Ended::Goodbye, Ended::Cut, Ended::Unloaded][usize::from(input.byte()? % 3)];
                 if let Some(client) = self.players[who].socket {
                     self.disconnect(client, how);
                 }

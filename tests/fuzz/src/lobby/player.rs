@@ -20,6 +20,8 @@ pub struct Player {
     /// Peers with whom signals may be exchanged.
     pub links: BTreeSet<String>,
     pub ticket: String,
+    /// Who is back, and not linked since.
+    back: BTreeSet<String>,
 }
 
 impl Player {
@@ -39,11 +41,23 @@ impl Player {
         match kind {
             "joined" => {
                 self.links.clear();
+                self.back.clear();
                 self.peer = text(&frame["peer"]);
+                if frame["ticket"].is_string() {
+                    self.ticket = text(&frame["ticket"]);
+                }
                 self.look_at(&frame["lobby"]);
             }
             "updated" => self.look_at(&frame["lobby"]),
-            "link" => assert!(self.links.insert(text(&frame["peer"])), "linked twice: {frame}"),
+            // Who is back may be another run of its program, whose links begin anew.
+            "back" => {
+                self.back.insert(text(&frame["member"]["peer"]));
+            }
+            "link" => {
+                let peer = text(&frame["peer"]);
+                let is_back = self.back.remove(&peer);
+                assert!(self.links.insert(peer) || is_back, "linked twice: {frame}");
+            }
             "left" => {
                 self.links.remove(&text(&frame["peer"]));
             }

@@ -10,7 +10,7 @@ const SUBPROTOCOL = 'twocan.v1'
 export function browserIo(options: ConnectOptions): Io {
   const Socket = options.WebSocket ?? globalThis.WebSocket
   const Connection = options.RTCPeerConnection ?? globalThis.RTCPeerConnection
-  if (!Socket || !Connection) throw new TwocanError('no-webrtc', 'No WebRTC.')
+  if (!Socket || !Connection) throw new TwocanError('no-webrtc')
   return {
     _socket: (url) => new Socket(url, SUBPROTOCOL),
     _connection: (configuration) => new Connection(configuration),
@@ -22,6 +22,8 @@ export function browserIo(options: ConnectOptions): Io {
     _stays: /Firefox/.test(globalThis.navigator?.userAgent),
     _counts: /Safari/.test(globalThis.navigator?.userAgent),
     _random: Math.random,
+    _run: Math.floor(Math.random() * 2 ** 32),
+    _storage: storage(options),
     _leaving: (then) => on(globalThis, 'pagehide', then),
     _changes(then) {
       // A phone that wakes has none of these but the last.
@@ -29,6 +31,15 @@ export function browserIo(options: ConnectOptions): Io {
       const all = [on(globalThis, 'online', then), on((page.navigator as { connection?: EventTarget } | undefined)?.connection, 'change', then), on(page.document, 'visibilitychange', then)]
       return () => all.forEach((stop) => stop())
     },
+  }
+}
+
+function storage({ storage }: ConnectOptions): Io['_storage'] {
+  try {
+    return (storage === undefined ? globalThis.sessionStorage : storage) ?? undefined
+  } catch {
+    // A page that may keep nothing.
+    return
   }
 }
 
@@ -47,6 +58,6 @@ export function socketUrl(url: string | URL | Location): string {
     address.search = address.hash = ''
     return address.href
   } catch {
-    throw new TwocanError('bad-url', 'Not a server address.')
+    throw new TwocanError('bad-url')
   }
 }

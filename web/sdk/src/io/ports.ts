@@ -5,6 +5,9 @@ export type ConnectionClass = typeof RTCPeerConnection
 export type Socket = WebSocket
 export type SocketClass = typeof WebSocket
 
+/** What keeps the way back to a seat, as `sessionStorage` does. */
+export type TicketStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>
+
 export interface Io {
   /** A socket to the server, about to open. */
   _socket(url: string): Socket
@@ -21,6 +24,10 @@ export interface Io {
   _random(): number
   /** Runs `then` when the network may be another one, unless the function returned is called first. */
   _changes(then: () => void): () => void
+  /** Names this run of the page. */
+  readonly _run: number
+  /** Where the way back to a seat outlives the page; undefined: nowhere. */
+  readonly _storage: TicketStorage | undefined
   /** Runs `then` when the page goes away, unless the function returned is called first. */
   _leaving(then: () => void): () => void
 }

@@ -55,13 +55,15 @@ export class Table {
     await settled()
     this.replies({
       type: 'joined',
+      peer: ME,
+      ticket: 'ticket-of-me',
       lobby: {
         code: 'ED84', public: false, password: false, locked: false, sealed: false, size: 2, owner, data: {},
         members: [{ peer: ME, me: {} }],
       },
     })
     this.room = (await create) as Room
-    for (const event of ['peer', 'message', 'fail', 'arrive', 'leave', 'owner', 'update', 'removed', 'sealed', 'unsealed', 'complete'] as const) {
+    for (const event of ['peer', 'message', 'fail', 'arrive', 'leave', 'owner', 'update', 'removed', 'away', 'back', 'sealed', 'unsealed', 'complete'] as const) {
       this.room.on(event, (...args: unknown[]) => this.log.push([event, ...args]))
     }
     this.says({ type: 'ice', servers: SERVERS, expires: 3600 })

@@ -1,6 +1,6 @@
 // A pretend outside world for tests: a clock that is told, timers that obey it, sockets and connections that only write down.
 
-import type { Connection, Io, Socket } from '../io/ports.js'
+import type { Connection, Io, Socket, TicketStorage } from '../io/ports.js'
 
 /** A socket whose other end is the test. */
 export class FakeSocket {
@@ -76,7 +76,8 @@ export class FakeConnection {
   signalingState = 'stable'
   localDescription: { type: string; sdp: string } | null = null
   remoteDescription: { type: string; sdp: string } | null = null
-  sctp: { maxMessageSize: number } | null = null
+  sctp: { maxMessageSize: number; transport?: { state: string } } | null = null
+  heard: Record<string, ((event: object) => void)[]> = {}
   onicecandidate?: (event: { candidate: unknown }) => void
   onconnectionstatechange?: () => void
   onsignalingstatechange?: () => void
@@ -118,6 +119,19 @@ export class FakeConnection {
   #signals(state: string): void {
     this.signalingState = state
     this.onsignalingstatechange?.()
+    this.tells('signalingstatechange', {})
+  }
+
+  addEventListener(name: string, then: (event: object) => void): void {
+    ;(this.heard[name] ??= []).push(then)
+  }
+
+  removeEventListener(name: string, then: (event: object) => void): void {
+    this.heard[name] = this.heard[name]!.filter((other) => other !== then)
+  }
+
+  tells(name: string, event: object): void {
+    for (const then of this.heard[name] ?? []) then(event)
   }
 
   addIceCandidate(candidate: unknown): Promise<void> {
@@ -155,6 +169,14 @@ export class World implements Io {
   now = 0
   _stays = false
   _counts = true
+  _run = 1
+  /** What `_storage` keeps. */
+  kept = new Map<string, string>()
+  _storage: TicketStorage | undefined = {
+    getItem: (key) => this.kept.get(key) ?? null,
+    setItem: (key, value) => void this.kept.set(key, value),
+    removeItem: (key) => void this.kept.delete(key),
+  }
   urls: string[] = []
   sockets: FakeSocket[] = []
   connections: FakeConnection[] = []

@@ -21,6 +21,7 @@ use super::limits;
 mod congestion;
 mod crc32c;
 mod handshake;
+mod heartbeat;
 mod inbound;
 mod outbound;
 mod path_mtu;
@@ -29,6 +30,7 @@ mod wire;
 
 use congestion::Rto;
 pub use handshake::init_chunk;
+use heartbeat::Heartbeat;
 use inbound::Inbound;
 use outbound::Outbound;
 use reset::{Done, Reset};
@@ -135,6 +137,7 @@ pub struct Association {
     alone: VecDeque<(u32, Vec<u8>)>,
     /// Chunks for the next packet.
     control: Vec<u8>,
+    heartbeat: Heartbeat,
     /// What a probe of the path held.
     probe_answer: Option<Vec<u8>>,
     timer: Option<Instant>,
@@ -183,6 +186,7 @@ impl Association {
             reset: Reset::new(),
             alone: VecDeque::new(),
             control: Vec::new(),
+            heartbeat: Heartbeat::default(),
             probe_answer: None,
             timer: None,
             deadline: None,
@@ -264,6 +268,7 @@ impl Association {
     /// The path is another one.
     pub fn path_changed(&mut self, rtt: Option<Duration>, now: Instant) {
         self.outbound.path_changed(rtt, now);
+        self.heartbeat.path_changed(now);
         if let (Some(_), true) = (self.timer, self.is_up() || self.state == State::CookieWait) {
             self.timer = Some(now);
         }
@@ -280,7 +285,9 @@ impl Association {
             return None;
         }
         let t3 = self.outbound.poll_timeout().filter(|_| self.sends_data());
-        let times = [self.timer, self.deadline, t3, self.inbound.ack_at(), self.reset.poll_timeout()];
+        let heartbeat = self.heartbeat.poll_timeout().filter(|_| self.is_established());
+        let times =
+            [self.timer, self.deadline, t3, heartbeat, self.inbound.ack_at(), self.reset.poll_timeout()];
         times.into_iter().flatten().min()
     }
 
@@ -295,6 +302,9 @@ impl Association {
         }
         self.inbound.handle_timeout(now);
         self.reset.handle_timeout(now);
+        if self.is_established() {
+            self.heartbeat.handle_timeout(self.outbound.is_idle(), now);
+        }
         if self.sends_data()
             && self.outbound.handle_timeout(now).is_some_and(|silent| silent >= limits::ACKNOWLEDGE_WITHIN)
         {
@@ -306,9 +316,10 @@ impl Association {
         }
     }
 
-    /// Since when data is underway and nothing more of it was acknowledged.
+    /// Since when data is underway and nothing more of it was acknowledged, or a HEARTBEAT waits for its answer.
     pub fn silent_since(&self) -> Option<Instant> {
-        self.outbound.silent_since().filter(|_| self.sends_data())
+        let times = [self.outbound.silent_since(), self.heartbeat.silent_since()];
+        times.into_iter().flatten().min().filter(|_| self.sends_data())
     }
 
     /// Whether DATA may travel by itself.
@@ -353,6 +364,9 @@ impl Association {
             self.reset.received(&mut self.inbound, &mut self.control, &mut done);
             self.report(done);
         }
+        if self.state == State::Established {
+            self.heartbeat.begin(now);
+        }
         if !any { Err(Discard::Malformed) } else { result }
     }
 
@@ -376,6 +390,9 @@ impl Association {
             kind::SACK => {
                 let sack = Sack::parse(value).ok_or(malformed)?;
                 let known = self.is_up() && self.outbound.handle_sack(&sack, now);
+                if known {
+                    self.heartbeat.acknowledged(now);
+                }
                 self.shut_down_further(now);
                 if known { Ok(()) } else { Err(Stop::Discard(Discard::Unexpected)) }
             }
@@ -405,6 +422,7 @@ impl Association {
             kind::HEARTBEAT => self.answer_heartbeat(value),
             kind::HEARTBEAT_ACK => {
                 self.outbound.path_mtu().handle_answer(value);
+                self.heartbeat.answered(now);
                 Ok(())
             }
             kind::ERROR => Ok(()),
@@ -541,7 +559,8 @@ impl Association {
             self.reset.progress(&self.outbound);
         }
         let fills = self.sends_data() && self.outbound.can_send();
-        if !fills && self.control.is_empty() && !self.inbound.wants_ack() && !self.reset.is_due() {
+        let asks = self.state == State::Established && self.heartbeat.is_due();
+        if !fills && !asks && self.control.is_empty() && !self.inbound.wants_ack() && !self.reset.is_due() {
             return false;
         }
         wire::begin(out, self.header(peer.tag));
@@ -553,6 +572,9 @@ impl Association {
             return true;
         }
         out.append(&mut self.control);
+        if asks {
+            self.heartbeat.put(out);
+        }
         let mtu = self.outbound.path_mtu().size();
         if fills {
             self.outbound.put_forward(out, mtu);

@@ -325,9 +325,8 @@ impl Ice {
         let is_relayed =
             |each: &Connection| each.local_kind == Kind::Relayed || each.remote_kind == Kind::Relayed;
         self.connections.iter().any(|each| {
-            !is_relayed(each)
-                && matches!(each.write, WriteState::Init | WriteState::Unreliable)
-                && !each.asked.is_empty()
+            let is_asked = each.write == WriteState::Unreliable && !each.asked.is_empty();
+            !is_relayed(each) && (is_asked || each.write == WriteState::Init)
         })
     }
 

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::super::ice::Way;
 use super::{Effect, Link, LinkState};
 use crate::player::Planted;
 
@@ -92,18 +91,16 @@ impl Link {
         }
         if self.probes > 0 {
             self.probes -= 1;
-            self.ping(now);
+            self.ping(self.state != LinkState::Open, now);
         }
         self.listen(now);
     }
 
     /// Asks at once, whatever is held.
-    fn ping(&mut self, now: Instant) {
+    fn ping(&mut self, reply: bool, now: Instant) {
         self.pinged = Some(now);
-        let question = match self.state {
-            LinkState::Open => json!({ "type": "ping" }),
-            _ => json!({ "type": "ping", "reply": true }),
-        };
+        let question =
+            if reply { json!({ "type": "ping", "reply": true }) } else { json!({ "type": "ping" }) };
         self.channels.control(self.pc.transport(), &question.to_string(), now);
     }
 
@@ -123,10 +120,10 @@ impl Link {
         if self.state != LinkState::Open {
             return;
         }
+        self.carries = false;
         self.hold(true, now);
-        let before = self.pc.ice.way();
-        self.ping(now);
-        self.suspicions.push_back((now + LOOK_BEAT + 2 * self.rtt, before));
+        self.ping(true, now);
+        self.suspicions.push_back(now + LOOK_BEAT + 2 * self.rtt);
     }
 
     /// The network may be another one.
@@ -140,18 +137,17 @@ impl Link {
         }
     }
 
-    /// Looks whether anything came by the selected pair since.
+    /// Looks whether the other side has answered since.
     pub(super) fn look_at_suspicions(&mut self, now: Instant) {
-        while self.suspicions.front().is_some_and(|(at, _)| *at <= now) {
-            let before = self.suspicions.pop_front().and_then(|(_, before)| before);
-            let what = |way: Option<Way>| way.map(|way| (way.id, way.received));
+        while self.suspicions.front().is_some_and(|at| *at <= now) {
+            self.suspicions.pop_front();
             if self.state != LinkState::Open {
                 continue;
             }
-            if what(self.pc.ice.way()) == what(before) {
-                self.mend(true, now);
-            } else {
+            if self.carries {
                 self.hold(false, now);
+            } else {
+                self.mend(true, now);
             }
         }
     }
