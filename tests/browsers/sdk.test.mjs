@@ -109,7 +109,7 @@ describe('the package in Chromium and Firefox', { skip }, () => {
       await window.lobby.lock()
       await window.lobby.update({ data: { map: 'ice' } })
     })
-    assert.equal(await other.wait(() => window.lobby.locked && window.lobby.data.map), 'ice')
+    await other.wait(() => window.lobby.locked && window.lobby.data.map === 'ice')
     assert.equal(await other.evaluate(() => window.lobby.kick(window.lobby.owner).then(() => 'kicked', (error) => error.code)), 'not-owner')
     await other.evaluate(() => { window.lobby.on('removed', (why) => { window.why = why }) })
     const again = () => other.evaluate((code) => window.net.join(code).then((lobby) => { window.lobby = lobby; return 'in' }, (error) => error.code), code)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { certify } from '../kit/certificate.mjs'
 import { missing, output } from '../kit/programs.mjs'
-import { Server, binary } from '../kit/server.mjs'
+import { Server, binary, environment } from '../kit/server.mjs'
 import { World } from '../kit/world.mjs'
 
 const [http, turn, turns, alternate] = [8080, 3478, 5349, 3479]
@@ -14,9 +14,8 @@ const url = `http://play.test:${http}`
 
 /** Runs `twocan check` in a place, to its end. */
 async function check(place, args, { env = {} } = {}) {
-  const { TWOCAN_BIN: _, ...inherited } = process.env
   const line = ['netns', 'exec', place.name, binary, 'check', ...args]
-  return output('ip', line, { timeout: 30_000, env: { ...inherited, ...env } })
+  return output('ip', line, { timeout: 30_000, env: { ...environment, ...env } })
 }
 
 /** The same, and what its JSON says. */

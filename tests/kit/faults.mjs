@@ -54,7 +54,8 @@ export const PAIRS = ['native-native', 'native-chromium', 'chromium-native', 'ch
 export class Faulty extends Stage {
   static async open({ hosts = 48, delay_ms = DELAY_MS } = {}) {
     const stage = new Faulty(new World(await Internet.start(hosts, { delay_ms })))
-    await stage.revive()
+    // Left open, the lab would keep the tests from ending.
+    await stage.revive().catch(async (error) => { await stage.close(); throw error })
     return stage
   }
 

@@ -14,8 +14,8 @@ if (!existsSync(binary)) throw new Error(`${binary} is missing: cargo build --re
 // What a server keeps is not kept where one of this machine's own would.
 const state = mkdtempSync(join(tmpdir(), 'twocan-state-'))
 process.on('exit', () => rmSync(state, { recursive: true, force: true }))
-// The server takes every variable that begins so for a setting.
-const { TWOCAN_BIN: _, TWOCAN_ATTACK: __, ...inherited } = process.env
+// The server takes every variable that begins so for a setting: those of whoever runs the tests are not for it.
+const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TWOCAN_')))
 export const environment = { ...inherited, TWOCAN_STATE: state }
 
 export class Server {

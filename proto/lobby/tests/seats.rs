@@ -98,6 +98,36 @@ fn a_page_that_is_closed_is_away_at_once_and_has_left_after_the_time_of_a_reload
 }
 
 #[test]
+fn the_relay_takes_back_what_a_closed_page_had_and_grants_anew_to_one_that_comes_back() {
+    for comes_back_by_ticket in [false, true] {
+        let mut world = World::new();
+        let (mut ada, mut bob) = (world.player(), world.player());
+        let opened = world.ask(&mut ada, json!({"type":"create"}));
+        world.join(&mut bob, opened["lobby"]["code"].as_str().unwrap());
+        world.relay.clear();
+        world.end(ada.client, Ended::Unloaded);
+        let revoked = format!("revoke {}", opened["peer"].as_str().unwrap());
+        assert_eq!(world.relay, [revoked], "back by ticket: {comes_back_by_ticket}");
+        world.relay.clear();
+        if comes_back_by_ticket {
+            let mut again = world.player();
+            let back = world.ask(&mut again, json!({"type":"return","ticket":opened["ticket"]}));
+            assert_eq!(back["type"], "joined");
+        } else {
+            world.resume(&mut ada, "192.0.2.1");
+        }
+        assert_eq!(world.relay.len(), 1, "{:?}", world.relay);
+        assert!(world.relay[0].starts_with("grant"), "{:?}", world.relay);
+    }
+    // A socket that is cut says nothing of the links, which may live by the relay.
+    let mut world = World::new();
+    let (players, _) = world.lobby_of(2);
+    world.relay.clear();
+    world.cut(&players[0]);
+    assert!(world.relay.is_empty());
+}
+
+#[test]
 fn a_page_without_a_lobby_that_is_closed_leaves_nothing_behind() {
     let mut world = World::new();
     let ada = world.player();
@@ -159,7 +189,7 @@ fn another_run_of_a_program_has_the_seat_of_the_one_before_and_its_links_begin_a
         assert_eq!((&heard[1]["peer"], &heard[1]["run"]), (&json!(ada.peer), &json!(7)));
         assert_eq!(world.lobbies.sessions(), 2);
         assert!(how.is_some() || world.closed[&ada.client] == twocan_lobby::Close::Resumed);
-        assert!(!world.relay.iter().any(|told| told.starts_with("revoke")), "its credentials are good");
+        assert!(world.relay.last().unwrap().starts_with("grant"), "its credentials are good");
         // It may do what it could.
         assert_eq!(world.ask(&mut again, json!({"type":"update","locked":true}))["type"], "ok");
     }

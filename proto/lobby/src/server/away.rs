@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Lobbies;
 use super::limits::{AWAY_AFTER, OWNER_AWAY, RELOAD_WITHIN, RESUME_WITHIN};
 use super::notices::Notice;
-use super::outside::Ended;
+use super::outside::{Command, Ended};
 use super::timers::Timer;
 use crate::wire::LeftWhy;
 use crate::wire::names::SessionId;
@@ -30,7 +30,22 @@ impl Lobbies {
         session.lost_at = Some(now + waits);
         self.timers.set(Timer::Session(id), now + waits);
         if session.lobby.is_some() {
+            if how == Ended::Unloaded {
+                self.end_relaying(id);
+            }
             self.away_after(id, if how == Ended::Unloaded { Duration::ZERO } else { AWAY_AFTER }, now);
+        }
+    }
+
+    /// A page that is closed has no links any more: what was allocated for it, and what others may send to its address, ends.
+    /// `resume` and `return` grant anew.
+    fn end_relaying(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(lobby) = session.lobby.and_then(|lobby| self.lobbies.get(&lobby)) else { return };
+        // The credentials of a completed lobby are never taken back.
+        if !lobby.is_returned() {
+            self.timers.clear(Timer::Renew(id), session.renew_at.take());
+            self.out.commands.push_back(Command::Revoke { group: lobby.group, peer: session.peer });
         }
     }
 
