@@ -141,6 +141,11 @@ impl App {
         self.next = None;
     }
 
+    /// Nothing is ever begun: the game is over.
+    pub fn mute(&mut self) {
+        (self.next, self.rate) = (None, 0);
+    }
+
     /// When the next message is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next

@@ -1,7 +1,7 @@
 // A link that begins anew, with another connection.
 
 import { expect, test } from 'vitest'
-import { ALONE_MS, ANEW_DOUBLINGS, ANEW_MS, BYE_MS, MEND_MS, RESTART_MS, SECOND_MS } from './link.js'
+import { ALONE_MS, ANEW_DOUBLINGS, ANEW_MS, BYE_MS, MEND_MS, RESTART_MS, SECOND_MS } from './times.js'
 import { BOB, Table } from './testing/table.js'
 import { settled } from './testing/world.js'
 

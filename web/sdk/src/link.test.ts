@@ -1,7 +1,7 @@
 // One link: negotiation, channels, mending, and the word for a failure.
 
 import { expect, test, vi } from 'vitest'
-import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_COST, FALTER_MS, LOOK_BEAT_MS, MEND_MS, PROBES, PROBE_MS, RELAY_MS, REPLY_MS, RESTART_MS, SECOND_MS, SILENCE_MS, STEPS_MAX } from './link.js'
+import { ALONE_MS, BEAT_MS, BEAT_MS_MAX, BYE_MS, CONNECT_MS, CONTROL_COST, FALTER_MS, LOOK_BEAT_MS, MEND_MS, PROBES, PROBE_MS, RELAY_MS, REPLY_MS, RESTART_MS, SECOND_MS, SILENCE_MS, STEPS_MAX } from './times.js'
 import { CONTROL_BYTES_MAX, PIECE_BYTES_MAX } from './framing.js'
 import { COST_MAX, COST_PER_SECOND } from './lobby.js'
 import { CANDIDATES_MAX, DESCRIPTIONS_MAX, DESCRIPTIONS_MS } from './signals.js'

@@ -10,6 +10,36 @@ import { readReport, type Figures } from './figures.js'
 import { CONTROL_BYTES_MAX, cut, encode, HALF_MESSAGES_PEER_MAX, PIECE_BYTES_MAX, PIECE_BYTES_MIN, type Encoded } from './framing.js'
 import type { Connection, Io } from './io/ports.js'
 import { candidatesIn, candidateType, Gate, origin } from './signals.js'
+import {
+  ALONE_MS,
+  ANEW_DOUBLINGS,
+  ANEW_MS,
+  ASK_MS,
+  AWAY_MS,
+  BEAT_MS,
+  BEAT_MS_MAX,
+  BYE_MS,
+  CONNECT_MS,
+  CONTROL_COST,
+  CROWD,
+  CROWD_MS,
+  FALTER_MS,
+  HOLD_MS,
+  LOOK_BEAT_MS,
+  MEND_MS,
+  PROBES,
+  PROBE_MS,
+  RELAY_MS,
+  RELOAD_MS,
+  REPLY_MS,
+  REPORT_MS,
+  RESTART_MS,
+  SECOND_MS,
+  SILENCE_MS,
+  STAYS_MS,
+  STEPS_MAX,
+  WITHIN_MS,
+} from './times.js'
 import type {
   ChannelOptions,
   FailReason,
@@ -24,60 +54,6 @@ import type {
 } from './types.js'
 import { UNREACHABLE, verdict, type Evidence } from './verdict.js'
 import type { ControlMessage, Outgoing, SignalKind } from './wire.js'
-
-/** From the beginning to the first open channel. */
-export const CONNECT_MS = 20_000
-/** Of silence before a link that is up is asked whether it carries, and between two such questions. */
-export const BEAT_MS = 250
-/** The same where nobody says anything for long: it doubles up to this. */
-export const BEAT_MS_MAX = 3_000
-/** For what comes of the questions, besides two round trips: the other side's SCTP acknowledges within 200 ms, and one that is lost is not all. */
-export const SILENCE_MS = 500
-/** The same where the other side's page has to answer, which may be busy. */
-export const REPLY_MS = 1_000
-/**
- * Of that, until what the page sends is held. SCTP's timer doubles with each try (0.4, 1.2, 2.8, 6 s), and lets one packet out at a time. While that is not full, a question goes out at once: the first tells a
- * browser that does not nominate of the other way, and three acknowledgements tell SCTP what is missing.
- */
-export const HOLD_MS = 100
-/** Between two looks at a link that was asked, or is mended. */
-export const LOOK_BEAT_MS = 100
-/** Questions after each change of the browser's way, and once the link carries again, and how far apart: each has an acknowledgement of its own. */
-export const PROBES = 4
-/** From one question to the next where something comes while the link is mended, and no answer. */
-export const ASK_MS = 500
-export const PROBE_MS = 50
-/** From when the browser hears nothing to when a link that was up is mended. */
-export const FALTER_MS = 2_000
-/** From the first sign of trouble to the end of mending. */
-export const MEND_MS = 90_000
-/** From the first restart to the second, besides four round trips: a browser learns of its networks a second or two late, and the first may have come before that. */
-export const SECOND_MS = 1_000
-/** How long a page that was closed may take to come back, as a reload does. */
-export const RELOAD_MS = 60_000
-/** How long one whose link was given up is waited for at the server. */
-export const AWAY_MS = 600_000
-/** Between two restarts while a link is mended, which come ever later up to this; whoever answered begins half of this later. */
-export const RESTART_MS = 8_000
-/** From one connection of a link to the next, and twice as long from that to its next, up to ANEW_DOUBLINGS times; half of that is too soon for the other side's. A browser has 500, and those that are closed count for a while. */
-export const ANEW_MS = 1_000
-export const ANEW_DOUBLINGS = 4
-/** For a restart to bring a way, before another one takes its place where the server links us again. */
-export const WITHIN_MS = 3_000
-/** The same by the clock alone, in a browser that does not live through a restart within a restart: there the server says when the network is back. */
-export const STAYS_MS = 15_000
-/** What the restart over the link itself is given, before the ticket is used. */
-export const ALONE_MS = 200
-/** For relayed candidates to wait in a browser that stays with the first way that works, where it decides. */
-export const RELAY_MS = 400
-/** Steps of negotiation that wait for those before them; a signal that would be one more is passed over. */
-export const STEPS_MAX = 256
-/** From the goodbye to the end of the connection. */
-export const BYE_MS = 100
-/** What a control message counts for, or a channel opened besides, in messages (`COST_PER_SECOND`). */
-export const CONTROL_COST = 20
-/** Between two looks at the statistics for the pair that a link took. */
-export const REPORT_MS = 100
 
 /** Channels that every link has, by id. */
 export const BUILT_IN = ['twocan', 'reliable', 'unreliable']
@@ -96,7 +72,7 @@ export interface Host {
   /** Has a value ready to be sent, in its turn. */
   _encode<T>(data: Sendable, then: (message: Encoded) => Promise<T>): Promise<T>
   /** The link begins anew, with a connection of its own: ours is dead, or theirs was. */
-  _anew(link: Link, generation: number, offers: boolean): Link
+  _anew(link: Link, generation: number, offers: boolean, crowded?: boolean): Link
   /** Signals go over this, even if its socket is away for a moment; undefined after we left the server. */
   readonly _session: { readonly _up: boolean; readonly _doubted: boolean; _note(frame: Outgoing): void; _doubt(): void } | undefined
   /** The other side may come back: its page is closed or reloaded, or it could not be reached for long. */
@@ -182,6 +158,9 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _suspects = false
   /** When it was last asked. */
   _pinged = 0
+  /** Relays alone are tried: all else came to nothing but ever more candidates. */
+  _crowded = false
+  _crowding?: (() => void) | undefined
   _beating?: (() => void) | undefined
   /** Where it would be restarted another connection takes its place: its DTLS is dead, or it is such a one and has not come up yet. */
   _replaces: boolean
@@ -240,7 +219,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _start(): void {
     this._limit(this._replaces ? this._ends : CONNECT_MS)
     try {
-      const pc = (this._pc = this._host._io._connection(this._host._configuration()))
+      const pc = (this._pc = this._host._io._connection(this._configuration()))
       pc.onicecandidate = ({ candidate }) => this._gathered(candidate)
       pc.onicecandidateerror = (event) => {
         if (/^turn/.test(event.url) && (!this._turnError || event.errorCode !== UNREACHABLE)) this._turnError = event.errorCode
@@ -266,6 +245,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       })
 
       if (this._offers) this._offer()
+      this._uncrowd()
       this._mends = this._replaces
       if (this._mends) this._again(RESTART_MS, RESTART_MS)
     } catch {
@@ -337,9 +317,14 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._host._closed(this)
   }
 
+  _configuration(): RTCConfiguration {
+    const configuration = this._host._configuration()
+    return this._crowded ? { ...configuration, iceTransportPolicy: 'relay' } : configuration
+  }
+
   _configure(): void {
     try {
-      this._pc.setConfiguration(this._host._configuration())
+      this._pc.setConfiguration(this._configuration())
     } catch {
       // It keeps the servers that it has.
     }
@@ -476,6 +461,10 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
       this.connectMs = Math.round(this._host._io._now() - this._began)
     }
     this._renewed = this._before = -WITHIN_MS
+    if (this._crowded) {
+      this._crowded = false
+      this._configure()
+    }
     this._replaces = this._awaited = this._unloads = false
     this._become('open')
     this._beatMs = BEAT_MS
@@ -634,6 +623,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._way = this._asked = undefined
     this._probes = 0
     this._listen()
+    this._uncrowd()
     this._host._session?._doubt()
     this._limit(this.state === 'mending' ? MEND_MS : CONNECT_MS)
     const wait = SECOND_MS + 4 * this._rttMs
@@ -671,6 +661,18 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
     this._renew()
     this._pc.restartIce()
     this._offer()
+  }
+
+  /** Looks from time to time whether candidates come without end, and begins anew by relays alone: a restart would leave the checks of before to go on. */
+  _uncrowd(): void {
+    this._crowding?.()
+    this._crowding = this._after(CROWD_MS, () => void this._figures().then(({ _pairs: pairs }) => {
+      if (this.state !== 'connecting' && this.state !== 'mending') return
+      const crowd = new Set(pairs.map(({ _remote: remote }) => remote).filter((remote) => remote.candidateType === 'prflx'))
+      const { _session: session } = this._host
+      if (this._offers && crowd.size >= CROWD && session?._up && this._named) this._host._anew(this, this._generation + 1, true, true)
+      else this._uncrowd()
+    }))
   }
 
   /** Restarts after so long, and then after `next` and ever longer. */

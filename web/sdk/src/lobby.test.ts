@@ -1,7 +1,7 @@
 // A lobby: who is in it, and the way out of the server.
 
 import { expect, test } from 'vitest'
-import { ALONE_MS } from './link.js'
+import { ALONE_MS } from './times.js'
 import { BOB, ME, Table } from './testing/table.js'
 import { settled } from './testing/world.js'
 

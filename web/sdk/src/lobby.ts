@@ -313,12 +313,13 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
     if (this._returning) this._io._after(RETURN_MS, () => this._settle())
   }
 
-  _anew(link: Link, generation: number, offers: boolean): Link {
+  _anew(link: Link, generation: number, offers: boolean, crowded = false): Link {
     const next = new Link(this, link.id, link.me, offers, link._polite, link._run, generation)
     // What the other side may say is counted as before.
     next._gate = link._gate
     next._spent = link._spent
-    if (offers) next._ends = link._ends - this._io._now()
+    next._crowded = crowded
+    if (offers || link.state === 'connecting') next._ends = link._ends - this._io._now()
     this._begin(next)
     link._close()
     return next

@@ -1,7 +1,7 @@
 // A lobby belongs to people: what outlives the page, who is away and back, and what becomes of the links.
 
 import { expect, test } from 'vitest'
-import { AWAY_MS, MEND_MS, RELOAD_MS } from './link.js'
+import { AWAY_MS, MEND_MS, RELOAD_MS } from './times.js'
 import { RUNS_MAX, type Room } from './lobby.js'
 import { BOB, ME, SERVERS, Table } from './testing/table.js'
 import { settled } from './testing/world.js'

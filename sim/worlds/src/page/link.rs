@@ -6,6 +6,7 @@
 //! ```
 
 mod beat;
+mod crowd;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -66,6 +67,8 @@ pub(super) enum Effect {
     /// We are needed at the server again.
     Return,
     Opened,
+    /// Another connection is to take the place of this one, by relays alone.
+    Anew,
     State(LinkState),
     Failed(FailReason),
     Closed,
@@ -157,6 +160,10 @@ pub struct Link {
     beat_at: Option<Instant>,
     /// When it is looked whether anything came by the selected pair since what it was then.
     suspicions: VecDeque<Instant>,
+    /// When it is looked whether candidates come without end.
+    crowd_at: Option<Instant>,
+    /// How often it has begun anew.
+    generation: u64,
     alone_at: Option<Instant>,
     report_at: Option<(Instant, u32)>,
     bye_at: Option<Instant>,
@@ -214,6 +221,8 @@ impl Link {
             restarting: None,
             beat_at: None,
             suspicions: VecDeque::new(),
+            crowd_at: None,
+            generation: 0,
             alone_at: None,
             report_at: None,
             bye_at: None,
@@ -221,6 +230,7 @@ impl Link {
         if offers {
             link.push(Step::Offer, now);
         }
+        link.look_for_a_crowd(now);
         link
     }
 
@@ -233,6 +243,7 @@ impl Link {
             self.restarting.map(|(at, _)| at),
             self.beat_at,
             self.suspicions.front().copied(),
+            self.crowd_at,
             self.alone_at,
             self.report_at.map(|(at, _)| at),
             self.bye_at,
@@ -256,6 +267,9 @@ impl Link {
             self.beat(now);
         }
         self.look_at_suspicions(now);
+        if due(self.crowd_at.take_if(|at| *at <= now)) {
+            self.uncrowd(now);
+        }
         if due(self.alone_at.take_if(|at| *at <= now)) && self.state == LinkState::Mending {
             if self.around.session {
                 self.alone_at = Some(now + ALONE);
@@ -389,7 +403,7 @@ impl Link {
             return;
         }
         self.quiet();
-        (self.beat_at, self.report_at, self.alone_at) = (None, None, None);
+        (self.beat_at, self.report_at, self.alone_at, self.crowd_at) = (None, None, None, None);
         self.suspicions.clear();
         self.hold(false, now);
         self.app.stop();
@@ -505,6 +519,9 @@ impl Link {
         let mut data = json!({ "type": kind.as_str(), "sdp": sdp });
         if let Some(offer) = offer {
             data["offer"] = json!(offer);
+        }
+        if self.generation > 0 {
+            data["anew"] = json!(self.generation);
         }
         // What waits in the link belongs to the description before.
         self.outbox.clear_held_control();
@@ -645,6 +662,7 @@ impl Link {
         self.beat = BEAT;
         self.asked = None;
         self.listen(now);
+        self.look_for_a_crowd(now);
         self.effects.push_back(Effect::Doubt);
         self.deadline = Some(now + if self.state == LinkState::Mending { MEND } else { CONNECT });
         self.wait = SECOND + 4 * self.rtt;

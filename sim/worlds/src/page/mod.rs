@@ -50,6 +50,8 @@ use session::{Output, Session};
 
 /// The first port of UDP sockets.
 const FIRST_PORT: u16 = 50_000;
+/// More than a connection opens.
+const PORTS_PER_GENERATION: u16 = 100;
 /// Between two looks of the browser at its networks.
 const NETWORKS_EVERY: Duration = Duration::from_secs(2);
 
@@ -342,14 +344,60 @@ impl Page {
 
     /// The server names us the other side.
     fn connect(&mut self, peer: String, offers: bool, polite: bool, now: Instant) {
-        let relay_only = self.settings.relay_only || self.settings.planted == Some(Planted::RelaysOnly);
-        let servers = self.servers();
-        let ice = Ice::new(servers, relay_only, self.usable_addresses(), FIRST_PORT, self.seed, now);
-        let certificate = crate::app::certificate(usize::from(polite));
-        let connection = PeerConnection::new(ice, certificate, self.seed, now);
-        let app = (App::new(&self.settings), self.settings.planted);
-        self.link = Some(Link::new(peer, (offers, polite), connection, app, now));
+        let link = self.new_link(peer, (offers, polite), 0, false, now);
+        self.link = Some(link);
         self.tell_around();
+    }
+
+    /// A link with a connection of its own: the first, or one that takes another one's place.
+    fn new_link(
+        &mut self,
+        peer: String,
+        (offers, polite): (bool, bool),
+        generation: u64,
+        is_crowded: bool,
+        now: Instant,
+    ) -> Link {
+        let planted = self.settings.planted;
+        let relay_only = self.settings.relay_only || is_crowded || planted == Some(Planted::RelaysOnly);
+        let mut seed = self.seed;
+        seed[0] ^= generation as u8;
+        let port = FIRST_PORT + PORTS_PER_GENERATION * generation as u16;
+        let ice = Ice::new(self.servers(), relay_only, self.usable_addresses(), port, seed, now);
+        let certificate = crate::app::certificate(usize::from(polite));
+        let connection = PeerConnection::new(ice, certificate, seed, now);
+        Link::new(peer, (offers, polite), connection, (App::new(&self.settings), planted), now)
+    }
+
+    /// `Room._anew` of `web/sdk/src/lobby.ts`.
+    fn begin_anew(&mut self, generation: u64, offers: bool, now: Instant) {
+        let Some(mut before) = self.link.take() else { return };
+        before.pc.close(now);
+        while let Some(output) = before.pc.ice.poll_output() {
+            self.carry(output, now);
+        }
+        for (_, stream) in std::mem::take(&mut self.streams) {
+            self.tcp.close(stream, now);
+        }
+        let (peer, polite, _) = before.roles();
+        let next = self.new_link(peer, (offers, polite), generation, offers, now);
+        self.link = Some(next.after(&before, generation, now));
+    }
+
+    /// A signal, of this link or of the one that takes its place.
+    fn signaled(&mut self, frame: &Value, now: Instant) {
+        let Some(known) = self.link.as_ref().map(|link| link.roles().2) else { return };
+        if frame["kind"] == "description" {
+            let generation = frame["data"]["anew"].as_u64().unwrap_or(0);
+            if generation > known {
+                self.begin_anew(generation, false, now);
+            } else if generation < known {
+                return;
+            }
+        }
+        if let Some(link) = &mut self.link {
+            link.signal(&frame["kind"], frame["data"].clone(), now);
+        }
     }
 
     /// What the link wants. `true`: something.
@@ -404,6 +452,10 @@ impl Page {
                 }
             }
             Effect::Return => self.return_to_server(now),
+            Effect::Anew => {
+                let generation = self.link.as_ref().map_or(0, |link| link.roles().2);
+                self.begin_anew(generation + 1, true, now);
+            }
             Effect::Opened => {
                 self.tell(News::Open, now);
                 self.speak_unasked();

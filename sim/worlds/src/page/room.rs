@@ -154,11 +154,7 @@ impl Page {
                 let peer = frame["peer"].as_str().unwrap_or_default().to_owned();
                 self.connect(peer, frame["role"] == "offer", frame["polite"] == true, now);
             }
-            "signal" => {
-                if let Some(link) = &mut self.link {
-                    link.signal(&frame["kind"], frame["data"].clone(), now);
-                }
-            }
+            "signal" => self.signaled(frame, now),
             "left" => self.member_left(frame, now),
             "sealed" if self.room.state == State::Open => self.room.state = State::Sealed,
             "unsealed" if self.room.state == State::Sealed => self.room.state = State::Open,

@@ -330,6 +330,12 @@ impl Ice {
         })
     }
 
+    /// Candidates of theirs that came with their checks.
+    pub fn peer_reflexive(&self) -> usize {
+        let all = self.connections.iter().filter(|each| each.remote_kind == Kind::PeerReflexive);
+        all.map(|each| each.remote).collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     /// How often it began anew.
     pub fn restarts(&self) -> u32 {
         u32::try_from(self.local.len().saturating_sub(1)).unwrap_or(u32::MAX)
