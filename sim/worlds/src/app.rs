@@ -136,14 +136,14 @@ impl App {
         self.next = (self.rate > 0).then_some(now);
     }
 
-    /// No more messages are begun.
+    /// No more messages are begun, on this link or on one that takes its place.
     pub fn stop(&mut self) {
-        self.next = None;
+        (self.next, self.rate) = (None, 0);
     }
 
-    /// Nothing is ever begun: the game is over.
-    pub fn mute(&mut self) {
-        (self.next, self.rate) = (None, 0);
+    /// Whether it was stopped.
+    pub fn is_over(&self) -> bool {
+        self.rate == 0
     }
 
     /// When the next message is due.

@@ -704,7 +704,7 @@ export class Link extends Emitter<PeerEvents> implements Peer, Evidence, Line {
   _fail(gaveUp = false): void {
     this._quiet()
     this._online = !!this._host._session?._up
-    this._relayOnly = this._host._configuration().iceTransportPolicy === 'relay'
+    this._relayOnly = this._configuration().iceTransportPolicy === 'relay'
     this._gaveUp = gaveUp
     // `connected` or `completed`.
     this._ice = /^co/.test(this._pc?.iceConnectionState)

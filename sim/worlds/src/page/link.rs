@@ -531,7 +531,7 @@ impl Link {
     fn gathered(&mut self, candidate: Option<CandidateInit>, now: Instant) {
         let Some(init) = candidate else {
             self.send("end-of-candidates", Value::Null, None);
-            if self.state == LinkState::Connecting && self.local.is_empty() {
+            if self.state == LinkState::Connecting && self.local.is_empty() && self.generation == 0 {
                 self.fail(false, now);
             }
             return;

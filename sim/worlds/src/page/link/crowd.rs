@@ -28,8 +28,8 @@ impl Link {
     pub(in crate::page) fn after(mut self, before: &Link, generation: u64, now: Instant) -> Link {
         let is_known = self.offers || before.state == LinkState::Connecting;
         self.deadline = before.deadline.filter(|_| is_known).or(Some(now + MEND));
-        if before.was_open && before.app.poll_timeout().is_none() {
-            self.app.mute();
+        if before.app.is_over() {
+            self.app.stop();
         }
         (self.generation, self.around, self.was_open) = (generation, before.around, before.was_open);
         self
