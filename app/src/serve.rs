@@ -312,6 +312,7 @@ async fn start_signaling(
     let limits = Limits { hashes_at_once: hashes_at_once(), away, ..limits };
     config.limits = tables.limits(limits);
     config.connections = tables.connections;
+    config.base_path = base_path(settings).to_owned();
     (config.metrics, config.metrics_listen) = metrics(settings, listen);
     config.origins = settings.origin.iter().map(|origin| origin.0.clone()).collect();
     let proxies = ranges("--trusted-proxy", &settings.trusted_proxy)?;
@@ -327,6 +328,10 @@ async fn start_signaling(
         }
         other => other.into(),
     })
+}
+
+fn base_path(settings: &Settings) -> &str {
+    settings.base_path.as_ref().map_or("", |path| &path.0)
 }
 
 /// Whether `/metrics` is served beside the page, and where else. Beside the page only where that is for this machine alone, or where
@@ -389,7 +394,7 @@ fn announce(settings: &Settings, listen: &Listen, relay: Option<&Relay>, signali
                 let found = listen.external_v4.map(Into::into).or(listen.external_v6.map(Into::into));
                 address.set_ip(found.unwrap_or(address.ip()));
             }
-            info!("ready: the page is at http://{address}");
+            info!("ready: the page is at http://{address}{}", base_path(settings));
         }
         None => info!("ready: relay only"),
     }

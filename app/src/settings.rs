@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::values::{Half, LogFormat, Origin, PortRange, Secret, Size, User};
+use crate::values::{BasePath, Half, LogFormat, Origin, PortRange, Secret, Size, User};
 
 /// `twocan serve`: each setting is a flag, a variable `TWOCAN_…` and a key of the file. Where two are given, the flag
 /// outweighs the variable, and the variable the file.
@@ -18,6 +18,10 @@ pub struct Settings {
     /// Page, signaling (/v1) and /healthz [default: 127.0.0.1:8080]
     #[arg(long, env = "TWOCAN_HTTP", value_name = "ADDR")]
     pub http: Option<SocketAddr>,
+
+    /// Path below which page and signaling are served as well, such as `/twocan`, where a proxy leaves it in what it passes on
+    #[arg(long, env = "TWOCAN_BASE_PATH", value_name = "PATH")]
+    pub base_path: Option<BasePath>,
 
     /// STUN and TURN on UDP and TCP; repeatable [default: 127.0.0.1:3478]
     #[arg(long, env = "TWOCAN_TURN", value_name = "ADDR", value_delimiter = ',')]
@@ -146,6 +150,7 @@ impl Settings {
         }
         Settings {
             http: self.http.or(base.http),
+            base_path: self.base_path.or(base.base_path),
             turn: list(self.turn, base.turn),
             turns: list(self.turns, base.turns),
             alternate: list(self.alternate, base.alternate),

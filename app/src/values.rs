@@ -22,6 +22,26 @@ impl FromStr for PortRange {
     }
 }
 
+/// `/twocan`: a path that others are below. It is kept without the slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct BasePath(pub String);
+
+impl FromStr for BasePath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = text.trim_end_matches('/');
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let is_part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(is_plain);
+        match path.strip_prefix('/') {
+            Some(parts) if parts.split('/').all(is_part) => Ok(BasePath(path.to_owned())),
+            None if path.is_empty() => Ok(BasePath(String::new())),
+            _ => Err(format!("`{text}` is not a path such as /twocan")),
+        }
+    }
+}
+
 /// `NAME:PASSWORD`: a static user of the relay. The name has no colon, the password may.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -162,11 +182,23 @@ macro_rules! from_string {
         }
     )*};
 }
-from_string!(PortRange, User, Secret, Size, Origin);
+from_string!(BasePath, PortRange, User, Secret, Size, Origin);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_base_path_is_kept_without_its_last_slash() {
+        for (text, kept) in
+            [("/twocan", "/twocan"), ("/twocan/", "/twocan"), ("/a/b.c-d", "/a/b.c-d"), ("/", ""), ("", "")]
+        {
+            assert_eq!(text.parse(), Ok(BasePath(kept.to_owned())));
+        }
+        for text in ["twocan", "/a b", "/a//b", "/../b", "https://play.example/twocan", "/a?b"] {
+            assert!(text.parse::<BasePath>().unwrap_err().contains(text), "{text}");
+        }
+    }
 
     #[test]
     fn origins_are_those_that_pages_and_apps_have() {

@@ -16,6 +16,8 @@ pub type TrustedProxy = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 pub struct Config {
     /// Addresses to listen on; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// A path below which everything is served as well, such as `/twocan`: for a proxy that passes a part of a site on as it is.
+    pub base_path: String,
     /// Origins whose pages may open the socket; `*` is any. Empty: the origin that serves the page.
     pub origins: Vec<String>,
     /// The operator's secret, from which tickets are signed; the same on every node.
@@ -48,6 +50,7 @@ impl Config {
     pub fn new(listen: Vec<SocketAddr>, ticket_secret: impl Into<Vec<u8>>) -> Self {
         Self {
             listen,
+            base_path: String::new(),
             origins: Vec::new(),
             ticket_secret: ticket_secret.into(),
             limits: Limits::default(),

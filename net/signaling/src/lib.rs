@@ -10,6 +10,7 @@
 //! ```
 
 mod answers;
+mod base_path;
 mod config;
 mod frames;
 mod front;

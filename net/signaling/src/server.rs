@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::body::Body;
 use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,6 +25,7 @@ use twocan_base::Rate;
 use twocan_lobby::{Keys, Lobbies};
 
 use crate::answers::Answers;
+use crate::base_path;
 use crate::config::{Config, Died, Error, TrustedProxy};
 use crate::front::{self, CameFrom, Front};
 use crate::hashing::Hasher;
@@ -48,6 +50,7 @@ pub struct Signaling {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     routes: Router,
+    base_path: Arc<str>,
     machine: Machine,
     inputs: mpsc::Sender<Input>,
     draining: Arc<AtomicBool>,
@@ -99,6 +102,7 @@ pub async fn bind(config: Config, ice: Arc<dyn IceProvider>, pages: Router) -> R
         listeners,
         addresses,
         routes,
+        base_path: config.base_path.into(),
         machine,
         inputs,
         draining,
@@ -143,12 +147,20 @@ impl Signaling {
     /// # Errors
     /// Where a part of it ends before: then nobody is served any longer, and the process should end.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Died> {
-        let Self { listeners, routes, machine, inputs, draining, turnstile, trusted_proxy, .. } = self;
+        let Self {
+            listeners, routes, base_path, machine, inputs, draining, turnstile, trusted_proxy, ..
+        } = self;
         // Dropped with this future, should its caller drop it.
         let mut owner = JoinSet::new();
         owner.spawn(machine.run());
         let mut doors = JoinSet::new();
-        let door = Door { routes, turnstile, proxy: trusted_proxy, answers: Some(Arc::new(Answers::new())) };
+        let door = Door {
+            routes,
+            base_path,
+            turnstile,
+            proxy: trusted_proxy,
+            answers: Some(Arc::new(Answers::new())),
+        };
         for listener in self.metrics {
             // The operator's own.
             let routes = self.metrics_routes.clone();
@@ -179,6 +191,8 @@ impl Signaling {
 #[derive(Clone)]
 struct Door {
     routes: Router,
+    /// Taken off the paths of requests that have it.
+    base_path: Arc<str>,
     turnstile: Turnstile,
     proxy: Option<TrustedProxy>,
     /// Paces what goes out, where strangers come.
@@ -249,7 +263,7 @@ fn node(text: &str) -> Option<IpAddr> {
 }
 
 async fn serve(stream: TcpStream, pass: Pass, from: IpAddr, door: Door) {
-    let Door { routes, proxy, answers, .. } = door;
+    let Door { routes, base_path, proxy, answers, .. } = door;
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(%error, "a connection was gone at once");
     }
@@ -260,11 +274,16 @@ async fn serve(stream: TcpStream, pass: Pass, from: IpAddr, door: Door) {
             None => Some(from),
         };
         request.extensions_mut().insert(CameFrom(from));
+        let is_base = base_path::take_off(&base_path, request.uri_mut()).is_none();
+        let redirect = is_base.then(|| Redirect::permanent(&format!("{base_path}/")).into_response());
         let response = routes.clone().oneshot(request.map(Body::new));
         // Whom nobody is known for is the proxy itself, which asks how we are.
         let (paced, is_proxied) = (answers.clone().zip(from), proxy.is_some());
         async move {
-            let response = response.await.unwrap_or_else(|never| match never {});
+            let response = match redirect {
+                Some(redirect) => redirect,
+                None => response.await.unwrap_or_else(|never| match never {}),
+            };
             Ok::<_, Infallible>(match paced {
                 Some((answers, from)) => answers.pace(from, is_proxied, response).await,
                 None => response,

@@ -402,7 +402,10 @@ impl Native {
         if offers {
             connection.negotiate(now);
         }
-        let app = App::new(&self.settings);
+        let mut app = App::new(&self.settings);
+        if self.link.as_ref().is_some_and(|before| before.app.is_over()) {
+            app.stop();
+        }
         self.link = Some(Link { connection, room, peer, channels, sockets, streams: BTreeMap::new(), app });
     }
 

@@ -74,7 +74,7 @@ function finding(test: string, state: State, name: string, what: string): HTMLEl
  * the page's own has a list to watch and a lobby to enter. The credentials are good until we leave.
  */
 function takeSeat(): Promise<{ servers: RTCIceServer[]; leave: () => void }> {
-  const place = new URL('/v1', location.href);
+  const place = new URL('v1', location.href);
   place.protocol = place.protocol.replace('http', 'ws');
   place.hash = '';
   const socket = new WebSocket(place, 'twocan.v1');

@@ -32,7 +32,7 @@ function net(): Promise<Net> {
 }
 
 async function open(): Promise<Net> {
-  const opened = await connect('', {
+  const opened = await connect(new URL('.', location.href), {
     app: APP,
     ...(options.relayOnly ? { iceTransportPolicy: 'relay' as const } : {}),
     ...(options.turn ? { RTCPeerConnection: connectionFor(options.turn) } : {}),

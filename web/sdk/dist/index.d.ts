@@ -6,7 +6,7 @@ export type { ErrorCode, LocalCode, ServerCode } from './errors.js';
 /**
  * Opens a session at the server.
  *
- * `url` is `wss://host` or `https://host` (the socket is at `/v1` there), or empty for the server that this page came from.
+ * `url` is `wss://host` or `https://host/path` (the socket is at `/v1` below it), or empty for the server that this page came from.
  * Rejects with `no-webrtc` where the browser cannot, `bad-url`, `bad-value`, `unreachable` or `server-full`.
  */
 export declare function connect(url: string | URL | Location, options: ConnectOptions): Promise<Net>;

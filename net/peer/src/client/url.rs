@@ -1,4 +1,4 @@
-//! Where the socket is: `/v1` at the given place.
+//! Where the socket is: `/v1` below the given place.
 
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::http::uri::{Authority, Parts, PathAndQuery, Scheme};
@@ -15,7 +15,7 @@ pub struct Place {
     pub tls: bool,
 }
 
-/// Takes `wss://host`, `https://host`, `ws://…` and `http://…`; the socket is at `/v1` there, unless the path says so itself.
+/// Takes `wss://host`, `https://host/path`, `ws://…` and `http://…`; the socket is at `/v1` below that, unless the path says so itself.
 pub fn place(url: &str) -> Result<Place, Error> {
     read(url).ok_or_else(|| Error::BadUrl { url: url.to_owned() })
 }
@@ -33,7 +33,8 @@ fn read(url: &str) -> Option<Place> {
     }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-    let path = if uri.path().ends_with("/v1") { uri.path() } else { "/v1" };
+    let path = uri.path().trim_end_matches('/');
+    let path = if path.ends_with("/v1") { path.to_owned() } else { format!("{path}/v1") };
     let mut parts = Parts::default();
     parts.scheme = Some(Scheme::try_from(if tls { "wss" } else { "ws" }).ok()?);
     parts.authority = Some(authority.clone());
@@ -49,8 +50,11 @@ mod tests {
     fn the_socket_is_at_v1_of_the_given_place() {
         for (url, uri, port) in [
             ("wss://play.example", "wss://play.example/v1", 443),
-            ("https://play.example/any?x#y", "wss://play.example/v1", 443),
+            ("https://play.example/?x#y", "wss://play.example/v1", 443),
+            ("https://play.example/twocan", "wss://play.example/twocan/v1", 443),
+            ("https://play.example/a/twocan/?x#y", "wss://play.example/a/twocan/v1", 443),
             ("http://127.0.0.1:8080", "ws://127.0.0.1:8080/v1", 8080),
+            ("wss://play.example/twocan/v1/", "wss://play.example/twocan/v1", 443),
             ("wss://play.example/twocan/v1", "wss://play.example/twocan/v1", 443),
             ("ws://[::1]:81/", "ws://[::1]:81/v1", 81),
         ] {

@@ -8,7 +8,10 @@ afterEach(() => vi.unstubAllGlobals())
 
 test.each([
   ['wss://play.example', 'wss://play.example/v1'],
-  ['https://play.example/any?x#y', 'wss://play.example/v1'],
+  ['https://play.example/?x#y', 'wss://play.example/v1'],
+  ['https://play.example/twocan', 'wss://play.example/twocan/v1'],
+  ['https://play.example/a/twocan//?x#y', 'wss://play.example/a/twocan/v1'],
+  ['wss://play.example/twocan/v1/', 'wss://play.example/twocan/v1'],
   ['http://127.0.0.1:8080', 'ws://127.0.0.1:8080/v1'],
   ['wss://play.example/twocan/v1', 'wss://play.example/twocan/v1'],
 ])('%s leads to %s', (url, socket) => {
@@ -18,6 +21,19 @@ test.each([
 test('an empty address is the server of the page', () => {
   vi.stubGlobal('location', { href: 'https://play.example/game?lobby=ED84#x' })
   expect(socketUrl('')).toBe('wss://play.example/v1')
+  expect(socketUrl(globalThis.location)).toBe('wss://play.example/v1')
+  expect(socketUrl('/twocan')).toBe('wss://play.example/twocan/v1')
+})
+
+test('where that server gave us this module, below a path perhaps, it is beside it', () => {
+  vi.stubGlobal('location', { href: 'https://play.example/game/' })
+  for (const [module, socket] of [
+    ['https://play.example/twocan.js', 'wss://play.example/v1'],
+    ['https://play.example/tools/twocan/twocan.js', 'wss://play.example/tools/twocan/v1'],
+    // In a bundle of the page's, or from somebody else.
+    ['https://play.example/assets/index-x.js', 'wss://play.example/v1'],
+    ['https://packages.example/twocan/dist/twocan.js', 'wss://play.example/v1'],
+  ] as const) expect(socketUrl('', module), module).toBe(socket)
 })
 
 test.each(['ftp://play.example', 'play.example', 'http://'])('%s is no address', (url) => {

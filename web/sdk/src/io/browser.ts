@@ -48,13 +48,15 @@ function on(target: EventTarget | undefined, name: string, then: () => void): ()
   return () => target?.removeEventListener?.(name, then)
 }
 
-/** The socket's address: `/v1` at the given place, or where this page came from. Throws `bad-url`. */
-export function socketUrl(url: string | URL | Location): string {
+/** The socket's address: `/v1` below the given place; without one, where a server of this page's origin gave us this module, or at the origin itself. Throws `bad-url`. */
+export function socketUrl(url: string | URL | Location, module = import.meta.url): string {
   try {
-    const address = new URL(String(url) || '/', globalThis.location?.href)
+    const page = globalThis.location?.href
+    const given = (url !== globalThis.location && String(url)) || (page && module.startsWith(new URL('/', page).href) && module.match(/(.*\/)twocan\.js$/)?.[1]) || '/'
+    const address = new URL(given, page)
     address.protocol = address.protocol.replace('http', 'ws')
     if (!/^wss?:$/.test(address.protocol)) throw 0
-    if (!address.pathname.endsWith('/v1')) address.pathname = '/v1'
+    address.pathname = address.pathname.replace(/(\/v1)?\/*$/, '/v1')
     address.search = address.hash = ''
     return address.href
   } catch {
