@@ -316,7 +316,9 @@ fn a_retransmitted_even_port_allocate_repeats_the_token() {
 
 #[test]
 fn a_reserved_port_that_nobody_comes_for_is_free_after_thirty_seconds() {
-    let mut world = World::with(|config| config.relay_ports = 50_000..=50_001);
+    let mut world = World::with(|config| {
+        (config.relay_ports, config.relay_range) = (50_000..=50_001, 50_000..=50_001);
+    });
     let mut ada = Client::ada("198.51.100.7:1");
     let token = token_of(&ada.allocate_with(&mut world, pair));
     let mut bob = Client::new("198.51.100.7:2", "bob", "builder");
@@ -334,7 +336,7 @@ fn a_reserved_port_that_nobody_comes_for_is_free_after_thirty_seconds() {
 #[test]
 fn even_port_leaks_no_port() {
     let mut world = World::with(|config| {
-        config.relay_ports = 50_000..=50_009;
+        (config.relay_ports, config.relay_range) = (50_000..=50_009, 50_000..=50_009);
         config.limits.allocations_per_user = u32::MAX;
     });
     let mut now_ms = 0;

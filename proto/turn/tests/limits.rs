@@ -303,7 +303,9 @@ fn port_attempts() {
 
 #[test]
 fn ports_of_the_range() {
-    let mut world = World::with(|config| config.relay_ports = 50_000..=50_001);
+    let mut world = World::with(|config| {
+        (config.relay_ports, config.relay_range) = (50_000..=50_001, 50_000..=50_001);
+    });
     let clients = ["1.1.1.1:1", "1.1.1.1:2", "1.1.1.1:3"].into_iter().map(Client::ada);
     assert_eq!(codes(&mut world, clients), [0, 0, 508]);
 }

@@ -115,7 +115,9 @@ fn a_port_reserved_on_one_thread_is_had_on_another() {
 #[test]
 fn a_port_lent_to_another_thread_is_not_drawn_until_it_is_free_again() {
     let start = kit::start();
-    let one = World::at(start, 1, |config| config.relay_ports = 50_000..=50_001);
+    let one = World::at(start, 1, |config| {
+        (config.relay_ports, config.relay_range) = (50_000..=50_001, 50_000..=50_001);
+    });
     let two = World::at(start, 2, |config| config.relay_ports = 50_100..=50_199);
     let mut pair = Pair { one, two };
     let (_, token) = reserve(&mut pair, "198.51.100.7:1");
@@ -131,9 +133,43 @@ fn a_port_lent_to_another_thread_is_not_drawn_until_it_is_free_again() {
 }
 
 #[test]
+fn no_port_is_left_over_because_it_is_another_threads() {
+    let start = kit::start();
+    let of = |seed, ports: std::ops::RangeInclusive<u16>| {
+        World::at(start, seed, move |config| {
+            (config.relay_ports, config.relay_range) = (ports, 50_000..=50_007);
+        })
+    };
+    let mut pair = Pair { one: of(1, 50_000..=50_003), two: of(2, 50_004..=50_007) };
+    // Two of them are had by clients that the kernel gave to the other thread.
+    let mut had = std::collections::BTreeSet::new();
+    for n in 1..=2 {
+        let mut client = Client::ada(&format!("198.51.100.{n}:1"));
+        had.insert(client.allocate_with(&mut pair.two, |_| ()).relayed()[0].port());
+        pair.tell();
+    }
+    let mut clients: Vec<Client> = (3..=9).map(|n| Client::ada(&format!("198.51.100.{n}:1"))).collect();
+    for client in &mut clients[..6] {
+        had.insert(client.allocate_with(&mut pair.one, |_| ()).relayed()[0].port());
+        pair.tell();
+    }
+    assert_eq!(had, (50_000..=50_007).collect());
+    assert_eq!(clients[6].allocate_with(&mut pair.one, |_| ()).code(), 508);
+    let mut late = Client::ada("198.51.100.10:1");
+    assert_eq!(late.allocate_with(&mut pair.two, |_| ()).code(), 508);
+    // One that was borrowed is its own thread's again.
+    clients[5].refresh(&mut pair.one, 0);
+    pair.tell();
+    let again = late.allocate_with(&mut pair.two, |_| ()).relayed()[0].port();
+    assert!((50_004..=50_007).contains(&again), "{again}");
+}
+
+#[test]
 fn a_lent_port_that_cannot_be_opened_comes_back() {
     let start = kit::start();
-    let one = World::at(start, 1, |config| config.relay_ports = 50_000..=50_001);
+    let one = World::at(start, 1, |config| {
+        (config.relay_ports, config.relay_range) = (50_000..=50_001, 50_000..=50_001);
+    });
     let two = World::at(start, 2, |config| config.relay_ports = 50_100..=50_199);
     let mut pair = Pair { one, two };
     let (_, token) = reserve(&mut pair, "198.51.100.7:1");

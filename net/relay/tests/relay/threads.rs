@@ -1,7 +1,7 @@
 //! Several threads, and what they tell each other.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use twocan_relay::{Config, Relay};
@@ -185,5 +185,20 @@ fn what_a_lobby_of_another_process_tells_one_thread_all_threads_know() {
         tell_all(&mut teller, &socket);
         eventually("the port is free again", || std::net::UdpSocket::bind(relayed).is_ok());
         assert_eq!(client.refresh(600), Err(Refused(401)));
+    }
+}
+
+#[test]
+fn every_port_is_given_before_anybody_hears_that_there_is_none() {
+    // As many threads as may share so few, and clients of as many households.
+    for threads in [1, 2, 4, 16] {
+        let relay = start(Config { threads, relay_ports: 21_000..=21_099, ..config() });
+        let mut clients: Vec<Client> = (1..=101)
+            .map(|n| Client::from(&relay, Transport::Tcp, IpAddr::V4(Ipv4Addr::new(127, 0, 3, n))))
+            .collect();
+        for (n, client) in clients.iter_mut().enumerate() {
+            let allocated = client.allocate(LOCAL4);
+            assert_eq!(allocated.is_ok(), n < 100, "{threads} threads, {n} were had: {allocated:?}");
+        }
     }
 }

@@ -265,7 +265,7 @@ impl Server {
                 if is_redeemed && let Some(relayed) = self.external.relay_addr(port) {
                     self.output.events.push_back(Event::News(News::Freed { relayed }));
                 }
-                self.replace_port(id, port.family, wanted, try_again);
+                self.replace_port(id, port, wanted, try_again);
             }
         }
         self.settle(id, now);
@@ -281,8 +281,9 @@ impl Server {
     }
 
     /// Another port instead of one that did not open, or none.
-    fn replace_port(&mut self, id: AllocationId, family: Family, wanted: Wanted, try_again: bool) {
-        let drawn = if try_again { self.ports.draw(&mut self.rng, family, wanted) } else { None };
+    fn replace_port(&mut self, id: AllocationId, taken: RelayPort, wanted: Wanted, try_again: bool) {
+        let family = taken.family;
+        let drawn = try_again.then(|| self.ports.draw_instead(&mut self.rng, taken, wanted)).flatten();
         let Some(allocation) = self.allocations.get_mut(id) else { return };
         match (drawn, allocation.slot(family)) {
             (Some(port), Some(relayed)) => {

@@ -125,7 +125,7 @@ impl Server {
             clients: BTreeMap::new(),
             allocations: Allocations::default(),
             deadlines: BTreeSet::new(),
-            ports: Ports::new(config.relay_ports),
+            ports: Ports::new(config.relay_ports, config.relay_range),
             quiet_v4: Quiet::default(),
             quiet_v6: Quiet::default(),
             peers: Ledger::new(limits.peers.scaled(1, config.threads.max(1).into())),

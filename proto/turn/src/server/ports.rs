@@ -18,7 +18,7 @@ const WORDS: usize = PORTS / 64;
 
 /// A free port.
 const FREE: u32 = 0;
-/// A port kept for a RESERVATION-TOKEN, or used by another thread that redeemed it.
+/// A port kept for a RESERVATION-TOKEN, or used by another thread.
 const LENT: u32 = u32::MAX;
 
 /// What a drawn port must be (RFC 8656 7.2, EVEN-PORT).
@@ -34,29 +34,33 @@ pub(super) enum Wanted {
 
 /// Ports by number: one look-up for each packet from a peer. The pages of an unused part are never touched.
 pub(super) struct Ports {
-    range: RangeInclusive<u16>,
+    own: RangeInclusive<u16>,
+    /// With those of other threads.
+    all: RangeInclusive<u16>,
     v4: Table,
     v6: Table,
     in_use: u32,
 }
 
-/// The ports of one family: who has each, and a bit for each that may be drawn.
+/// The ports of one family: who has each, and which may be drawn, of ours and, once there are none, of other threads'.
 struct Table {
     owners: Vec<u32>,
-    free: Vec<u64>,
+    own: Free,
+    others: Free,
 }
 
-impl Table {
-    fn new(range: &RangeInclusive<u16>) -> Table {
-        let mut table = Table { owners: vec![FREE; PORTS], free: vec![0; WORDS] };
-        for port in range.clone() {
-            table.mark(port, true);
-        }
-        table
+/// A bit for each port that may be drawn.
+struct Free(Vec<u64>);
+
+impl Free {
+    fn new(ports: impl Iterator<Item = u16>) -> Free {
+        let mut free = Free(vec![0; WORDS]);
+        ports.for_each(|port| free.mark(port, true));
+        free
     }
 
     fn mark(&mut self, port: u16, is_free: bool) {
-        if let Some(word) = self.free.get_mut(usize::from(port) / 64) {
+        if let Some(word) = self.0.get_mut(usize::from(port) / 64) {
             let bit = 1 << (port % 64);
             *word = if is_free { *word | bit } else { *word & !bit };
         }
@@ -65,12 +69,16 @@ impl Table {
     /// The ports of one word that will do.
     fn fitting(&self, word: usize, wanted: Wanted) -> u64 {
         const EVEN: u64 = 0x5555_5555_5555_5555;
-        let free = self.free.get(word).copied().unwrap_or(0);
+        let free = self.0.get(word).copied().unwrap_or(0);
         match wanted {
             Wanted::Any => free,
             Wanted::Even => free & EVEN,
             Wanted::Pair => free & (free >> 1) & EVEN,
         }
+    }
+
+    fn fits(&self, port: u16, wanted: Wanted) -> bool {
+        self.fitting(usize::from(port) / 64, wanted) >> (port % 64) & 1 == 1
     }
 
     /// The first port that will do from `start` on, and from the first port on after the last.
@@ -89,11 +97,31 @@ impl Table {
             if fitting == 0 { None } else { u16::try_from(port).ok() }
         })
     }
+
+    /// One of `range`, drawn so that nobody can foretell it.
+    fn draw(&self, rng: &mut ChaCha20Rng, range: &RangeInclusive<u16>, wanted: Wanted) -> Option<u16> {
+        let first = u32::from(*range.start());
+        let count = u32::from(*range.end()) - first + 1;
+        for _ in 0..DRAWS {
+            let port = u16::try_from(first + below(rng, count)).ok()?;
+            if self.fits(port, wanted) {
+                return Some(port);
+            }
+        }
+        let start = u16::try_from(first + below(rng, count)).ok()?;
+        self.next(start, wanted)
+    }
 }
 
 impl Ports {
-    pub fn new(range: RangeInclusive<u16>) -> Ports {
-        Ports { v4: Table::new(&range), v6: Table::new(&range), range, in_use: 0 }
+    /// `own` are drawn from first; `all` are those of all threads.
+    pub fn new(own: RangeInclusive<u16>, all: RangeInclusive<u16>) -> Ports {
+        let table = || Table {
+            owners: vec![FREE; PORTS],
+            own: Free::new(own.clone()),
+            others: Free::new(all.clone().filter(|port| !own.contains(port))),
+        };
+        Ports { v4: table(), v6: table(), own, all, in_use: 0 }
     }
 
     /// Whose port it is.
@@ -124,32 +152,35 @@ impl Ports {
         self.set(port, FREE);
     }
 
-    /// Frees a port that was lent, if it is one of ours.
+    /// Another thread has it, or keeps it for somebody.
+    pub fn lend_if_free(&mut self, port: RelayPort) {
+        if self.table(port.family).owners.get(usize::from(port.port)) == Some(&FREE) {
+            self.lend(port);
+        }
+    }
+
+    /// Frees a port that was lent.
     pub fn take_back(&mut self, port: RelayPort) {
         if self.table(port.family).owners.get(usize::from(port.port)) == Some(&LENT) {
             self.release(port);
         }
     }
 
-    /// A free port of this server's range, drawn so that nobody can foretell it; `None` if there is none.
+    /// A free port of this server's own, or else of another thread's, drawn so that nobody can foretell it; `None` if there is none
+    /// that is known to be free. Two threads may draw the same, and one of them does not get it opened then.
     pub fn draw(&self, rng: &mut ChaCha20Rng, family: Family, wanted: Wanted) -> Option<RelayPort> {
-        let first = u32::from(*self.range.start());
-        let count = u32::from(*self.range.end()) - first + 1;
-        for _ in 0..DRAWS {
-            let port = first + below(rng, count);
-            if let Some(port) = self.fits(family, port, wanted) {
-                return Some(port);
-            }
-        }
-        let start = u16::try_from(first + below(rng, count)).ok()?;
-        let port = self.table(family).next(start, wanted)?;
+        let Table { own, others, .. } = self.table(family);
+        let port = own.draw(rng, &self.own, wanted).or_else(|| others.draw(rng, &self.all, wanted))?;
         Some(RelayPort { family, port })
     }
 
-    fn fits(&self, family: Family, port: u32, wanted: Wanted) -> Option<RelayPort> {
-        let port = u16::try_from(port).ok()?;
-        let fitting = self.table(family).fitting(usize::from(port) / 64, wanted);
-        (fitting >> (port % 64) & 1 == 1).then_some(RelayPort { family, port })
+    /// In place of `taken`, which somebody else has: not from where that was, if there is one elsewhere.
+    pub fn draw_instead(&self, rng: &mut ChaCha20Rng, taken: RelayPort, wanted: Wanted) -> Option<RelayPort> {
+        let Table { own, others, .. } = self.table(taken.family);
+        let (own, others) = ((own, &self.own), (others, &self.all));
+        let of_both = if self.own.contains(&taken.port) { [others, own] } else { [own, others] };
+        let port = of_both.into_iter().find_map(|(free, range)| free.draw(rng, range, wanted))?;
+        Some(RelayPort { port, ..taken })
     }
 
     fn table(&self, family: Family) -> &Table {
@@ -168,7 +199,9 @@ impl Ports {
         let owned = |value: u32| u32::from(value != FREE && value != LENT);
         self.in_use = self.in_use + owned(value) - owned(*slot);
         *slot = value;
-        table.mark(port.port, value == FREE && self.range.contains(&port.port));
+        let is_own = self.own.contains(&port.port);
+        table.own.mark(port.port, value == FREE && is_own);
+        table.others.mark(port.port, value == FREE && !is_own && self.all.contains(&port.port));
     }
 }
 
@@ -200,7 +233,7 @@ mod tests {
     #[test]
     fn every_port_of_the_range_is_drawn_once_and_then_there_is_none() {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut ports = Ports::new(50_000..=50_099);
+        let mut ports = Ports::new(50_000..=50_099, 50_000..=50_099);
         let mut drawn = BTreeSet::new();
         while let Some(port) = ports.draw(&mut rng, Family::V4, Wanted::Any) {
             assert!(drawn.insert(port.port));
@@ -214,7 +247,7 @@ mod tests {
     #[test]
     fn the_next_port_does_not_follow_from_the_last() {
         let mut rng = ChaCha20Rng::from_seed([2; 32]);
-        let ports = Ports::new(49_152..=65_535);
+        let ports = Ports::new(49_152..=65_535, 49_152..=65_535);
         let drawn: Vec<u16> =
             (0..1_000).map(|_| ports.draw(&mut rng, Family::V4, Wanted::Any).unwrap().port).collect();
         let steps: BTreeSet<i32> =
@@ -225,7 +258,7 @@ mod tests {
     #[test]
     fn a_pair_is_even_and_both_its_ports_are_in_the_range_and_free() {
         let mut rng = ChaCha20Rng::from_seed([3; 32]);
-        let mut ports = Ports::new(50_001..=50_004);
+        let mut ports = Ports::new(50_001..=50_004, 50_001..=50_004);
         let pair = ports.draw(&mut rng, Family::V4, Wanted::Pair).unwrap();
         assert_eq!(pair.port, 50_002);
         ports.lend(partner(pair));
@@ -233,5 +266,29 @@ mod tests {
         assert!(ports.draw(&mut rng, Family::V4, Wanted::Even).is_some());
         ports.take_back(partner(pair));
         assert_eq!(ports.draw(&mut rng, Family::V4, Wanted::Pair), Some(pair));
+    }
+
+    #[test]
+    fn ports_of_other_threads_are_drawn_once_there_are_none_of_ones_own() {
+        let mut rng = ChaCha20Rng::from_seed([4; 32]);
+        let mut ports = Ports::new(50_050..=50_099, 50_000..=50_199);
+        // Another thread has this one, and keeps that one.
+        let elsewhere = [50_000, 50_199].map(|port| RelayPort { family: Family::V4, port });
+        elsewhere.iter().for_each(|port| ports.lend_if_free(*port));
+        let mut drawn = Vec::new();
+        while let Some(port) = ports.draw(&mut rng, Family::V4, Wanted::Any) {
+            drawn.push(port.port);
+            ports.claim(port, AllocationId(0));
+        }
+        let first: BTreeSet<u16> = drawn.iter().take(50).copied().collect();
+        assert_eq!(first, (50_050..=50_099).collect());
+        assert_eq!(drawn.iter().copied().collect::<BTreeSet<u16>>(), (50_001..=50_198).collect());
+        assert_eq!(drawn.len(), 198);
+        ports.take_back(elsewhere[1]);
+        assert_eq!(ports.draw(&mut rng, Family::V4, Wanted::Any), Some(elsewhere[1]));
+        let borrowed = RelayPort { family: Family::V4, port: 50_020 };
+        ports.claim(elsewhere[1], AllocationId(0));
+        ports.release(borrowed);
+        assert_eq!(ports.draw(&mut rng, Family::V4, Wanted::Even), Some(borrowed));
     }
 }

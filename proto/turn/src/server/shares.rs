@@ -54,10 +54,13 @@ impl Shares {
     pub fn check(&self, client: IpAddr, family: Family, count: u32) -> Result<(), NoShare> {
         let Books { all, own, total, own_total } = self.books(family);
         let count = u64::from(count);
-        if all.total() + count > *total || own.total() + count > *own_total {
+        if all.total() + count > *total {
             return Err(NoShare::Total);
         }
-        if all.fits(client, count) && own.fits(client, count) { Ok(()) } else { Err(NoShare::Household) }
+        // Once this thread's are all had, and each household had its part of them, those of other threads are taken.
+        let is_own_full = own.total() + count > *own_total;
+        let fits = all.fits(client, count) && (is_own_full || own.fits(client, count));
+        if fits { Ok(()) } else { Err(NoShare::Household) }
     }
 
     pub fn take(&mut self, client: IpAddr, family: Family, is_own: bool) {

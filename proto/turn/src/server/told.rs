@@ -26,6 +26,7 @@ impl Server {
             News::Allocated { relayed, .. } if self.is_own(*relayed) => {}
             News::Allocated { user, group, client, relayed } => {
                 self.told_freed(*relayed);
+                self.ports.lend_if_free(relayed.port());
                 self.directory.count_up(user, *client, relayed.port().family, false);
                 let (user, group) = (user.clone(), group.clone());
                 self.directory.add(*relayed, Holder { user, group, client: *client, own: None });
@@ -36,6 +37,7 @@ impl Server {
             }
             News::Reserved { token, port, user } => {
                 let expires = now + self.limits.reservation_lifetime;
+                self.ports.lend_if_free(*port);
                 self.directory
                     .reserve(*token, Reservation { port: *port, user: user.clone(), expires, client: None });
             }
