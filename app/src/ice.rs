@@ -1,12 +1,14 @@
 //! The one place where the two halves meet: ICE servers, with relay credentials, for members of lobbies.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::PoisonError;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use twocan_signaling::{Grant, GroupId, IceProvider, IceServer, IceServers, PeerId};
-use twocan_turn::{MemberId, News, credential};
+use twocan_turn::{External, MemberId, News, credential};
 
 use crate::control::Control;
+use crate::network::Found;
 
 /// Makes ICE servers for the lobby, and tells the relay whom it may serve.
 pub struct Ice {
@@ -24,10 +26,12 @@ pub struct Addresses {
     pub turn: Vec<SocketAddr>,
     /// TURN over TLS.
     pub turns: Vec<SocketAddr>,
+    /// The name in the certificate of `turns`, where the operator says it.
+    pub turns_host: Option<String>,
     /// Addresses that the operator named; they stand for an unspecified one.
     pub named: Vec<IpAddr>,
     /// Addresses that this machine seems to have, for when a request does not tell.
-    pub found: Vec<IpAddr>,
+    pub found: Found,
 }
 
 impl IceProvider for Ice {
@@ -39,7 +43,7 @@ impl IceProvider for Ice {
         let password = credential::password(&self.grant_key, &username);
         let (group, peer) = (relay_group(&grant.group), MemberId::new(&peer));
         self.tell(News::Granted { group, peer, address: grant.address, expires });
-        let servers = self.addresses.servers(host, &username, &password);
+        let servers = self.addresses.servers(asked_for(host, grant.address), &username, &password);
         IceServers { servers, expires: grant.lifetime.as_secs() }
     }
 
@@ -68,6 +72,11 @@ fn relay_group(group: &GroupId) -> twocan_turn::GroupId {
 }
 
 impl Addresses {
+    fn found(&self) -> Vec<IpAddr> {
+        let External { v4, v6 } = *self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        [v4.map(IpAddr::V4), v6.map(IpAddr::V6)].into_iter().flatten().collect()
+    }
+
     /// The list for a page that reached us under `host` (a name without a port).
     fn servers(&self, host: &str, username: &str, credential: &str) -> Vec<IceServer> {
         let host = sound(host);
@@ -86,7 +95,9 @@ impl Addresses {
         }
         for &listener in &self.turns {
             // A certificate is made out to a name, so the name by which the page came is the best guess.
-            let by_name = host.filter(|host| host.parse::<IpAddr>().is_err() && !host.starts_with('['));
+            let said = self.turns_host.as_deref();
+            let by_name =
+                said.or(host).filter(|host| host.parse::<IpAddr>().is_err() && !host.starts_with('['));
             let names = by_name.map_or_else(|| self.names(listener, host), |name| vec![name.to_owned()]);
             turn.extend(
                 names.into_iter().map(|name| format!("turns:{name}:{}?transport=tcp", listener.port())),
@@ -122,9 +133,18 @@ impl Addresses {
         match host {
             _ if !named.is_empty() => named,
             Some(host) if suits(host, listener) => vec![host.to_owned()],
-            _ => of_family(&self.found),
+            _ => of_family(&self.found()),
         }
     }
+}
+
+/// The name that a client at `address` asked for, or nothing: a proxy that does not pass the name on (nginx by default) puts in its own
+/// for us, which leads a client elsewhere to itself.
+fn asked_for(host: &str, address: IpAddr) -> &str {
+    let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_loopback =
+        host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.to_canonical().is_loopback());
+    if is_loopback && !address.to_canonical().is_loopback() { "" } else { host }
 }
 
 /// Whether a name can lead to a listener: an address must be of its family.
@@ -163,8 +183,11 @@ mod tests {
         Addresses {
             turn: turn.iter().map(|text| text.parse().unwrap()).collect(),
             turns: turns.iter().map(|text| text.parse().unwrap()).collect(),
+            turns_host: None,
             named: named.iter().map(|text| text.parse().unwrap()).collect(),
-            found: vec!["198.51.100.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
+            found: Found::new(
+                External { v4: "198.51.100.7".parse().ok(), v6: "2001:db8::7".parse().ok() }.into(),
+            ),
         }
     }
 
@@ -213,6 +236,15 @@ mod tests {
     }
 
     #[test]
+    fn who_is_elsewhere_is_not_led_to_itself() {
+        let [here, there] = ["127.0.0.1", "192.0.2.7"].map(|ip| ip.parse().unwrap());
+        for host in ["127.0.0.1", "localhost", "[::1]", "LocalHost", "127.1.2.3"] {
+            assert_eq!((asked_for(host, here), asked_for(host, there)), (host, ""), "{host}");
+        }
+        assert_eq!(asked_for("play.example", there), "play.example");
+    }
+
+    #[test]
     fn a_host_that_is_none_is_not_repeated() {
         let all = addresses(&["0.0.0.0:3478"], &[], &[]);
         for host in ["", "a b", "x\"y", "[zz]", "a/b", &"a".repeat(254)] {
@@ -225,5 +257,10 @@ mod tests {
         let tls = addresses(&[], &["0.0.0.0:5349"], &["203.0.113.5"]);
         assert_eq!(urls(&tls, "play.example"), ["turns:play.example:5349?transport=tcp"]);
         assert_eq!(urls(&tls, "203.0.113.5"), ["turns:203.0.113.5:5349?transport=tcp"]);
+        // The relay may be elsewhere.
+        let said = Addresses { turns_host: Some("turn.example".into()), ..tls };
+        for host in ["play.example", "203.0.113.5", ""] {
+            assert_eq!(urls(&said, host), ["turns:turn.example:5349?transport=tcp"]);
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Which addresses the server listens on, and which it tells others: worked out from the settings and this machine.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::bail;
+use twocan_turn::External;
 
+use crate::network::{ipv4_somewhere, ipv6_somewhere};
 use crate::settings::Settings;
 
 /// The port of `--http` where none is said.
@@ -18,14 +20,13 @@ pub struct Listen {
     pub turn: Vec<SocketAddr>,
     pub turns: Vec<SocketAddr>,
     /// The addresses of relayed candidates, one per family.
-    pub external_v4: Option<Ipv4Addr>,
-    pub external_v6: Option<Ipv6Addr>,
+    pub external: External,
     /// Whether the operator named the external addresses, rather than us finding them.
     pub external_named: bool,
 }
 
 impl Listen {
-    /// `primary` tells the address by which this machine is reached in a family; see [`primary_address`].
+    /// `primary` tells the address by which this machine is reached in a family: [`crate::network::primary_address`].
     pub fn new(
         settings: &Settings,
         primary: impl Fn(SocketAddr) -> Option<IpAddr>,
@@ -43,25 +44,38 @@ impl Listen {
         };
         let http = settings.http.map_or_else(|| default(HTTP_PORT), |address| vec![address]);
         let turn = if settings.turn.is_empty() { default(TURN_PORT) } else { settings.turn.clone() };
-        let (mut external_v4, mut external_v6) = (None, None);
+        let mut external = External { v4: None, v6: None };
         for &address in &settings.external_ip {
             match address {
-                IpAddr::V4(v4) if external_v4.is_none() => external_v4 = Some(v4),
-                IpAddr::V6(v6) if external_v6.is_none() => external_v6 = Some(v6),
+                IpAddr::V4(v4) if external.v4.is_none() => external.v4 = Some(v4),
+                IpAddr::V6(v6) if external.v6.is_none() => external.v6 = Some(v6),
                 _ => bail!("--external-ip is given twice for one family: {address} is one too many"),
             }
         }
         let external_named = !settings.external_ip.is_empty();
+        let mut listen = Listen { http, turn, turns: settings.turns.clone(), external, external_named };
         if !external_named {
-            for listener in turn.iter().chain(&settings.turns) {
-                match advertised(*listener, &primary) {
-                    Some(IpAddr::V4(v4)) => external_v4 = external_v4.or(Some(v4)),
-                    Some(IpAddr::V6(v6)) => external_v6 = external_v6.or(Some(v6)),
-                    None => {}
-                }
+            listen.external = listen.found(primary);
+        }
+        Ok(listen)
+    }
+
+    /// The addresses of relayed candidates, as far as this machine can know.
+    pub fn found(&self, primary: impl Fn(SocketAddr) -> Option<IpAddr>) -> External {
+        let mut found = External { v4: None, v6: None };
+        for listener in self.turn.iter().chain(&self.turns) {
+            match advertised(*listener, &primary) {
+                Some(IpAddr::V4(v4)) => found.v4 = found.v4.or(Some(v4)),
+                Some(IpAddr::V6(v6)) => found.v6 = found.v6.or(Some(v6)),
+                None => {}
             }
         }
-        Ok(Listen { http, turn, turns: settings.turns.clone(), external_v4, external_v6, external_named })
+        found
+    }
+
+    /// One of them, to tell people.
+    pub fn external_any(&self) -> Option<IpAddr> {
+        self.external.v4.map(IpAddr::V4).or(self.external.v6.map(IpAddr::V6))
     }
 }
 
@@ -72,26 +86,6 @@ fn advertised(listener: SocketAddr, primary: impl Fn(SocketAddr) -> Option<IpAdd
         IpAddr::V6(ip) if ip.is_unspecified() => primary(ipv6_somewhere()),
         ip => Some(ip),
     }
-}
-
-/// Any address of the Internet will do: nothing is sent there. (The root servers' block and its like in IPv6.)
-fn ipv4_somewhere() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::new(198, 41, 0, 4), 53))
-}
-
-fn ipv6_somewhere() -> SocketAddr {
-    SocketAddr::from((Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30), 53))
-}
-
-/// The local address that the system would use towards `remote`. Connecting a UDP socket sends nothing.
-pub fn primary_address(remote: SocketAddr) -> Option<IpAddr> {
-    let unspecified: SocketAddr = match remote {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(unspecified).ok()?;
-    socket.connect(remote).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
 }
 
 #[cfg(test)]
@@ -115,7 +109,7 @@ mod tests {
         let listen = Listen::new(&Settings::default(), dual).unwrap();
         assert_eq!(text(&listen.http), ["127.0.0.1:8080"]);
         assert_eq!(text(&listen.turn), ["127.0.0.1:3478"]);
-        assert_eq!((listen.external_v4, listen.external_v6), (Some(Ipv4Addr::LOCALHOST), None));
+        assert_eq!((listen.external.v4, listen.external.v6), (Some(Ipv4Addr::LOCALHOST), None));
     }
 
     #[test]
@@ -124,8 +118,8 @@ mod tests {
         let listen = Listen::new(&public, dual).unwrap();
         assert_eq!(text(&listen.http), ["0.0.0.0:8080", "[::]:8080"]);
         assert_eq!(text(&listen.turn), ["0.0.0.0:3478", "[::]:3478"]);
-        assert_eq!(listen.external_v4, Some("192.0.2.7".parse().unwrap()));
-        assert_eq!(listen.external_v6, Some("2001:db8::7".parse().unwrap()));
+        assert_eq!(listen.external.v4, Some("192.0.2.7".parse().unwrap()));
+        assert_eq!(listen.external.v6, Some("2001:db8::7".parse().unwrap()));
     }
 
     #[test]
@@ -156,7 +150,7 @@ mod tests {
         };
         let listen = Listen::new(&settings, dual).unwrap();
         assert_eq!(text(&listen.http), ["127.0.0.1:9000"]);
-        assert_eq!((listen.external_v4, listen.external_v6), (Some("203.0.113.5".parse().unwrap()), None));
+        assert_eq!((listen.external.v4, listen.external.v6), (Some("203.0.113.5".parse().unwrap()), None));
     }
 
     #[test]

@@ -6,8 +6,10 @@ mod control;
 mod files;
 mod ice;
 mod lab;
+mod limits;
 mod listen;
 mod log;
+mod network;
 mod page;
 mod relay_metrics;
 mod serve;
@@ -17,6 +19,7 @@ mod tls;
 mod values;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ContextKind;
@@ -123,6 +126,15 @@ fn serve(settings: Option<settings::Settings>) -> anyhow::Result<ExitCode> {
         }
     };
     let settings = settings.with_file()?;
+    if settings.print_config {
+        std::io::stdout().write_all(serve::print(&settings)?.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if settings.check_config {
+        serve::check(&settings)?;
+        writeln!(std::io::stdout(), "the settings are good")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     log::start(LevelFilter::INFO, settings.log_format.unwrap_or_default())?;
     serve::run(settings)?;
     Ok(ExitCode::SUCCESS)

@@ -11,16 +11,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use twocan_relay::{Relay, StreamLimits};
 use twocan_signaling::{Limits, MEMORY_DEFAULT, Quota, Signaling};
-use twocan_turn::{External, Policy, Transport, control, credential, policy::Cidr};
+use twocan_turn::{Policy, Transport, control, credential, policy::Cidr};
 
 use crate::control::Control;
 use crate::files::{self, Share, Wanted};
 use crate::ice::{Addresses, Ice};
-use crate::listen::{Listen, primary_address};
-use crate::settings::Settings;
+use crate::listen::Listen;
+use crate::network::{self, Found, primary_address};
+use crate::settings::{REALM, Settings};
 use crate::tls::Certificate;
 use crate::values::{Half, Secret};
-use crate::{page, relay_metrics, state, tls};
+use crate::{limits, page, relay_metrics, state, tls};
 
 /// How long what is under way may take to finish once we are asked to end. A second signal ends it at once.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
@@ -31,25 +32,32 @@ const DRAIN_POLL: Duration = Duration::from_millis(250);
 /// Runs the server until a signal ends it.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     end_on_panic();
+    network::wait(&settings);
     let listen = Listen::new(&settings, primary_address)?;
+    let found = Found::new(listen.external.into());
     let keys = Keys::new(&settings)?;
     let certificate = certificate(&settings, &listen)?;
-    let tables = Tables::new(&settings, &listen);
+    let limits = limits(&settings)?;
+    let tables = Tables::new(&settings, &listen, &limits);
     let relay = match settings.only {
         Some(Half::Signaling) => None,
-        _ => Some(start_relay(&settings, &listen, &keys, &tables, certificate.as_ref())?),
+        _ => Some(start_relay(&settings, &listen, &keys, (&tables, limits.relay), certificate.as_ref())?),
     };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let outcome = runtime.block_on(async {
         let signaling = match settings.only {
             Some(Half::Relay) => None,
-            _ => Some(start_signaling(&settings, &listen, &keys, &tables, relay.as_ref()).await?),
+            _ => Some(
+                start_signaling(&settings, &listen, &keys, (&tables, limits.lobby), relay.as_ref(), &found)
+                    .await?,
+            ),
         };
         tables.warn_if_short();
         announce(&settings, &listen, relay.as_ref(), signaling.as_ref());
         tokio::select! {
             ended = until_ended(signaling, relay.as_ref()) => ended,
             Err(error) = tls::keep_fresh(certificate) => Err(error),
+            () = network::follow(listen, relay.as_ref().map(Relay::handle), found) => Ok(()),
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -128,7 +136,7 @@ fn start_relay(
     settings: &Settings,
     listen: &Listen,
     keys: &Keys,
-    tables: &Tables,
+    (tables, limits): (&Tables, twocan_turn::Limits),
     certificate: Option<&Arc<Certificate>>,
 ) -> anyhow::Result<Relay> {
     let tls = certificate.map(Certificate::server_config).transpose()?;
@@ -137,23 +145,24 @@ fn start_relay(
         turns: listen.turns.clone(),
         alternate: settings.alternate.clone(),
         tls,
-        external: External { v4: listen.external_v4, v6: listen.external_v6 },
+        external: listen.external,
         listeners_besides: if settings.only.is_none() { listen.http.clone() } else { Vec::new() },
         relay_ports: tables.relay_ports.clone(),
         threads: relay_threads(settings),
-        realm: settings.realm.clone().unwrap_or_else(|| "twocan".to_owned()),
+        realm: settings.realm.clone().unwrap_or_else(|| REALM.to_owned()),
         users: settings.turn_user.iter().map(|user| (user.name.clone(), user.password.clone())).collect(),
         secret: settings.turn_secret.as_ref().map(|secret| secret.0.clone().into_bytes()),
         control_key: settings.turn_secret.as_ref().map(|secret| control::key(secret.0.as_bytes())),
         policy: policy(settings)?,
         streams: tables.streams,
-        limits: relay_limits(settings),
+        limits,
         ..twocan_relay::Config::new(keys.grant)
     };
     Relay::start(config).map_err(|error| match error {
         twocan_relay::Error::PortTaken { .. } => {
             anyhow!("{error}; end the other program, or name another port with --turn")
         }
+        error @ twocan_relay::Error::NoSuchAddress { .. } => anyhow!("{error}; {}", network::LATER),
         twocan_relay::Error::Alternate { address, why } => anyhow!("--alternate {address}: {why}"),
         other => other.into(),
     })
@@ -178,16 +187,15 @@ struct Tables {
 }
 
 impl Tables {
-    fn new(settings: &Settings, listen: &Listen) -> Self {
-        let memory = memory(settings);
+    fn new(settings: &Settings, listen: &Listen, limits: &limits::All) -> Self {
         let tables = Self {
-            connections: twocan_signaling::Config::CONNECTIONS.scaled(memory, MEMORY_DEFAULT),
-            streams: streams(memory),
+            connections: limits.connections,
+            streams: limits.streams,
             relay_ports: settings.relay_ports.as_ref().map_or(49_152..=65_535, |range| range.0.clone()),
             files: Share::ALL,
             short: None,
         };
-        let families = [listen.external_v4.is_some(), listen.external_v6.is_some()];
+        let families = [listen.external.v4.is_some(), listen.external.v6.is_some()];
         let families = families.into_iter().filter(|is_there| *is_there).count() as u64;
         let of_signaling = tables.connections.total;
         let of_relay = tables.streams.connections.total + tables.relay_ports.len() as u64 * families;
@@ -236,9 +244,8 @@ impl Tables {
 const ALLOCATIONS_MIN: u32 = 1_024;
 
 /// Where there is less memory than usual, less is allocated in it; where there is more, permissions and channels grow with it.
-fn relay_limits(settings: &Settings) -> twocan_turn::Limits {
+fn relay_limits(memory: u64) -> twocan_turn::Limits {
     let default = twocan_turn::Limits::default();
-    let memory = memory(settings);
     let scaled = u64::from(default.allocations) * memory.min(MEMORY_DEFAULT) / MEMORY_DEFAULT;
     twocan_turn::Limits {
         allocations: u32::try_from(scaled).unwrap_or(default.allocations).max(ALLOCATIONS_MIN),
@@ -259,8 +266,35 @@ fn streams(memory: u64) -> StreamLimits {
     }
 }
 
-fn memory(settings: &Settings) -> u64 {
-    settings.memory.map_or(MEMORY_DEFAULT, |size| size.0)
+/// As large as there is memory for, and as the operator says.
+fn limits(settings: &Settings) -> anyhow::Result<limits::All> {
+    let memory = settings.memory.map_or(MEMORY_DEFAULT, |size| size.0);
+    let lobby = Limits::for_memory(memory);
+    let away = settings.away.map_or(lobby.away, Duration::from_secs);
+    let mut all = limits::All {
+        lobby: Limits { hashes_at_once: hashes_at_once(), away, ..lobby },
+        connections: twocan_signaling::Config::CONNECTIONS.scaled(memory, MEMORY_DEFAULT),
+        relay: relay_limits(memory),
+        streams: streams(memory),
+    };
+    settings.limits.apply(&mut all)?;
+    Ok(all)
+}
+
+/// Says what would keep the server from starting, as far as that can be known without listening.
+pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    let listen = Listen::new(settings, primary_address)?;
+    certificate(settings, &listen)?;
+    policy(settings)?;
+    ranges("--trusted-proxy", &settings.trusted_proxy)?;
+    limits(settings)?;
+    Ok(())
+}
+
+/// The settings that are in force, as a file has them.
+pub fn print(settings: &Settings) -> anyhow::Result<String> {
+    let listen = Listen::new(settings, primary_address)?;
+    Ok(format!("{}\n[limits]\n{}", settings.print(&listen), limits::print(limits(settings)?)))
 }
 
 /// The built-in policy, with the operator's ranges over it.
@@ -278,8 +312,9 @@ async fn start_signaling(
     settings: &Settings,
     listen: &Listen,
     keys: &Keys,
-    tables: &Tables,
+    (tables, limits): (&Tables, Limits),
     relay: Option<&Relay>,
+    found: &Found,
 ) -> anyhow::Result<Signaling> {
     let addresses = |transport| relay.map(|relay| relay.local_addrs(transport).collect::<Vec<_>>());
     // The relay may run elsewhere: then it is where the operator says, and knows our secret.
@@ -291,8 +326,6 @@ async fn start_signaling(
             addresses(Transport::Tls).unwrap_or_else(|| listen.turns.clone()),
         ),
     };
-    let found =
-        [listen.external_v4.map(Into::into), listen.external_v6.map(Into::into)].into_iter().flatten();
     let elsewhere = match (&settings.turn_secret, turn.first(), settings.external_ip.first()) {
         (Some(Secret(secret)), Some(listener), Some(&ip)) if relay.is_none() => {
             let at = SocketAddr::new(ip, listener.port());
@@ -304,12 +337,15 @@ async fn start_signaling(
         relay: relay.map(Relay::handle),
         elsewhere,
         grant_key: keys.grant,
-        addresses: Addresses { turn, turns, named: settings.external_ip.clone(), found: found.collect() },
+        addresses: Addresses {
+            turn,
+            turns,
+            turns_host: settings.turns_host.as_ref().map(|name| name.0.clone()),
+            named: settings.external_ip.clone(),
+            found: Arc::clone(found),
+        },
     };
     let mut config = twocan_signaling::Config::new(listen.http.clone(), keys.tickets.clone());
-    let limits = Limits::for_memory(memory(settings));
-    let away = settings.away.map_or(limits.away, Duration::from_secs);
-    let limits = Limits { hashes_at_once: hashes_at_once(), away, ..limits };
     config.limits = tables.limits(limits);
     config.connections = tables.connections;
     config.base_path = base_path(settings).to_owned();
@@ -325,6 +361,9 @@ async fn start_signaling(
         twocan_signaling::Error::PortTaken { address } => {
             let port = address.port();
             anyhow!("port {port} is already taken: HTTP cannot listen on {address}; end the other program, or name another port with --http")
+        }
+        twocan_signaling::Error::Listen { error, .. } if error.kind() == std::io::ErrorKind::AddrNotAvailable => {
+            anyhow!("this machine has no address {}: HTTP cannot listen there; {}", listen.http[0].ip(), network::LATER)
         }
         other => other.into(),
     })
@@ -364,7 +403,7 @@ fn announce(settings: &Settings, listen: &Listen, relay: Option<&Relay>, signali
             info!("behaviour discovery (RFC 5780) by {address}");
         }
         let external =
-            [listen.external_v4.map(|ip| ip.to_string()), listen.external_v6.map(|ip| ip.to_string())];
+            [listen.external.v4.map(|ip| ip.to_string()), listen.external.v6.map(|ip| ip.to_string())];
         let external: Vec<String> = external.into_iter().flatten().collect();
         info!("relayed candidates carry {}", external.join(" and "));
     }
@@ -391,8 +430,7 @@ fn announce(settings: &Settings, listen: &Listen, relay: Option<&Relay>, signali
         Some(signaling) => {
             let mut address = signaling.local_addr();
             if address.ip().is_unspecified() {
-                let found = listen.external_v4.map(Into::into).or(listen.external_v6.map(Into::into));
-                address.set_ip(found.unwrap_or(address.ip()));
+                address.set_ip(listen.external_any().unwrap_or(address.ip()));
             }
             info!("ready: the page is at http://{address}{}", base_path(settings));
         }

@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::values::{BasePath, Half, LogFormat, Origin, PortRange, Secret, Size, User};
+use crate::limits::{Choice, Chosen};
+use crate::listen::Listen;
+use crate::values::{BasePath, Half, HostName, LogFormat, Origin, PortRange, Secret, Size, User};
 
 /// `twocan serve`: each setting is a flag, a variable `TWOCAN_…` and a key of the file. Where two are given, the flag
 /// outweighs the variable, and the variable the file.
@@ -42,6 +44,10 @@ pub struct Settings {
     /// Private key for --turns, PEM
     #[arg(long, env = "TWOCAN_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+
+    /// Name by which pages are to reach --turns, as in its certificate [default: the one by which they reached this server]
+    #[arg(long, env = "TWOCAN_TURNS_HOST", value_name = "NAME")]
+    pub turns_host: Option<HostName>,
 
     /// Listen on all addresses (0.0.0.0 and ::) instead of loopback, where no address is given
     #[arg(long, env = "TWOCAN_PUBLIC")]
@@ -106,6 +112,16 @@ pub struct Settings {
     #[arg(long, env = "TWOCAN_AWAY", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub away: Option<u64>,
 
+    /// A limit that is to be another one, such as `sessions-per-household=1000`; repeatable; `--print-config` shows all of them, docs/limits.md
+    /// says what they cost. In the file: [limits]
+    #[arg(long, env = "TWOCAN_LIMIT", value_name = "NAME=N", value_delimiter = ',')]
+    #[serde(skip)]
+    pub limit: Vec<Choice>,
+
+    /// Those of the file.
+    #[arg(skip)]
+    pub limits: Chosen,
+
     /// Run one half only
     #[arg(long, env = "TWOCAN_ONLY", value_name = "HALF")]
     pub only: Option<Half>,
@@ -118,7 +134,20 @@ pub struct Settings {
     #[arg(long, env = "TWOCAN_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
+
+    /// Say whether the server would start with these settings, and end
+    #[arg(long)]
+    #[serde(skip)]
+    pub check_config: bool,
+
+    /// Print the settings that are in force, as a file for --config, and end; secrets are left out
+    #[arg(long)]
+    #[serde(skip)]
+    pub print_config: bool,
 }
+
+/// The realm of the relay where none is said.
+pub const REALM: &str = "twocan";
 
 /// The variable that is read though it is no flag of `serve`: what to log.
 pub const LOG_VARIABLE: &str = "TWOCAN_LOG";
@@ -129,10 +158,64 @@ pub const LAB_VARIABLES: [&str; 2] = ["TWOCAN_SERVER", "TWOCAN_SIDE"];
 impl Settings {
     /// These settings over those of the file they name, if they name one.
     pub fn with_file(self) -> anyhow::Result<Settings> {
-        let Some(path) = self.config.clone() else { return Ok(self) };
+        let Some(path) = self.config.clone() else { return Ok(self.over(Settings::default())) };
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(self.over(Settings::from_toml(&text, &path)?))
+    }
+
+    /// What is in force, as a file has it. Secrets are not told: where one is set, a remark says so.
+    pub fn print(&self, listen: &Listen) -> String {
+        // What JSON writes of texts, numbers and lists of texts is TOML, too.
+        use serde_json::Value;
+        fn list<T: ToString>(all: &[T]) -> Value {
+            all.iter().map(ToString::to_string).collect::<Vec<_>>().into()
+        }
+        fn word(value: impl clap::ValueEnum) -> Option<Value> {
+            Some(value.to_possible_value()?.get_name().into())
+        }
+        let text = |value: Option<String>| value.map(Value::from);
+        let path = |path: &Option<PathBuf>| text(path.as_ref().map(|path| path.display().to_string()));
+        let number = |number: Option<u64>| number.map(Value::from);
+        // Of several, as --public makes them, the file names none: it says `public`.
+        let http = self.http.or(listen.http.first().copied().filter(|_| !self.public));
+        let turn = if self.public && self.turn.is_empty() { &[] } else { listen.turn.as_slice() };
+        let ports = self.relay_ports.as_ref().map_or(49_152..=65_535, |range| range.0.clone());
+        let all = [
+            ("http", text(http.map(|address| address.to_string()))),
+            ("public", Some(self.public.into())),
+            ("base-path", text(self.base_path.as_ref().map(|path| path.0.clone()))),
+            ("turn", Some(list(turn))),
+            ("turns", Some(list(&self.turns))),
+            ("alternate", Some(list(&self.alternate))),
+            ("tls-cert", path(&self.tls_cert)),
+            ("tls-key", path(&self.tls_key)),
+            ("turns-host", text(self.turns_host.as_ref().map(|name| name.0.clone()))),
+            ("external-ip", Some(list(&self.external_ip))),
+            ("relay-ports", text(Some(format!("{}-{}", ports.start(), ports.end())))),
+            ("realm", text(Some(self.realm.clone().unwrap_or_else(|| REALM.to_owned())))),
+            ("allow-peer", Some(list(&self.allow_peer))),
+            ("deny-peer", Some(list(&self.deny_peer))),
+            ("relay-threads", number(self.relay_threads.map(|threads| threads.get() as u64))),
+            ("origin", Some(list(&self.origin.iter().map(|origin| &origin.0).collect::<Vec<_>>()))),
+            ("trusted-proxy", Some(list(&self.trusted_proxy))),
+            ("metrics", text(self.metrics.map(|address| address.to_string()))),
+            ("state", path(&self.state)),
+            ("memory", text(self.memory.map(|size| size.0.to_string()))),
+            ("away", number(self.away)),
+            ("only", self.only.and_then(word)),
+            ("log-format", self.log_format.and_then(word)),
+        ];
+        let lines = all.into_iter().filter_map(|(key, value)| Some(format!("{key} = {}\n", value?)));
+        let mut told: String = lines.collect();
+        for (key, is_set) in
+            [("turn-user", !self.turn_user.is_empty()), ("turn-secret", self.turn_secret.is_some())]
+        {
+            if is_set {
+                told.push_str(&format!("# {key} is set, and not told\n"));
+            }
+        }
+        told
     }
 
     fn from_toml(text: &str, path: &Path) -> anyhow::Result<Settings> {
@@ -156,6 +239,7 @@ impl Settings {
             alternate: list(self.alternate, base.alternate),
             tls_cert: self.tls_cert.or(base.tls_cert),
             tls_key: self.tls_key.or(base.tls_key),
+            turns_host: self.turns_host.or(base.turns_host),
             public: self.public || base.public,
             external_ip: list(self.external_ip, base.external_ip),
             relay_ports: self.relay_ports.or(base.relay_ports),
@@ -171,9 +255,13 @@ impl Settings {
             state: self.state.or(base.state),
             memory: self.memory.or(base.memory),
             away: self.away.or(base.away),
+            limits: base.limits.with(&self.limit),
+            limit: Vec::new(),
             only: self.only.or(base.only),
             log_format: self.log_format.or(base.log_format),
             config: self.config,
+            check_config: self.check_config,
+            print_config: self.print_config,
         }
     }
 }
@@ -244,6 +332,35 @@ mod tests {
         assert_eq!(file.turn, ["[::]:3478".parse().unwrap()]);
         assert_eq!(file.relay_ports, Some(PortRange(50000..=50100)));
         assert_eq!(file.only, Some(Half::Relay));
+    }
+
+    #[test]
+    fn what_is_printed_is_a_file_that_says_the_same() {
+        let file = toml(
+            "http = '127.0.0.1:80'\nturn = ['[::1]:3478', '127.0.0.1:3478']\norigin = ['https://a.example', 'null']\n\
+             trusted-proxy = ['10.0.0.0/8']\nbase-path = '/twocan'\nmemory = '1G'\naway = 60\nonly = 'relay'\n\
+             turn-user = ['ada:of-nobody-else']\nlog-format = 'json'\nrelay-threads = 3\n[limits]\nsessions = 5000\n",
+        )
+        .unwrap();
+        let listen = Listen::new(&file, |_| None).unwrap();
+        let printed = file.print(&listen);
+        assert!(!printed.contains("of-nobody-else") && printed.contains("# turn-user is set"), "{printed}");
+        let read = toml(&printed).unwrap();
+        let known = Settings {
+            turn_user: Vec::new(),
+            relay_ports: Some(PortRange(49_152..=65_535)),
+            realm: Some(REALM.to_owned()),
+            limits: Chosen::default(),
+            ..file
+        };
+        assert_eq!(read, known);
+    }
+
+    #[test]
+    fn limits_of_the_command_line_outweigh_those_of_the_file() {
+        let flags = Settings { limit: vec!["sessions=7000".parse().unwrap()], ..Settings::default() };
+        let merged = flags.over(toml("[limits]\nsessions = 5000\nlobbies = 3000\n").unwrap());
+        assert_eq!(merged.limits, toml("[limits]\nsessions = 7000\nlobbies = 3000\n").unwrap().limits);
     }
 
     #[test]

@@ -42,6 +42,25 @@ impl FromStr for BasePath {
     }
 }
 
+/// The name of a machine, as it stands in a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HostName(pub String);
+
+impl FromStr for HostName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+        let is_name = (1..=253).contains(&text.len()) && text.bytes().all(is_plain);
+        if is_name {
+            Ok(HostName(text.to_owned()))
+        } else {
+            Err(format!("`{text}` is not a name such as turn.example"))
+        }
+    }
+}
+
 /// `NAME:PASSWORD`: a static user of the relay. The name has no colon, the password may.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -103,17 +122,22 @@ pub struct Size(pub u64);
 /// The least memory that a server is of use with.
 const SIZE_MIN: u64 = 64 << 20;
 
+/// A number of bytes, with a unit of 1,024 times each perhaps.
+pub fn bytes(text: &str) -> Option<u64> {
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let unit = units.iter().find(|(unit, _)| text.ends_with([*unit, unit.to_ascii_lowercase()]));
+    let (number, shift) = match unit {
+        Some((_, shift)) => (&text[..text.len() - 1], *shift),
+        None => (text, 0),
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
 impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
-        let unit = units.iter().find(|(unit, _)| text.ends_with([*unit, unit.to_ascii_lowercase()]));
-        let (number, shift) = match unit {
-            Some((_, shift)) => (&text[..text.len() - 1], *shift),
-            None => (text, 0),
-        };
-        let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+        let bytes = bytes(text);
         match bytes {
             Some(SIZE_MIN..) => Ok(Size(bytes.unwrap_or_default())),
             Some(_) => Err(format!("`{text}` is too little memory: 64M at least")),
@@ -182,7 +206,7 @@ macro_rules! from_string {
         }
     )*};
 }
-from_string!(BasePath, PortRange, User, Secret, Size, Origin);
+from_string!(BasePath, HostName, PortRange, User, Secret, Size, Origin);
 
 #[cfg(test)]
 mod tests {

@@ -76,5 +76,5 @@ pub use list::{ListedLobby, LobbyList};
 pub use lobby::{All, Lobby, Update};
 pub use peer::{Peer, PeerStats};
 pub use pending::{Pending, Request};
-pub use twocan_lobby::wire::IceServer;
+pub use twocan_lobby::wire::{IceServer, Sort};
 pub use twocan_lobby::{LobbyCode, PeerId};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use mio::{Poll, Waker};
-use twocan_turn::News;
+use twocan_turn::{External, News};
 
 use crate::token::Token;
 
@@ -20,6 +20,8 @@ pub(crate) enum Message {
     News(Arc<News>),
     /// The host's interfaces have these addresses now.
     OwnAddresses(Arc<[IpAddr]>),
+    /// Relayed ports are at these addresses now.
+    External(External),
     /// No new allocations.
     Drain,
     /// Close everything and end.

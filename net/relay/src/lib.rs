@@ -43,5 +43,6 @@ pub use alternate::AlternateError;
 pub use config::{Config, StreamLimits};
 pub use error::Error;
 pub use failure::Failure;
+pub use own::read as own_addresses;
 pub use relay::{Handle, Listener, Relay};
 pub use stats::{SocketStats, Stats};

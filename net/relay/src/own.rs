@@ -47,8 +47,9 @@ impl Drop for Watch {
     }
 }
 
-/// The addresses of all interfaces, sorted; none where the system does not tell.
-pub(crate) fn read() -> Vec<IpAddr> {
+/// The addresses of all interfaces of this machine, sorted; none where the system does not tell.
+#[must_use]
+pub fn read() -> Vec<IpAddr> {
     let found = if_addrs::get_if_addrs().unwrap_or_else(|error| {
         tracing::warn!(%error, "the addresses of this machine cannot be read");
         Vec::new()

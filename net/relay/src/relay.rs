@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mio::Poll;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use twocan_turn::{GroupId, MemberId, News, Server, Transport};
+use twocan_turn::{External, GroupId, MemberId, News, Server, Transport};
 
 use crate::admission::Admission;
 use crate::alternate::Alternates;
@@ -171,6 +171,11 @@ impl Handle {
         self.tell_news(News::GroupClosed { group });
     }
 
+    /// This machine has other addresses: relayed candidates carry these from now on. Allocations that carry one of before end.
+    pub fn move_to(&self, external: External) {
+        self.tell(&Message::External(external));
+    }
+
     /// No new allocations from now on; those that are there live on.
     pub fn drain(&self) {
         self.tell(&Message::Drain);
@@ -269,7 +274,7 @@ impl Homes {
             let address = chosen.unwrap_or_else(|| bind::relay_address(external));
             bind::relayed(SocketAddr::new(address, 0))
                 .map_err(|source| Error::RelayAddress { address, source })?;
-            Ok(Some(Home { external, bind: address }))
+            Ok(Some(Home { external, bind: address, is_chosen: chosen.is_some() }))
         };
         Ok(Homes {
             v4: home(config.external.v4.map(IpAddr::V4), config.relay_bind_v4.map(IpAddr::V4))?,

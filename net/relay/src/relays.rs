@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use mio::{Interest, Registry};
-use twocan_turn::{Family, PeerAddr, PortError, RelayPort};
+use twocan_turn::{External, Family, PeerAddr, PortError, RelayPort};
 
 use crate::bind;
 use crate::token::Token;
@@ -19,6 +19,8 @@ pub(crate) struct Home {
     pub external: IpAddr,
     /// What the sockets are bound to.
     pub bind: IpAddr,
+    /// Whether that was configured; else it is `external`, where this machine has that.
+    pub is_chosen: bool,
 }
 
 impl Home {
@@ -45,6 +47,18 @@ pub(crate) struct Relays {
 impl Relays {
     pub(crate) fn new(v4: Option<Home>, v6: Option<Home>, ports: RangeInclusive<u16>) -> Relays {
         Relays { v4, v6, ports, sockets: HashMap::new() }
+    }
+
+    /// Ports that are opened from now on are at these addresses.
+    pub(crate) fn move_to(&mut self, external: External) {
+        let home = |before: Option<Home>, external: Option<IpAddr>| {
+            let external = external?;
+            let chosen = before.filter(|home| home.is_chosen);
+            let bind = chosen.map_or_else(|| bind::relay_address(external), |home| home.bind);
+            Some(Home { external, bind, is_chosen: chosen.is_some() })
+        };
+        self.v4 = home(self.v4, external.v4.map(IpAddr::V4));
+        self.v6 = home(self.v6, external.v6.map(IpAddr::V6));
     }
 
     pub(crate) fn open(&mut self, port: RelayPort, registry: &Registry) -> Result<(), PortError> {
@@ -142,7 +156,7 @@ mod tests {
     #[test]
     fn behind_a_translating_router_relayed_ports_reach_each_other_without_it() {
         let external = "203.0.113.5".parse().unwrap();
-        let home = Home { external, bind: Ipv4Addr::UNSPECIFIED.into() };
+        let home = Home { external, bind: Ipv4Addr::UNSPECIFIED.into(), is_chosen: false };
         let relays = Relays::new(Some(home), None, 50_000..=50_099);
         let own = PeerAddr("203.0.113.5:50007".parse().unwrap());
         let inside = relays.outward(own);
@@ -152,7 +166,8 @@ mod tests {
 
     #[test]
     fn other_peers_are_left_as_they_are() {
-        let home = Home { external: "203.0.113.5".parse().unwrap(), bind: "10.0.0.2".parse().unwrap() };
+        let (external, bind) = ("203.0.113.5".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let home = Home { external, bind, is_chosen: true };
         let relays = Relays::new(Some(home), None, 50_000..=50_099);
         for other in ["203.0.113.5:3478", "203.0.113.6:50007", "[2001:db8::1]:50007", "127.0.0.1:50007"] {
             let other = other.parse().unwrap();

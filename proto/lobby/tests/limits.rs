@@ -316,6 +316,41 @@ fn a_list_has_a_hundred_lobbies_and_counts_all() {
 }
 
 #[test]
+fn page_after_page_a_list_has_every_lobby_once() {
+    // So many that they do not all find room: by their number, or by their bytes.
+    for (lobbies, data, sort) in [(250, 10, "newest"), (50, 2_000, "newest"), (120, 10, "fullest")] {
+        let mut world = World::with(roomy());
+        let mut codes = std::collections::BTreeSet::new();
+        for _ in 0..lobbies {
+            let mut player = world.player();
+            codes.insert(world.create(&mut player, json!({"public":true,"data":{"x":"y".repeat(data)}})));
+        }
+        let mut eve = world.player();
+        let mut seen = Vec::new();
+        loop {
+            let list = json!({"type":"list","sort":sort,"skip":seen.len()});
+            let page = world.ask(&mut eve, list)["lobbies"].as_array().unwrap().clone();
+            if page.is_empty() {
+                break;
+            }
+            seen.extend(page.iter().map(|lobby| lobby["code"].as_str().unwrap().to_owned()));
+            world.pass(1_000);
+        }
+        assert_eq!(seen.len(), lobbies);
+        assert_eq!(seen.into_iter().collect::<std::collections::BTreeSet<_>>(), codes);
+    }
+    let mut world = World::new();
+    let mut eve = world.player();
+    for wrong in [
+        json!({"type":"list","skip":-1}),
+        json!({"type":"list","skip":65_536}),
+        json!({"type":"list","sort":"oldest"}),
+    ] {
+        assert_eq!(world.ask(&mut eve, wrong)["code"], "bad-message");
+    }
+}
+
+#[test]
 fn a_list_of_large_lobbies_stays_under_its_bytes() {
     let mut world = World::with(roomy());
     for _ in 0..50 {

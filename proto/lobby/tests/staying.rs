@@ -123,6 +123,25 @@ fn a_watcher_hears_of_what_changes_four_times_a_second_at_most() {
 }
 
 #[test]
+fn a_list_may_have_the_fullest_first() {
+    let mut world = World::new();
+    let mut codes = Vec::new();
+    for guests in [0, 2, 1, 1] {
+        let mut host = world.player();
+        codes.push(world.create(&mut host, json!({"public":true,"size":4})));
+        for _ in 0..guests {
+            let mut guest = world.player();
+            world.join(&mut guest, codes.last().unwrap());
+        }
+    }
+    let mut eve = world.player();
+    let list = world.ask(&mut eve, json!({"type":"list","sort":"fullest","skip":0}));
+    let listed: Vec<&str> =
+        list["lobbies"].as_array().unwrap().iter().map(|lobby| lobby["code"].as_str().unwrap()).collect();
+    assert_eq!(listed, [1, 3, 2, 0].map(|at: usize| codes[at].as_str()), "the newest of those as full");
+}
+
+#[test]
 fn a_watcher_hears_unlisted_of_what_it_was_shown_and_of_nothing_else() {
     let mut world = World::new();
     let mut players: Vec<Player> = (0..4).map(|_| world.player()).collect();

@@ -29,13 +29,17 @@ impl External {
         [self.v4.map(IpAddr::V4), self.v6.map(IpAddr::V6)].into_iter().flatten()
     }
 
+    /// The one of this family.
+    pub(crate) fn of(self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::V4 => self.v4.map(IpAddr::V4),
+            Family::V6 => self.v6.map(IpAddr::V6),
+        }
+    }
+
     /// The address under which the world knows a port of ours; `None` if its family is not relayed.
     pub fn relay_addr(self, port: RelayPort) -> Option<RelayAddr> {
-        let ip = match port.family {
-            Family::V4 => self.v4?.into(),
-            Family::V6 => self.v6?.into(),
-        };
-        Some(RelayAddr(SocketAddr::new(ip, port.port)))
+        Some(RelayAddr(SocketAddr::new(self.of(port.family)?, port.port)))
     }
 }
 
@@ -46,9 +50,10 @@ pub struct Config {
     pub realm: String,
     /// Addresses to advertise.
     pub external: External,
-    /// The ports this server may ask for with [`crate::Command::OpenPort`]; no two servers share one.
+    /// The ports that this server asks for first with [`crate::Command::OpenPort`]; no two servers share one.
     pub relay_ports: RangeInclusive<u16>,
-    /// The ports of all servers behind the same external addresses together: `relay_ports` where there is one server.
+    /// The ports of all servers behind the same external addresses together: `relay_ports` where there is one server. Once its own
+    /// are all had, a server asks for one that the others do not have.
     pub relay_range: RangeInclusive<u16>,
     /// How many servers there are behind the same listeners: rates that hold for all together are divided by it.
     pub threads: u32,

@@ -229,6 +229,8 @@ export class Room {
     this.#panel.caption(`The string is tight, tied in ${Math.round(peer.connectMs ?? 0)} ms.`);
     this.#refresh();
     const lobby = this.#lobby;
+    // Back after a reload, it is known only now.
+    if (lobby.state === 'complete') void this.#relays();
     if (lobby.size > 2 || lobby.state !== 'open' || this.element.dataset['phase'] === 'playing') {
       if (lobby.isOwner) this.#seat();
       return;
@@ -294,12 +296,18 @@ export class Room {
     }, MOMENT_MS);
   }
 
+  /** Whether the server's relay carries a string; if so, the panel says it. */
+  async #relays(): Promise<boolean> {
+    const paths = await Promise.all(this.#openPeers().map((peer) => peer.stats().then(({ path }) => path, () => undefined)));
+    const relayed = paths.includes('relayed');
+    if (relayed && !this.#ended) this.#panel.server('relays');
+    return relayed;
+  }
+
   /** What becomes of the server: nothing any more, or its relay carries every packet. */
   async #farewell(): Promise<void> {
-    const open = this.#openPeers();
-    const relayed = (await Promise.all(open.map((peer) => peer.stats().then(({ path }) => path === 'relayed', () => false)))).includes(true);
+    const relayed = await this.#relays();
     if (this.#ended) return;
-    if (relayed) this.#panel.server('relays');
     const sentence = relayed ? 'It has forgotten the lobby. No direct way was found, so its relay carries the string.' : 'It has forgotten you. You’re still talking.';
     this.#panel.caption(relayed ? 'The lobby is forgotten. The server’s relay carries your string.' : 'The server has forgotten you. You’re still talking.');
     this.#chat.note(relayed ? 'The server has forgotten this lobby. Its relay goes on carrying what you say, and cannot read it.' : 'The server has forgotten this lobby. From here on it is only you.');

@@ -72,6 +72,10 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
           else if (error.code !== 'link-closed') throw error
         })
       const open = [...this.peers.values()].filter((link) => link.state === 'open' || link.state === 'mending')
+      if (!open.length && !this._alone) {
+        this._alone = true
+        console.warn('twocan: all.send: nobody is linked')
+      }
       await Promise.all(open.map(send))
       return missed
     }),
@@ -92,6 +96,8 @@ export class Room extends Emitter<LobbyEvents> implements Lobby, Host {
   _returning = false
   /** Messages that nobody has listened to yet, what they cost, and links of which nobody was told. */
   _early: [Link, Message][] = []
+  /** It has been said that what is sent to all goes to nobody. */
+  _alone = false
   _earlyBytes = 0
   _unmet: Link[] = []
   /** Whom we have had a link with, and how often another one took its place. */

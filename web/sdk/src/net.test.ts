@@ -59,6 +59,21 @@ test('the list is live, and asked again by a new session', async () => {
   expect(table.sent('unwatch').length).toBe(1)
 })
 
+test('a list is asked for by pages, and again by the same', async () => {
+  const table = new Table()
+  const asked = table.net.lobbies({}, { sort: 'fullest', skip: 100 })
+  table.welcome()
+  await vi.dynamicImportSettled()
+  expect(table.sent('list')).toMatchObject([{ filter: {}, sort: 'fullest', skip: 100, watch: true }])
+  table.replies({ type: 'lobbies', total: 101, lobbies: [] })
+  expect((await asked).total).toBe(101)
+  table.socket.cut()
+  table.world.pass(5_000)
+  table.seq = 0
+  table.welcome()
+  expect(table.sent('list')).toMatchObject([{ sort: 'fullest', skip: 100 }])
+})
+
 test('a page whose host does not have the list says so', async () => {
   vi.doMock('./list.js', () => {
     throw new Error('404')

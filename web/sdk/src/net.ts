@@ -12,6 +12,7 @@ import type {
   JoinOptions,
   JsonObject,
   Lobby,
+  ListPage,
   LobbyList,
   Net,
   NetEvents,
@@ -29,7 +30,7 @@ export class Client extends Emitter<NetEvents> implements Net {
   _dialed: Session | undefined
   _opening: Promise<Session> | undefined
   _room: Room | undefined
-  _list: { _list: LiveList; _filter: JsonObject } | undefined
+  _list: { _list: LiveList; _asks: ListPage & { filter: JsonObject } } | undefined
 
   constructor(
     readonly _io: Io,
@@ -63,7 +64,7 @@ export class Client extends Emitter<NetEvents> implements Net {
     }
   }
 
-  async lobbies(filter: JsonObject = {}): Promise<LobbyList> {
+  async lobbies(filter: JsonObject = {}, page: ListPage = {}): Promise<LobbyList> {
     // Not every page has a list.
     const list = import('./list.js').catch(() => {
       throw new TwocanError('unreachable', 'No list.')
@@ -71,7 +72,7 @@ export class Client extends Emitter<NetEvents> implements Net {
     const [{ LiveList }] = await Promise.all([list, this._ready()])
     this._list?._list._stop()
     const entry = {
-      _filter: filter,
+      _asks: { filter, ...page },
       _list: new LiveList(() => {
         if (this._list !== entry) return
         this._list = undefined
@@ -134,9 +135,9 @@ export class Client extends Emitter<NetEvents> implements Net {
   }
 
   _watch(): Promise<void> {
-    const { _list: list, _filter: filter } = this._list!
+    const { _list: list, _asks: asks } = this._list!
     return this._session!._request(
-      { type: 'list', filter, watch: true },
+      { type: 'list', ...asks, watch: true },
       (reply: Reply) => {
         if (reply.type === 'lobbies') list._fill(reply.lobbies, reply.total)
       },

@@ -112,9 +112,16 @@ export interface ListEvents {
   close: []
 }
 
+/** Which lobbies of the list come first (`newest` where nothing is said), and how many of them are left out: a list has at most 100, and `skip` is for the next ones. */
+export interface ListPage {
+  sort?: 'newest' | 'fullest'
+  /** 0 to 65,535. */
+  skip?: number
+}
+
 /** Public lobbies, kept up to date by the server until `close`, or until a lobby is entered. */
 export interface LobbyList extends AsyncIterable<ListedLobby[]> {
-  /** The lobbies as they stand, newest first, at most 100 at the start. */
+  /** The lobbies as they stand, in the order that was asked for, at most 100 at the start; those that come later are first. */
   all(): ListedLobby[]
   /** How many there were in all when the list was made. */
   readonly total: number
@@ -149,8 +156,8 @@ export interface Net {
    * With a `ticket` (`lobby.ticket`) it comes back by that instead of what `storage` keeps, and rejects where that is refused: `bad-ticket`, `kicked`, `full`, `locked`, `sealed`.
    */
   rejoin(ticket?: string): Promise<Lobby | undefined>
-  /** The public lobbies whose data matches, live. */
-  lobbies(filter?: JsonObject): Promise<LobbyList>
+  /** The public lobbies whose data matches, live: at most 100, of which `page` says. */
+  lobbies(filter?: JsonObject, page?: ListPage): Promise<LobbyList>
   on<K extends keyof NetEvents>(event: K, listener: (...args: NetEvents[K]) => void): Unsubscribe
   /** Leaves the lobby if it is not complete, and the server. Links of a completed lobby stay. */
   close(): void
@@ -269,7 +276,7 @@ export interface Lobby {
     /**
      * Sends to each; resolves when every link has room for more, but for those that have taken nothing for 10 s: these are not waited
      * for, and 4 MiB may wait for them. Resolves with the peers for whom too much waits already: to them, this was not sent. One that
-     * closes meanwhile is passed over. Rejects with `no-channel`, `too-large` or `bad-value`.
+     * closes meanwhile is passed over; where nobody is linked, the console says so, once. Rejects with `no-channel`, `too-large` or `bad-value`.
      */
     send(channel: string, data: Sendable): Promise<readonly Peer[]>
   }

@@ -91,6 +91,14 @@ test('messages wait for a listener of their peer as well', async () => {
   expect(told).toEqual(['one', 'two'])
 })
 
+test('what is sent to all where nobody is linked is said, once', async () => {
+  const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  const table = await new Table().enter()
+  for (let count = 0; count < 3; count++) expect(await table.room.all.send('reliable', 'x')).toEqual([])
+  expect(warned.mock.calls).toEqual([['twocan: all.send: nobody is linked']])
+  warned.mockRestore()
+})
+
 test('what waits is bounded, and it is said once that more is lost', async () => {
   const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
   const table = await unheard()

@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
-use twocan_lobby::wire::CodeKind;
+use twocan_lobby::wire::{CodeKind, Sort};
 
 use super::{Ask, Object, raw};
 use crate::error::Error;
@@ -179,11 +179,13 @@ request!(Quick => Lobby);
 pub struct Lobbies {
     asks: Asks,
     filter: Given,
+    sort: Sort,
+    skip: u16,
 }
 
 impl Lobbies {
     pub(super) fn new(asks: Asks) -> Self {
-        Self { asks, filter: None }
+        Self { asks, filter: None, sort: Sort::Newest, skip: 0 }
     }
 
     /// Only lobbies whose data has equal values under the keys of this object.
@@ -191,8 +193,20 @@ impl Lobbies {
         Self { filter: Some(raw(&filter)), ..self }
     }
 
+    /// Which come first. Default: the newest.
+    pub fn sort(self, sort: Sort) -> Self {
+        Self { sort, ..self }
+    }
+
+    /// Leaves out so many of them: a list has at most 100, and this is for the next ones. Of one household's lobbies, where there are
+    /// more than 100 in all, those that find no room are on later pages.
+    pub fn skip(self, skip: u16) -> Self {
+        Self { skip, ..self }
+    }
+
     fn ask(self) -> Pending<LobbyList> {
-        send(&self.asks, [self.filter, None, None], |[filter, ..], answer| Ask::Watch { filter, answer })
+        let Self { asks, filter, sort, skip } = self;
+        send(&asks, [filter, None, None], |[filter, ..], answer| Ask::Watch { filter, sort, skip, answer })
     }
 }
 request!(Lobbies => LobbyList);

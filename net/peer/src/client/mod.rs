@@ -18,7 +18,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::mpsc;
 use twocan_lobby::PeerId;
 use twocan_lobby::client::{RoomId, SocketId};
-use twocan_lobby::wire::CodeKind;
+use twocan_lobby::wire::{CodeKind, Sort};
 
 pub use enter::{Create, Join, Lobbies, Quick};
 pub use options::Connect;
@@ -148,6 +148,8 @@ pub(crate) enum Ask {
     },
     Watch {
         filter: Object,
+        sort: Sort,
+        skip: u16,
         answer: Answer<LobbyList>,
     },
     /// The list of this number is not looked at any more.

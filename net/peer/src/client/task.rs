@@ -189,9 +189,9 @@ impl Task {
                 let request = self.machine.rejoin(&ticket, self.options.me.as_deref(), now);
                 self.waiting.insert(request, Waiting::Enter(answer));
             }
-            Ask::Watch { filter, answer } => {
+            Ask::Watch { filter, sort, skip, answer } => {
                 let filter: Option<&RawValue> = filter.as_deref();
-                let request = self.machine.watch(&List { filter, watch: true }, now);
+                let request = self.machine.watch(&List { filter, sort, skip, watch: true }, now);
                 self.waiting.insert(request, Waiting::Watch(answer));
             }
             Ask::Unwatch(number) => {

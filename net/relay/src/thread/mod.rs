@@ -239,6 +239,12 @@ impl Thread {
             match message {
                 Message::News(news) => self.server.handle_news(&news, now),
                 Message::OwnAddresses(addresses) => self.server.handle_own_addresses(&addresses, now),
+                Message::External(external) => {
+                    // What is at the addresses of before is closed there.
+                    self.server.handle_external(external, now);
+                    self.drain(now);
+                    self.relays.move_to(external);
+                }
                 Message::Drain => self.server.handle_drain(now),
                 Message::Stop => self.stopping = true,
                 #[cfg(debug_assertions)]

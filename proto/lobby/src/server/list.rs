@@ -1,5 +1,6 @@
 //! The list of public lobbies, and those who watch it: what changed is told at most four times a second.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use super::session::Watch;
 use super::timers::Timer;
 use super::{Lobbies, Refusal};
 use crate::wire::names::{AppName, LobbyCode, SessionId};
-use crate::wire::{List, Listed, Listing, ServerMessage, Unlisted, render};
+use crate::wire::{List, Listed, Listing, ServerMessage, Sort, Unlisted, render};
 
 /// What is kept per application.
 #[derive(Default)]
@@ -63,14 +64,14 @@ impl App {
     }
 }
 
-/// The lobbies that one list has room for, in their order. Where not all find room, those of a household that has few and short ones
-/// come before those of one that has many or long ones; and of a site, which has several, before another's.
-fn share<'a>(lobbies: &[&'a Lobby], bytes_max: usize) -> Vec<&'a Lobby> {
+/// The lobbies that one list has room for, in their order, but for those that lists before had. Where not all find room, those of a household
+/// that has few and short ones come before those of one that has many or long ones; and of a site, which has several, before another's.
+fn share<'a>(lobbies: &[&'a Lobby], skip: usize, bytes_max: usize) -> Vec<&'a Lobby> {
     let cost = |lobby: &Lobby| lobby.data.raw.get().len() + 100;
     let all =
         lobbies.len() <= LIST_MAX && lobbies.iter().map(|lobby| cost(lobby)).sum::<usize>() <= bytes_max;
     if all {
-        return lobbies.to_vec();
+        return lobbies.get(skip..).unwrap_or_default().to_vec();
     }
     let (mut households, mut sites) = (BTreeMap::new(), BTreeMap::new());
     let mut ranked: Vec<(usize, usize)> = Vec::with_capacity(lobbies.len());
@@ -92,7 +93,7 @@ fn share<'a>(lobbies: &[&'a Lobby], bytes_max: usize) -> Vec<&'a Lobby> {
         bytes <= bytes_max
     };
     let mut shown: Vec<usize> =
-        ranked.into_iter().take(LIST_MAX).take_while(fits).map(|(_, at)| at).collect();
+        ranked.into_iter().skip(skip).take(LIST_MAX).take_while(fits).map(|(_, at)| at).collect();
     shown.sort_unstable();
     shown.into_iter().filter_map(|at| lobbies.get(at).copied()).collect()
 }
@@ -104,10 +105,14 @@ impl Lobbies {
         let name = state.app.clone();
         let fits = self.addresses.bytes.fits(state.address, LIST_BYTES_MAX as u64);
         let bytes_max = if fits { LIST_BYTES_MAX } else { LIST_BYTES_SHORT };
-        let matching: Vec<&Lobby> = self.matching(&name, &filter).collect();
+        let mut matching: Vec<&Lobby> = self.matching(&name, &filter).collect();
+        if list.sort == Sort::Fullest {
+            matching.sort_by_key(|lobby| Reverse(lobby.members.len()));
+        }
         let all = self.apps.get(&name).map_or(0, |app| app.listed.len());
         let total = if filter.is_empty() { all } else { matching.len() };
-        let shown: Vec<_> = share(&matching, bytes_max).into_iter().map(Lobby::listed).collect();
+        let shown: Vec<_> =
+            share(&matching, list.skip.into(), bytes_max).into_iter().map(Lobby::listed).collect();
         let codes: BTreeSet<LobbyCode> = shown.iter().map(|lobby| lobby.code).collect();
         let body = render(&ServerMessage::Lobbies(Listing { total, lobbies: shown }));
         self.send(session, Some(id), &body);

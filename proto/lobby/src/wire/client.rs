@@ -93,8 +93,32 @@ pub struct Quick<'a> {
 pub struct List<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<&'a RawValue>,
+    #[serde(default, skip_serializing_if = "is_newest")]
+    pub sort: Sort,
+    /// So many of them are left out: those of the pages before.
+    #[serde(default, skip_serializing_if = "is_none_left_out")]
+    pub skip: u16,
     #[serde(default)]
     pub watch: bool,
+}
+
+/// Which lobbies of the list come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sort {
+    /// Those that were opened last.
+    #[default]
+    Newest,
+    /// Those with the most members; of several, the newest.
+    Fullest,
+}
+
+fn is_newest(sort: &Sort) -> bool {
+    *sort == Sort::Newest
+}
+
+fn is_none_left_out(skip: &u16) -> bool {
+    *skip == 0
 }
 
 /// Changes the lobby; what is absent stays.

@@ -11,7 +11,7 @@ pub mod words;
 
 pub use client::{
     Class, ClientFrame, ClientMessage, CodeKind, Create, Failed, Hello, Join, Kick, Kind, Linked, List, Me,
-    ParseError, Path, Quick, Reason, Resume, Return, Signal, Update, parse,
+    ParseError, Path, Quick, Reason, Resume, Return, Signal, Sort, Update, parse,
 };
 pub use server::{
     Arrived, Away, Back, Complete, IceServer, IceServers, Joined, Left, LeftWhy, Link, Listed, ListedLobby,

@@ -39,6 +39,10 @@ impl Gate {
         self.own = addresses.iter().copied().chain(of_listeners).map(|ip| ip.to_canonical()).collect();
     }
 
+    pub fn set_external(&mut self, external: External) {
+        self.external = external;
+    }
+
     /// Whether `ip` is an address of this host, as far as it is known.
     pub fn is_own(&self, ip: IpAddr) -> bool {
         self.is_external(ip) || ip.is_loopback() || self.own.contains(&ip)

@@ -182,6 +182,22 @@ impl Server {
         self.gate.set_own(addresses);
     }
 
+    /// The external addresses are these from now on. An allocation that has been told another one ends: nobody reaches it there.
+    pub fn handle_external(&mut self, external: External, now: Instant) {
+        let _ = now;
+        let is_gone = |family| self.external.of(family) != external.of(family);
+        let has_one = |id: &AllocationId| {
+            let allocation = self.allocations.get(*id);
+            allocation.is_some_and(|each| each.relayed().any(|relayed| is_gone(relayed.port.family)))
+        };
+        let gone: Vec<AllocationId> = self.clients.values().copied().filter(has_one).collect();
+        for id in gone {
+            self.end(id, EndReason::Moved);
+        }
+        self.external = external;
+        self.gate.set_external(external);
+    }
+
     /// No new allocations from now on (508); those that are there live on.
     pub fn handle_drain(&mut self, now: Instant) {
         let _ = now;

@@ -72,6 +72,8 @@ pub enum EndReason {
     NoPort,
     /// No port was left for somebody else, and it had no permission for [`crate::Limits::unused`].
     Unused,
+    /// Its relayed address is not ours any more: [`crate::Server::handle_external`].
+    Moved,
 }
 
 /// Something that happened.
