@@ -24,8 +24,7 @@ pub fn primary_address(remote: SocketAddr) -> Option<IpAddr> {
     if let Some(ip) = route(remote) {
         return Some(ip);
     }
-    let is_alone = [ipv4_somewhere(), ipv6_somewhere()].into_iter().all(|place| route(place).is_none());
-    if !is_alone {
+    if is_routed() {
         return None;
     }
     best(&twocan_relay::own_addresses(), remote.is_ipv4())
@@ -98,15 +97,22 @@ pub async fn follow(listen: Listen, relay: Option<Handle>, found: Found) {
         // The operator knows better: there is a router in between.
         return std::future::pending().await;
     }
+    let (mut was_routed, mut proposed) = (is_routed(), None);
     loop {
         tokio::time::sleep(EVERY).await;
         let known = *found.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = listen.found(primary_address);
-        // Families do not come and go: where one is away, its address may be the same when it is back.
-        let now = External { v4: known.v4.and(seen.v4.or(known.v4)), v6: known.v6.and(seen.v6.or(known.v6)) };
-        if now == known {
+        let (seen, own, is_routed) =
+            (listen.found(primary_address), twocan_relay::own_addresses(), is_routed());
+        let is_good = was_routed || !is_routed;
+        let now = External {
+            v4: next(known.v4, seen.v4, &own, is_good),
+            v6: next(known.v6, seen.v6, &own, is_good),
+        };
+        // What is so for a moment, as an address that is given anew, ends nothing.
+        if now == known || proposed.replace(now) != Some(now) {
             continue;
         }
+        (was_routed, proposed) = (is_routed, None);
         *found.lock().unwrap_or_else(PoisonError::into_inner) = now;
         let text = |external: External| {
             let both = [external.v4.map(IpAddr::V4), external.v6.map(IpAddr::V6)].into_iter().flatten();
@@ -121,6 +127,23 @@ pub async fn follow(listen: Listen, relay: Option<Handle>, found: Found) {
             relay.move_to(now);
         }
     }
+}
+
+/// The address of a family from now on. One that this machine has still stays, where it `is_good`: it leads to the Internet, or nothing does; a
+/// second way there, as a VPN is, ends no game. Families do not come and go: where one is away, its address may be the same when it is
+/// back.
+fn next<A: Copy + Into<IpAddr>>(
+    known: Option<A>,
+    seen: Option<A>,
+    own: &[IpAddr],
+    is_good: bool,
+) -> Option<A> {
+    let is_there = own.contains(&known?.into());
+    if is_there && is_good { known } else { seen.or(known) }
+}
+
+fn is_routed() -> bool {
+    [ipv4_somewhere(), ipv6_somewhere()].into_iter().any(|place| route(place).is_some())
 }
 
 #[cfg(test)]
@@ -138,6 +161,22 @@ mod tests {
         assert_eq!(best(&found, false), Some("fd00::7".parse().unwrap()));
         assert_eq!(best(&addresses("127.0.0.1 169.254.7.7 ::1 fe80::1"), true), None);
         assert_eq!(best(&addresses("127.0.0.1 169.254.7.7 ::1 fe80::1"), false), None);
+    }
+
+    #[test]
+    fn an_address_stays_for_as_long_as_it_is_there_and_leads_somewhere() {
+        let own = addresses("127.0.0.1 10.8.0.2 192.0.2.7");
+        let [known, vpn, gone]: [Option<Ipv4Addr>; 3] =
+            ["192.0.2.7", "10.8.0.2", "192.0.2.9"].map(|ip| ip.parse().ok());
+        assert_eq!(next(known, vpn, &own, true), known, "a VPN beside it");
+        assert_eq!(next(gone, vpn, &own, true), vpn, "it is gone");
+        assert_eq!(
+            next(vpn, known, &own, false),
+            known,
+            "it was the best there was without a way to the Internet"
+        );
+        assert_eq!(next(gone, None, &own, true), gone, "it may come back");
+        assert_eq!(next(None, known, &own, true), None, "a family that was not there");
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub struct Settings {
     pub away: Option<u64>,
 
     /// A limit that is to be another one, such as `sessions-per-household=1000`; repeatable; `--print-config` shows all of them, docs/limits.md
-    /// says what they cost. In the file: [limits]
+    /// says what they cost. In the file: `[limits]`
     #[arg(long, env = "TWOCAN_LIMIT", value_name = "NAME=N", value_delimiter = ',')]
     #[serde(skip)]
     pub limit: Vec<Choice>,
