@@ -82,6 +82,49 @@ describe('a running server', () => {
     await server.stop()
   })
 
+  test('has the limits that it is told, by flag, by variable and by file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'twocan-cli-'))
+    const path = join(folder, 'twocan.toml')
+    writeFileSync(path, '[limits]\nlobbies-per-household = 1\n')
+    const ways = [[['--limit', 'lobbies-per-household=1']], [[], { env: { TWOCAN_LIMIT: 'sessions=2000,lobbies-per-household=1' } }], [['--config', path]]]
+    for (const [more, options] of ways) {
+      const server = await Server.start([...local, ...more], options)
+      const [, host, port] = await server.said(/http:\/\/([0-9.]+):(\d+)/)
+      const [ada, bob] = await Promise.all(['ada', 'bob'].map(() => Client.open({ host, port: Number(port), app: 'chess' })))
+      assert.equal((await ada.ask('create')).type, 'joined')
+      assert.equal((await bob.ask('create')).code, 'too-many-lobbies', JSON.stringify(more))
+      for (const one of [ada, bob]) one.destroy()
+      await server.stop()
+    }
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test('prints its settings as a file that it takes', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'twocan-cli-'))
+    const secret = 'only-the-operator-knows-this-0123456789'
+    const printed = await Server.fails(['serve', ...local, '--turn-secret', secret, '--limit', 'sessions=5000', '--print-config'])
+    assert.equal(printed.code, 0, printed.output)
+    assert.match(printed.output, /^sessions = 5000 #/m)
+    assert.doesNotMatch(printed.output, /only-the-operator/)
+    const path = join(folder, 'twocan.toml')
+    writeFileSync(path, printed.output)
+    const good = await Server.fails(['serve', '--config', path, '--check-config'])
+    assert.deepEqual([good.code, good.output], [0, 'the settings are good\n'])
+    const again = await Server.fails(['serve', '--config', path, '--print-config'])
+    assert.equal(again.output, printed.output.replace(/^# turn-secret.*\n/m, ''))
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test('says what is wrong with its settings without a start', async () => {
+    for (const [args, why] of [
+      [['--tls-cert', '/none.pem'], /--tls-cert/], [['--deny-peer', '10.0.0.0/33'], /10\.0\.0\.0\/33/], [['--limit', 'lobbies-per-household=9999999'], /more than the 2560/],
+    ]) {
+      const { code, output } = await Server.fails(['serve', ...local, ...args, '--check-config'])
+      assert.equal(code, 1, output)
+      assert.match(output, why)
+    }
+  })
+
   for (const format of ['text', 'json']) {
     test(`has a line for each lobby's life in its log, as ${format}`, async () => {
       const server = await Server.start([...local, '--log-format', format])
