@@ -3,7 +3,6 @@
 
 use std::ops::RangeInclusive;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use twocan_signaling::Quota;
 
 /// What is open besides: listeners, what threads wake each other by, the log, certificates as they are read anew.
@@ -63,14 +62,6 @@ impl Share {
         let last = u64::from(*ports.start()) + count - 1;
         *ports.start()..=u16::try_from(last).unwrap_or(*ports.end())
     }
-}
-
-/// Lets this process open as many files as it may; says how many those are.
-pub fn raise_limit() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let now = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
-    now.unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

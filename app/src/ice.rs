@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::PoisonError;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use twocan_signaling::{Grant, GroupId, IceProvider, IceServer, IceServers, PeerId};
-use twocan_turn::{External, MemberId, News, credential};
+use twocan_signaling::{Grant, GroupId, IceProvider, IceServer, IceServers, PeerId, is_loopback};
+use twocan_turn::{MemberId, News, credential};
 
 use crate::control::Control;
 use crate::network::Found;
@@ -73,8 +73,7 @@ fn relay_group(group: &GroupId) -> twocan_turn::GroupId {
 
 impl Addresses {
     fn found(&self) -> Vec<IpAddr> {
-        let External { v4, v6 } = *self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        [v4.map(IpAddr::V4), v6.map(IpAddr::V6)].into_iter().flatten().collect()
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).addresses().collect()
     }
 
     /// The list for a page that reached us under `host` (a name without a port).
@@ -141,10 +140,7 @@ impl Addresses {
 /// The name that a client at `address` asked for, or nothing: a proxy that does not pass the name on (nginx by default) puts in its own
 /// for us, which leads a client elsewhere to itself.
 fn asked_for(host: &str, address: IpAddr) -> &str {
-    let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let is_loopback =
-        host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.to_canonical().is_loopback());
-    if is_loopback && !address.to_canonical().is_loopback() { "" } else { host }
+    if is_loopback(host) && !address.to_canonical().is_loopback() { "" } else { host }
 }
 
 /// Whether a name can lead to a listener: an address must be of its family.
@@ -177,6 +173,8 @@ fn literal(ip: IpAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use twocan_turn::External;
+
     use super::*;
 
     fn addresses(turn: &[&str], turns: &[&str], named: &[&str]) -> Addresses {

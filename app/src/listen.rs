@@ -75,7 +75,7 @@ impl Listen {
 
     /// One of them, to tell people.
     pub fn external_any(&self) -> Option<IpAddr> {
-        self.external.v4.map(IpAddr::V4).or(self.external.v6.map(IpAddr::V6))
+        self.external.addresses().next()
     }
 }
 

@@ -115,8 +115,7 @@ pub async fn follow(listen: Listen, relay: Option<Handle>, found: Found) {
         (was_routed, proposed) = (is_routed, None);
         *found.lock().unwrap_or_else(PoisonError::into_inner) = now;
         let text = |external: External| {
-            let both = [external.v4.map(IpAddr::V4), external.v6.map(IpAddr::V6)].into_iter().flatten();
-            both.map(|ip| ip.to_string()).collect::<Vec<_>>().join(" and ")
+            external.addresses().map(|ip| ip.to_string()).collect::<Vec<_>>().join(" and ")
         };
         warn!(
             "this machine has another address: relayed candidates carry {} from now on, no longer {}, and what was relayed there has ended",

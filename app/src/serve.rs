@@ -14,7 +14,7 @@ use twocan_signaling::{Limits, MEMORY_DEFAULT, Quota, Signaling};
 use twocan_turn::{Policy, Transport, control, credential, policy::Cidr};
 
 use crate::control::Control;
-use crate::files::{self, Share, Wanted};
+use crate::files::{Share, Wanted};
 use crate::ice::{Addresses, Ice};
 use crate::listen::Listen;
 use crate::network::{self, Found, primary_address};
@@ -191,7 +191,7 @@ impl Tables {
         let tables = Self {
             connections: limits.connections,
             streams: limits.streams,
-            relay_ports: settings.relay_ports.as_ref().map_or(49_152..=65_535, |range| range.0.clone()),
+            relay_ports: settings.relay_range(),
             files: Share::ALL,
             short: None,
         };
@@ -207,7 +207,7 @@ impl Tables {
             },
             threads: relay_threads(settings) as u64,
         };
-        let files = files::raise_limit();
+        let files = twocan_relay::raise_file_limit();
         let share = wanted.of(files);
         let short = (!share.is_all()).then(|| (files, wanted.in_all()));
         Self { short, ..tables.shared(share) }
@@ -402,9 +402,7 @@ fn announce(settings: &Settings, listen: &Listen, relay: Option<&Relay>, signali
         for address in &settings.alternate {
             info!("behaviour discovery (RFC 5780) by {address}");
         }
-        let external =
-            [listen.external.v4.map(|ip| ip.to_string()), listen.external.v6.map(|ip| ip.to_string())];
-        let external: Vec<String> = external.into_iter().flatten().collect();
+        let external: Vec<String> = listen.external.addresses().map(|ip| ip.to_string()).collect();
         info!("relayed candidates carry {}", external.join(" and "));
     }
     if settings.public && !listen.external_named {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -164,6 +165,11 @@ impl Settings {
         Ok(self.over(Settings::from_toml(&text, &path)?))
     }
 
+    /// Ports of relayed candidates (RFC 6335 6: the dynamic ones, where none are said).
+    pub fn relay_range(&self) -> RangeInclusive<u16> {
+        self.relay_ports.as_ref().map_or(49_152..=65_535, |range| range.0.clone())
+    }
+
     /// What is in force, as a file has it. Secrets are not told: where one is set, a remark says so.
     pub fn print(&self, listen: &Listen) -> String {
         // What JSON writes of texts, numbers and lists of texts is TOML, too.
@@ -180,7 +186,7 @@ impl Settings {
         // Of several, as --public makes them, the file names none: it says `public`.
         let http = self.http.or(listen.http.first().copied().filter(|_| !self.public));
         let turn = if self.public && self.turn.is_empty() { &[] } else { listen.turn.as_slice() };
-        let ports = self.relay_ports.as_ref().map_or(49_152..=65_535, |range| range.0.clone());
+        let ports = self.relay_range();
         let all = [
             ("http", text(http.map(|address| address.to_string()))),
             ("public", Some(self.public.into())),

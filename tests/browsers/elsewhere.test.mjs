@@ -1,15 +1,12 @@
 // Minute one of a developer: a page that a development server of the same machine serves imports the SDK from our server, started with nothing but a port, and plays.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { createServer, request } from 'node:http'
 import { after, before, describe, test } from 'node:test'
-import { Player } from '../kit/player.mjs'
+import { Player, here } from '../kit/player.mjs'
 import { missing } from '../kit/programs.mjs'
 import { Server } from '../kit/server.mjs'
 
 const skip = missing('chromium', 'firefox-esr', 'certutil')
-/** Right here, in place of a world. */
-const here = { spawn: (_, program, args) => spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] }) }
 
 describe('a page of another server of this machine', { skip }, () => {
   let server, url, development, page

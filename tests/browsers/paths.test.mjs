@@ -1,16 +1,13 @@
 // A server below a path of somebody's site: behind a proxy that takes the path off, and behind one that leaves it in (`--base-path`).
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { createServer, request } from 'node:http'
 import { after, before, describe, test } from 'node:test'
-import { Player } from '../kit/player.mjs'
+import { Player, here } from '../kit/player.mjs'
 import { missing } from '../kit/programs.mjs'
 import { Server } from '../kit/server.mjs'
 import { openLobby } from '../kit/stage.mjs'
 
 const skip = missing('chromium')
-/** Right here, in place of a world. */
-const here = { spawn: (_, program, args) => spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] }) }
 const PATH = '/games/twocan'
 
 /** A site that passes on what is below PATH, as nginx does with `location /games/twocan/`; `rewrite` says as what. */

@@ -1,10 +1,14 @@
 // A browser in a namespace, as the tests see it: each call is a line to agent.mjs over there.
+import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const agent = fileURLToPath(new URL('agent.mjs', import.meta.url))
+
+/** Right here, in place of a world. */
+export const here = { spawn: (_, program, args) => spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] }) }
 
 export class Player {
   #child

@@ -44,5 +44,5 @@ pub use config::{Config, StreamLimits};
 pub use error::Error;
 pub use failure::Failure;
 pub use own::read as own_addresses;
-pub use relay::{Handle, Listener, Relay};
+pub use relay::{Handle, Listener, Relay, raise_file_limit};
 pub use stats::{SocketStats, Stats};

@@ -335,10 +335,11 @@ fn draw(random: &SystemRandom) -> Result<[u8; 32], Error> {
     Ok(bytes)
 }
 
-/// Lets this process open as many files as it may. Where that fails, fewer ports can be relayed, and it is said then.
-fn raise_file_limit() {
+/// Lets this process open as many files as it may, and says how many those are. Where that fails, fewer ports can be relayed, and it is
+/// said then.
+pub fn raise_file_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    now.unwrap_or(u64::MAX)
 }

@@ -27,7 +27,7 @@ mod socket;
 
 pub use config::{Config, Died, Error, TrustedProxy};
 pub use ice::IceProvider;
-pub use origin::is_origin;
+pub use origin::{is_loopback, is_origin};
 pub use server::{Signaling, bind};
 pub use twocan_base::Quota;
 pub use twocan_lobby::wire::{IceServer, IceServers};

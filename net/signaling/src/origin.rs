@@ -39,7 +39,8 @@ fn matches(entry: &str, origin: &str) -> bool {
 }
 
 /// A name by which a machine calls itself (RFC 6761 6.3, RFC 1122 3.2.1.3, RFC 4291 2.5.3).
-fn is_loopback(name: &str) -> bool {
+#[must_use]
+pub fn is_loopback(name: &str) -> bool {
     let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     let name = name.to_ascii_lowercase();
     name == "localhost"

@@ -25,7 +25,7 @@ pub struct External {
 
 impl External {
     /// Both, as far as they are there.
-    pub(crate) fn addresses(self) -> impl Iterator<Item = IpAddr> {
+    pub fn addresses(self) -> impl Iterator<Item = IpAddr> {
         [self.v4.map(IpAddr::V4), self.v6.map(IpAddr::V6)].into_iter().flatten()
     }
 

@@ -119,7 +119,7 @@ pub struct Link {
     pub(super) effects: VecDeque<Effect>,
     planted: Option<Planted>,
     offers: bool,
-    polite: bool,
+    pub(super) polite: bool,
     is_channel_open: bool,
     was_open: bool,
     began: Instant,
@@ -163,7 +163,7 @@ pub struct Link {
     /// When it is looked whether candidates come without end.
     crowd_at: Option<Instant>,
     /// How often it has begun anew.
-    generation: u64,
+    pub(super) generation: u64,
     alone_at: Option<Instant>,
     report_at: Option<(Instant, u32)>,
     bye_at: Option<Instant>,

@@ -379,14 +379,14 @@ impl Page {
         for (_, stream) in std::mem::take(&mut self.streams) {
             self.tcp.close(stream, now);
         }
-        let (peer, polite, _) = before.roles();
-        let next = self.new_link(peer, (offers, polite), generation, offers, now);
+        let roles = (offers, before.polite);
+        let next = self.new_link(before.peer.clone(), roles, generation, offers, now);
         self.link = Some(next.after(&before, generation, now));
     }
 
     /// A signal, of this link or of the one that takes its place.
     fn signaled(&mut self, frame: &Value, now: Instant) {
-        let Some(known) = self.link.as_ref().map(|link| link.roles().2) else { return };
+        let Some(known) = self.link.as_ref().map(|link| link.generation) else { return };
         if frame["kind"] == "description" {
             let generation = frame["data"]["anew"].as_u64().unwrap_or(0);
             if generation > known {
@@ -453,7 +453,7 @@ impl Page {
             }
             Effect::Return => self.return_to_server(now),
             Effect::Anew => {
-                let generation = self.link.as_ref().map_or(0, |link| link.roles().2);
+                let generation = self.link.as_ref().map_or(0, |link| link.generation);
                 self.begin_anew(generation + 1, true, now);
             }
             Effect::Opened => {

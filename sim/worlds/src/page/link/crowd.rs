@@ -34,9 +34,4 @@ impl Link {
         (self.generation, self.around, self.was_open) = (generation, before.around, before.was_open);
         self
     }
-
-    /// With whom it is, whether we give way where both offer, and how often it has begun anew.
-    pub(in crate::page) fn roles(&self) -> (String, bool, u64) {
-        (self.peer.clone(), self.polite, self.generation)
-    }
 }
